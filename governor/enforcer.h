@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "fault.h"
+#include "slot.h"
+
+/* The seam through which a share becomes real. One const `struct enforcer_ops` per implementation,
+ * defined in its file; every pointer is set. */
+
+/* How hard condition (1) holds. */
+enum guarantee {
+	GUARANTEE_KERNEL,      /* the budget group is not writable by the tasks' uid */
+	GUARANTEE_COOPERATIVE, /* it is, or there is none: excess is noticed and taken back */
+	GUARANTEE_SIM,
+	GUARANTEE_NONE, /* dry run */
+};
+const char *guarantee_to_string(enum guarantee guarantee);
+
+/* Handles on one task's place in the machine, for meters. Owned by the enforcer, valid from
+ * task_add() to task_remove(). -EBADF where there is none. */
+struct place {
+	int cgroup2_fd; /* directory of the task's group in the unified tree */
+	int cpuacct_fd; /* directory of its group in the v1 cpuacct hierarchy */
+	pid_t pid;	/* the task's first process, 0 before attach */
+};
+
+/* What an enforcer can express; the guard keeps to it. All 0: anything (simulation). */
+struct enforcer_limits {
+	uint64_t min_quota_us;		       /* a smaller non-zero quota cannot be written */
+	uint32_t min_period_us, max_period_us; /* the guard chooses between them */
+};
+
+struct enforcer_setup {
+	const char *run;      /* name of this run: "coregov-PID-STARTTIME", a valid file name */
+	uint32_t n_tasks_max; /* ids are 0 .. n_tasks_max - 1 */
+	double budget_cpus;   /* the first budget; > 0 */
+	double capacity_cpus; /* > 0 */
+	bool is_dry;	      /* make the groups, so that the meter can read, but limit nothing */
+	const char *root;     /* for tests: a fake tree instead of the mounted one; else NULL */
+	uid_t task_uid;	      /* whose processes the tasks are */
+};
+
+struct enforcer_ops;
+
+struct enforcer {
+	const struct enforcer_ops *ops;
+	struct enforcer_limits limits;
+	enum guarantee guarantee;
+	uint64_t tick_ns; /* how often tick() wants to be called; 0: never */
+};
+
+struct enforcer_ops {
+	const char *name; /* "cgroup2", "cgroup1", "signal", "sim" */
+
+	/* Would open() work here? 0, or a negative errno and a sentence: what is missing and how to
+	 * get it. Changes nothing on the machine that outlives the call. */
+	int (*probe)(const struct enforcer_setup *setup, struct fault *fault);
+
+	/* Makes the run's parent group with the budget in force. */
+	int (*open)(struct enforcer **ret_enforcer, const struct enforcer_setup *setup,
+		struct fault *fault);
+
+	/* Makes a place for a task, frozen and with the least quota: nothing runs in it before the
+	 * first grant. May allocate; not in the slot path. */
+	int (*task_add)(
+		struct enforcer *enforcer, uint32_t task, const char *name, struct fault *fault);
+	/* Puts a process that waits at its gate (launch.h) into the place. */
+	int (*task_attach)(
+		struct enforcer *enforcer, uint32_t task, pid_t pid, struct fault *fault);
+	const struct place *(*task_place)(struct enforcer *enforcer, uint32_t task);
+	/* Sends a signal to every process in the place. SIGKILL also thaws where needed. Freezing is
+	 * left as it is otherwise. Returns how many got it, or a negative errno. */
+	int (*task_signal)(struct enforcer *enforcer, uint32_t task, int signo);
+	/* 1 where a process is left in the place, 0 where none is, or a negative errno. */
+	int (*task_is_populated)(struct enforcer *enforcer, uint32_t task);
+	/* Kills what is left, and removes the place. */
+	int (*task_remove)(struct enforcer *enforcer, uint32_t task, struct fault *fault);
+
+	/* Rewrites the parent's budget; only called when it changes. A budget that falls must be
+	 * called after apply() of the lower grants, one that rises before. budget_cpus > 0. */
+	int (*budget_set)(struct enforcer *enforcer, double budget_cpus, struct fault *fault);
+
+	/* Puts the grants into force: what fell first, then what rose; writes only what differs from
+	 * what is in force by more than the dead band. A task without a grant keeps what it has.
+	 * Allocates nothing. 0, or the first negative errno with a sentence; every other grant has
+	 * been tried then, and no grant that rose is in force unless all that fell are. */
+	int (*apply)(struct enforcer *enforcer, const struct grant *grants, size_t n_grants,
+		struct enforced *ret_enforced, struct fault *fault);
+
+	/* For enforcers that work between slots (tick_ns > 0); now_ns is CLOCK_MONOTONIC. */
+	void (*tick)(struct enforcer *enforcer, uint64_t now_ns);
+
+	/* Removes everything; places that are still populated are killed. NULL is fine; returns
+	 * NULL. */
+	struct enforcer *(*close)(struct enforcer *enforcer);
+};
+
+extern const struct enforcer_ops enforcer_cgroup2;
+extern const struct enforcer_ops enforcer_cgroup1;
+extern const struct enforcer_ops enforcer_signal;
+
+/* In order of preference, ended by NULL; without `sim`. */
+extern const struct enforcer_ops *const enforcers[];

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include <sys/types.h>
+
+#include "fault.h"
+
+/* What runs leave on the machine, found again by name: groups called after the run, and processes
+ * with COREGOV_RUN=<run> in their environment. */
+
+#define RUN_NAME_MAX 64
+#define RUN_ENVIRONMENT "COREGOV_RUN"
+
+/* "coregov-PID-STARTTIME" of the calling process (start time in clock ticks since boot, field 22
+ * of /proc/PID/stat, so that a recycled pid is not taken for the old run). */
+int run_name_make(char ret_name[static RUN_NAME_MAX], struct fault *fault);
+/* 1 where the run's governor is alive, 0 where it is dead, -EINVAL where that is no run's name. */
+int run_name_is_alive(const char *run);
+
+/* Continues, thaws and kills every process of a run and removes its groups, in all hierarchies.
+ * Returns how many groups and processes it had to deal with, or a negative errno. */
+int leftover_end_run(const char *run, struct fault *fault);
+
+/* The same for every run whose governor is dead. Called at each start. */
+int leftover_clear(struct fault *fault);

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include <stdint.h>
+
+#include "fault.h"
+
+/* Runs on one machine know of each other: each holds an abstract unix socket whose name carries
+ * its run and its largest budget. The kernel lists those names to everybody (/proc/net/unix) and
+ * removes them with the last process that holds one, so nothing can be left behind. Runs in
+ * another network namespace are not seen. */
+
+/* Announces this run, unless its budget and those of all others would exceed the capacity:
+ * -EDQUOT then, the sentence names the others. *ret_fd (owned by the caller, close-on-exec; the
+ * keeper inherits it) holds the claim until it is closed everywhere. */
+int neighbours_claim(const char *run, double budget_cpus, double capacity_cpus, int *ret_fd,
+	struct fault *fault);
