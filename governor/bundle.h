@@ -32,8 +32,8 @@ enum feed_kind {
 
 struct bundle_task {
 	char *name;
-	unsigned line;	      /* of its section, for messages */
-	char **argv;	      /* NULL-ended; NULL where the task is a curve only */
+	unsigned line;        /* of its section, for messages */
+	char **argv;          /* NULL-ended; NULL where the task is a curve only */
 	char *curve_path;     /* resolved; NULL where the task is a command */
 	struct curve curve;   /* read from curve_path */
 	char *directory;      /* resolved, absolute or relative to the caller's directory */
@@ -67,7 +67,7 @@ double timeline_least(const struct timeline *timeline, uint64_t from_ns, uint64_
 double timeline_most(const struct timeline *timeline);
 
 struct bundle {
-	char *path;	 /* as given */
+	char *path;      /* as given */
 	char *directory; /* of the file */
 	uint64_t slot_ns;
 	bool has_capacity;
@@ -75,11 +75,11 @@ struct bundle {
 	struct timeline budget;
 	char *policy; /* default "core"; known to exist */
 	unsigned policy_line;
-	char *schedule_path;	       /* resolved, or NULL */
+	char *schedule_path;           /* resolved, or NULL */
 	struct schedule_row *schedule; /* read from schedule_path, sorted by (slot, task) */
 	size_t n_schedule;
 	struct bundle_task *tasks; /* in the order of the file */
-	size_t n_tasks;		   /* 0 is a valid bundle */
+	size_t n_tasks;            /* 0 is a valid bundle */
 };
 
 /* Reads and checks a bundle, its curves and its schedule. 0, or a negative errno: -EBADMSG for all
@@ -92,7 +92,7 @@ struct bundle *bundle_free(struct bundle *bundle);
 
 /* What is asked of the bundle decides what is missing in it. */
 enum bundle_use {
-	BUNDLE_REAL,	  /* refuses a budget above the capacity */
+	BUNDLE_REAL,      /* refuses a budget above the capacity */
 	BUNDLE_SIMULATED, /* refuses a task without a curve, and `%` without a capacity */
 };
 

@@ -9,12 +9,12 @@
 /* A recorded learning curve. A row (c, l) means: having used c of CPU time, the task reports l. */
 struct curve_row {
 	uint64_t cpu_ns; /* strictly increasing; c in seconds rounded to the nearest ns */
-	double loss;	 /* may be nan or inf: reported, never meets a target */
+	double loss;     /* may be nan or inf: reported, never meets a target */
 };
 
 struct curve {
 	struct curve_row *rows; /* owned */
-	size_t n_rows;		/* >= 1 */
+	size_t n_rows;          /* >= 1 */
 };
 
 #define CURVE_ROWS_MAX 10000000

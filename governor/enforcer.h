@@ -26,12 +26,12 @@ const char *guarantee_to_string(enum guarantee guarantee);
 struct place {
 	int cgroup2_fd; /* directory of the task's group in the unified tree */
 	int cpuacct_fd; /* directory of its group in the v1 cpuacct hierarchy */
-	pid_t pid;	/* the task's first process, 0 before attach */
+	pid_t pid;      /* the task's first process, 0 before attach */
 };
 
 /* What an enforcer can express; the guard keeps to it. All 0: anything (simulation). */
 struct enforcer_limits {
-	uint64_t min_quota_us;		       /* a smaller non-zero quota cannot be written */
+	uint64_t min_quota_us;                 /* a smaller non-zero quota cannot be written */
 	uint32_t min_period_us, max_period_us; /* the guard chooses between them */
 };
 
@@ -40,9 +40,9 @@ struct enforcer_setup {
 	uint32_t n_tasks_max; /* ids are 0 .. n_tasks_max - 1 */
 	double budget_cpus;   /* the first budget; > 0 */
 	double capacity_cpus; /* > 0 */
-	bool is_dry;	      /* make the groups, so that the meter can read, but limit nothing */
+	bool is_dry;          /* make the groups, so that the meter can read, but limit nothing */
 	const char *root;     /* for tests: a fake tree instead of the mounted one; else NULL */
-	uid_t task_uid;	      /* whose processes the tasks are */
+	uid_t task_uid;       /* whose processes the tasks are */
 };
 
 struct enforcer_ops;

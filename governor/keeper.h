@@ -17,21 +17,21 @@ struct keeper;
 
 /* How to start one task. Strings and descriptors are the caller's; copied or duplicated. */
 struct launch {
-	const char *name;	  /* for messages */
-	char *const *argv;	  /* argv[0] with a slash, or looked up in `path` */
+	const char *name;         /* for messages */
+	char *const *argv;        /* argv[0] with a slash, or looked up in `path` */
 	char *const *environment; /* the whole environment of the task, NULL-ended */
-	const char *directory;	  /* working directory */
-	const char *path;	  /* PATH to look argv[0] up in */
-	int stdin_fd;		  /* -EBADF: /dev/null */
+	const char *directory;    /* working directory */
+	const char *path;         /* PATH to look argv[0] up in */
+	int stdin_fd;             /* -EBADF: /dev/null */
 	int stdout_fd, stderr_fd; /* >= 0 */
-	int page_fd;		  /* progress page to inherit at its own number, -EBADF: none */
+	int page_fd;              /* progress page to inherit at its own number, -EBADF: none */
 };
 
 /* A task that was started and waits at its gate: it has its own process group and pid, but has not
  * run a single instruction of the command yet. */
 struct launched {
 	pid_t pid;
-	int pidfd;	    /* owned by the caller of keeper_spawn() */
+	int pidfd;          /* owned by the caller of keeper_spawn() */
 	int page_fd_number; /* the number page_fd has in the task, -EBADF: none */
 };
 
@@ -48,16 +48,16 @@ int keeper_release(struct keeper *keeper, pid_t pid, struct fault *fault);
 
 /* The keeper's messages. */
 enum keeper_event_kind {
-	KEEPER_EXITED,	    /* the first process of a task ended; status as of waitid(2) */
+	KEEPER_EXITED,      /* the first process of a task ended; status as of waitid(2) */
 	KEEPER_EXEC_FAILED, /* error: -ENOENT, -EACCES, ...; KEEPER_EXITED follows */
 	KEEPER_EXECUTED,    /* the command's own code is running now */
-	KEEPER_LOST,	    /* the keeper itself is gone */
+	KEEPER_LOST,        /* the keeper itself is gone */
 };
 
 struct keeper_event {
 	enum keeper_event_kind kind;
 	pid_t pid;
-	int error;	 /* negative errno, for KEEPER_EXEC_FAILED */
+	int error;       /* negative errno, for KEEPER_EXEC_FAILED */
 	int exit_status; /* 0 .. 255; 128 + n by signal n */
 	bool by_signal;
 	uint64_t stamp_ns; /* CLOCK_MONOTONIC, taken by the keeper */

@@ -15,9 +15,9 @@
 struct page;
 
 struct page_news {
-	double share_cpus;	  /* granted now */
+	double share_cpus;        /* granted now */
 	uint32_t advised_threads; /* >= 1 */
-	bool should_stop;	  /* "please stop" */
+	bool should_stop;         /* "please stop" */
 };
 
 /* Makes a page for a task. deadline_ns is on CLOCK_MONOTONIC. */

@@ -15,8 +15,8 @@ struct preset_set;
 /* What a line said. */
 struct preset_hit {
 	const char *preset;   /* name, owned by the set */
-	double value;	      /* of the wanted metric; may be nan or inf */
-	bool has_value;	      /* false: a progress line without the wanted metric */
+	double value;         /* of the wanted metric; may be nan or inf */
+	bool has_value;       /* false: a progress line without the wanted metric */
 	uint64_t step, total; /* 0 where not said */
 	double epoch;
 };

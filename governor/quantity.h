@@ -33,9 +33,9 @@ int parse_count(
 #define METRIC_NAME_MAX 64
 struct target {
 	char metric[METRIC_NAME_MAX]; /* as the feed reports it; "loss" for a bare number */
-	bool is_raised;		      /* `>=`: the metric is to be raised */
-	double value;		      /* finite */
-	uint32_t in_a_row;	      /* reports in a row that must meet it, >= 1 */
+	bool is_raised;               /* `>=`: the metric is to be raised */
+	double value;                 /* finite */
+	uint32_t in_a_row;            /* reports in a row that must meet it, >= 1 */
 };
 
 /* `loss <= 0.35`, `accuracy >= 0.9 for 3`, or a bare number: a loss. `<` and `>` are errors that

@@ -7,9 +7,9 @@
 /* One report of one task: the target's metric at a moment. What a feed hands to the loop. */
 struct report {
 	uint64_t stamp_ns; /* when, on the loop's clock (CLOCK_MONOTONIC in a real run) */
-	uint64_t step;	   /* the program's own step, 0 when not known */
-	double value;	   /* as reported; may be nan or inf */
-	bool has_cpu;	   /* cpu_ns is exact (simulation); else the loop interpolates it */
+	uint64_t step;     /* the program's own step, 0 when not known */
+	double value;      /* as reported; may be nan or inf */
+	bool has_cpu;      /* cpu_ns is exact (simulation); else the loop interpolates it */
 	uint64_t cpu_ns;   /* CPU time used when reported */
 };
 

@@ -16,8 +16,8 @@ enum outcome {
 	OUTCOME_NONE, /* waiting or alive */
 	OUTCOME_LEARNED,
 	OUTCOME_MISSED_DEADLINE, /* (2a) */
-	OUTCOME_MISSED_TARGET,	 /* (2b): ended by itself without reaching the target */
-	OUTCOME_FAILED,		 /* could not start, or died */
+	OUTCOME_MISSED_TARGET,   /* (2b): ended by itself without reaching the target */
+	OUTCOME_FAILED,          /* could not start, or died */
 	OUTCOME_CANCELLED,
 	_OUTCOME_MAX,
 };
@@ -25,9 +25,9 @@ const char *outcome_to_string(enum outcome outcome);
 
 /* Where a task is in its life. */
 enum phase {
-	PHASE_WAITING,	/* before begin */
-	PHASE_ALIVE,	/* in the alive set */
-	PHASE_YIELDED,	/* has its outcome and runs on, on leftovers */
+	PHASE_WAITING,  /* before begin */
+	PHASE_ALIVE,    /* in the alive set */
+	PHASE_YIELDED,  /* has its outcome and runs on, on leftovers */
 	PHASE_STOPPING, /* asked to stop; gets leftovers to do it with */
 	PHASE_ENDED,
 	_PHASE_MAX,
@@ -38,11 +38,11 @@ const char *phase_to_string(enum phase phase);
 struct observation {
 	uint32_t task;
 	enum phase phase;
-	uint64_t cpu_ns;		  /* used since the task began */
-	uint64_t used_ns;		  /* of that, in the slot that just ended */
-	uint32_t n_new_reports;		  /* taken in this slot */
-	double value;			  /* the newest report, nan where none */
-	double best;			  /* nan where none */
+	uint64_t cpu_ns;                  /* used since the task began */
+	uint64_t used_ns;                 /* of that, in the slot that just ended */
+	uint32_t n_new_reports;           /* taken in this slot */
+	double value;                     /* the newest report, nan where none */
+	double best;                      /* nan where none */
 	uint64_t steps_done, steps_total; /* 0 where not known */
 };
 

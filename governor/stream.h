@@ -16,13 +16,13 @@ struct output;
 struct preset_set;
 
 struct output_setup {
-	const char *name;	     /* the task's */
+	const char *name;            /* the task's */
 	const struct target *target; /* kept by pointer */
 	const struct preset_set *presets;
-	const char *preset;	  /* only this one; NULL: any, lock to the first that hits */
+	const char *preset;       /* only this one; NULL: any, lock to the first that hits */
 	int stdout_to, stderr_to; /* where the bytes go; -EBADF: nowhere. Not owned. A terminal
 	                              * gets a pty of the same size, else the task gets a pipe. */
-	const char *prefix;	  /* for --verbose: whole lines with this before them, else NULL */
+	const char *prefix;       /* for --verbose: whole lines with this before them, else NULL */
 };
 
 /* Creates the pipes or ptys. */

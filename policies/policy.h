@@ -13,13 +13,13 @@
 
 /* Why a task got the share it got. Recorded with every share and shown to users. */
 enum why {
-	WHY_EQUAL,	 /* every alive task gets the same */
-	WHY_FIXED,	 /* budget / K for life */
-	WHY_FIRST,	 /* first in the policy's order, got all it can use */
-	WHY_REST,	 /* in order, got what was left */
-	WHY_NONE_LEFT,	 /* in order, nothing was left */
-	WHY_SCRIPT,	 /* the schedule says so */
-	WHY_CHOSEN,	 /* forecast to make it; in the set that is planned to succeed */
+	WHY_EQUAL,       /* every alive task gets the same */
+	WHY_FIXED,       /* budget / K for life */
+	WHY_FIRST,       /* first in the policy's order, got all it can use */
+	WHY_REST,        /* in order, got what was left */
+	WHY_NONE_LEFT,   /* in order, nothing was left */
+	WHY_SCRIPT,      /* the schedule says so */
+	WHY_CHOSEN,      /* forecast to make it; in the set that is planned to succeed */
 	WHY_WRITTEN_OFF, /* forecast not to make it; runs on what the chosen leave */
 	_WHY_MAX,
 };
@@ -29,13 +29,13 @@ const char *why_to_string(enum why why);
 
 /* One alive task as a policy sees it. */
 struct policy_task {
-	uint32_t id;	      /* 0 .. K-1, the task's place in the bundle; the same in every slot */
+	uint32_t id;          /* 0 .. K-1, the task's place in the bundle; the same in every slot */
 	const char *name;     /* unique in the bundle */
 	uint64_t begin_ns;    /* when it arrived, from the start of the bundle */
 	uint64_t deadline_ns; /* when it must have learned, from the start of the bundle */
-	double threads;	      /* the most CPUs it can use at once, > 0 */
-	double target;	      /* finite; learned well when the metric gets there */
-	bool is_raised;	      /* the metric is to be raised (accuracy), not lowered (loss) */
+	double threads;       /* the most CPUs it can use at once, > 0 */
+	double target;        /* finite; learned well when the metric gets there */
+	bool is_raised;       /* the metric is to be raised (accuracy), not lowered (loss) */
 	uint32_t in_a_row;    /* how many reports in a row must meet the target, >= 1 */
 	uint64_t cpu_ns;      /* CPU time used so far */
 	uint64_t steps_done;  /* the program's own "step i of n"; 0 when not known */
@@ -45,12 +45,12 @@ struct policy_task {
 
 /* The slot as observed. Valid during the call only. */
 struct policy_view {
-	uint64_t slot;			 /* number of the slot, from 0 */
-	uint64_t now_ns;		 /* its start, from the start of the bundle */
-	uint64_t slot_ns;		 /* its length, > 0 */
-	double budget_cpus;		 /* eta * N_t in CPUs, >= 0 */
-	uint32_t n_bundle;		 /* K, all tasks of the bundle */
-	uint32_t n_tasks;		 /* the alive set A_t */
+	uint64_t slot;                   /* number of the slot, from 0 */
+	uint64_t now_ns;                 /* its start, from the start of the bundle */
+	uint64_t slot_ns;                /* its length, > 0 */
+	double budget_cpus;              /* eta * N_t in CPUs, >= 0 */
+	uint32_t n_bundle;               /* K, all tasks of the bundle */
+	uint32_t n_tasks;                /* the alive set A_t */
 	const struct policy_task *tasks; /* sorted by (begin, name) */
 };
 
@@ -63,7 +63,7 @@ struct schedule_row {
 
 /* What a policy is told once, at the start. Copied where needed, not kept. */
 struct policy_setup {
-	uint32_t n_bundle;		     /* K */
+	uint32_t n_bundle;                   /* K */
 	const struct schedule_row *schedule; /* for `script`, sorted by slot; else NULL */
 	size_t n_schedule;
 };
