@@ -59,14 +59,14 @@ static inline void cleanup_closedir(DIR **dir)
 	}
 
 #define TAKE_PTR(pointer)                               \
-	({                                              \
+	__extension__({                                 \
 		__typeof__(pointer) taken_ = (pointer); \
 		(pointer) = NULL;                       \
 		taken_;                                 \
 	})
 
 #define TAKE_FD(fd)                \
-	({                         \
+	__extension__({            \
 		int taken_ = (fd); \
 		(fd) = -EBADF;     \
 		taken_;            \
