@@ -2,11 +2,20 @@
 #include "policy.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
-/* The list of policies, and the words for their reasons. */
+#include "policy_internal.h"
+
+/* The list of policies, the words for their reasons, and the check of what they are given. */
 
 const struct policy *const policies[] = {
+	&policy_edf,
+	&policy_equal,
+	&policy_exclusive,
+	&policy_fifo,
+	&policy_fixed,
+	&policy_script,
 	NULL,
 };
 
@@ -34,4 +43,20 @@ const char *why_to_string(enum why why)
 {
 	assert((unsigned)why < _WHY_MAX);
 	return why_names[why];
+}
+
+void view_check(const struct policy_view *view)
+{
+	assert(isfinite(view->budget_cpus) && view->budget_cpus >= 0);
+	assert(view->slot_ns > 0);
+	assert(view->n_tasks <= view->n_bundle);
+	for (uint32_t i = 0; i < view->n_tasks; i++) {
+		const struct policy_task *task = &view->tasks[i];
+
+		assert(task->id < view->n_bundle);
+		assert(task->name && task->history);
+		assert(isfinite(task->threads) && task->threads > 0);
+		assert(isfinite(task->target));
+		assert(task->begin_ns < task->deadline_ns);
+	}
 }

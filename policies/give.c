@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "give.h"
+
+#include <math.h>
+
+#include "order.h"
+
+/* Giving out a budget, in order or evenly.
+ *
+ * Water-filling needs no search for the level: with the tasks sorted by threads, the smallest first,
+ * each gets min(threads, left / tasks still to come). A task that is cut by its threads leaves more
+ * for the later ones; the first that is not cut has the final level, and so have all after it. */
+
+static enum why why_in_order(double share, double threads)
+{
+	if (share >= threads)
+		return WHY_FIRST;
+	return share > 0 ? WHY_REST : WHY_NONE_LEFT;
+}
+
+void give_in_order(const struct policy_view *view, const uint32_t order[], double cpus,
+	double ret_shares[], enum why ret_why[])
+{
+	double left = cpus;
+
+	for (uint32_t i = 0; i < view->n_tasks; i++) {
+		uint32_t at = order ? order[i] : i;
+		double threads = view->tasks[at].threads;
+
+		ret_shares[at] = fmin(threads, left);
+		ret_why[at] = why_in_order(ret_shares[at], threads);
+		left -= ret_shares[at];
+	}
+}
+
+static bool has_fewer_threads(const void *context, uint32_t a, uint32_t b)
+{
+	const struct policy_view *view = context;
+
+	return view->tasks[a].threads < view->tasks[b].threads;
+}
+
+void give_evenly(const struct policy_view *view, double cpus, uint32_t order[], uint32_t scratch[],
+	double ret_shares[], enum why ret_why[])
+{
+	double left = cpus;
+
+	order_init(order, view->n_tasks);
+	order_sort(order, scratch, view->n_tasks, has_fewer_threads, view);
+	for (uint32_t i = 0; i < view->n_tasks; i++) {
+		double level = fmax(left, 0) / (view->n_tasks - i);
+
+		ret_shares[order[i]] = fmin(view->tasks[order[i]].threads, level);
+		ret_why[order[i]] = WHY_EQUAL;
+		left -= ret_shares[order[i]];
+	}
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include "policy.h"
+
+/* For the implementations of policies only. */
+
+/* One instance each, in the file of its name. */
+extern const struct policy policy_edf, policy_equal, policy_exclusive, policy_fifo, policy_fixed,
+	policy_script;
+
+/* Asserts what policy.h promises of a view: a finite budget >= 0, at most as many tasks as the
+ * bundle has, ids below that, finite threads > 0, a finite target, a deadline after begin, a name
+ * and a history. Linear. */
+void view_check(const struct policy_view *view);

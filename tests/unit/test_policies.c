@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "policy.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "suite.h"
+#include "views.h"
+
+/* What every policy must hold, over random views and the corners; and what each of the plain ones
+ * decides, worked by hand. Memory that a plan asks for is counted: the linker sends malloc(3) and
+ * its family through here (see meson.build). */
+
+#define SECOND UINT64_C(1000000000)
+#define N_TASKS 1000
+#define N_SEEDS 60
+
+static size_t n_allocations;
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *pointer, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *pointer, size_t size);
+
+void *__wrap_malloc(size_t size)
+{
+	n_allocations++;
+	return __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	n_allocations++;
+	return __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *pointer, size_t size)
+{
+	n_allocations++;
+	return __real_realloc(pointer, size);
+}
+
+static double shares[N_TASKS];
+static enum why why[N_TASKS];
+
+static void plan(const struct policy *policy, struct policy_state *state, const struct views *views)
+{
+	size_t before;
+
+	for (uint32_t i = 0; i < N_TASKS; i++) {
+		shares[i] = NAN;
+		why[i] = _WHY_MAX;
+	}
+	before = n_allocations;
+	policy->plan(state, &views->view, shares, why);
+	ck_assert_uint_eq(n_allocations, before);
+}
+
+/* One plan by a policy without a past. */
+static void plan_afresh(const char *name, const struct views *views)
+{
+	const struct policy *policy = policy_find(name);
+	struct policy_state *state;
+
+	ck_assert_ptr_nonnull(policy);
+	state = views_state(views, policy);
+	plan(policy, state, views);
+	policy->free(state);
+}
+
+/* Condition (1), the contract of policy.h; returns what is given in all. */
+static double check_shares(const struct views *views)
+{
+	double sum = 0;
+
+	for (uint32_t i = 0; i < views->view.n_tasks; i++) {
+		ck_assert(shares[i] >= 0); /* not nan either */
+		ck_assert(shares[i] <= views->tasks[i].threads);
+		ck_assert_int_lt((int)why[i], _WHY_MAX);
+		sum += shares[i];
+	}
+	ck_assert_double_le(sum, views->view.budget_cpus + 1e-9);
+	return sum;
+}
+
+static double usable(const struct views *views)
+{
+	double sum = 0;
+
+	for (uint32_t i = 0; i < views->view.n_tasks; i++)
+		sum += views->tasks[i].threads;
+	return fmin(sum, views->view.budget_cpus);
+}
+
+static bool leaves_nothing(const struct policy *policy)
+{
+	return strcmp(policy->name, "fixed") != 0 && strcmp(policy->name, "exclusive") != 0 &&
+		strcmp(policy->name, "script") != 0;
+}
+
+START_TEST(every_policy_holds_the_contract)
+{
+	static const uint32_t sizes[] = {0, 1, 2, 5, 20, N_TASKS};
+	struct views views;
+
+	views_random(&views, sizes[_i % 6], (uint64_t)_i);
+	for (const struct policy *const *policy = policies; *policy; policy++) {
+		struct policy_state *state = views_state(&views, *policy);
+		double sum, again[N_TASKS];
+
+		plan(*policy, state, &views);
+		sum = check_shares(&views);
+		if (leaves_nothing(*policy))
+			ck_assert_double_eq_tol(sum, usable(&views), 1e-9);
+		memcpy(again, shares, sizeof(again));
+		plan(*policy, state, &views);
+		ck_assert_mem_eq(again, shares, sizeof(again));
+		(*policy)->free(state);
+	}
+	views_done(&views);
+}
+END_TEST
+
+/* A share belongs to a task, wherever the view has it and whatever numbers the bundle gave out. */
+START_TEST(order_of_input_does_not_matter)
+{
+	static const char *const names[] = {"core", "edf", "equal", "fixed"};
+	struct views views;
+	double first[30];
+	enum why first_why[30];
+	const uint32_t n = 30;
+
+	views_random(&views, n, (uint64_t)_i);
+	for (size_t p = 0; p < sizeof(names) / sizeof(names[0]); p++) {
+		if (!policy_find(names[p]))
+			continue;
+		plan_afresh(names[p], &views);
+		memcpy(first, shares, sizeof(first));
+		memcpy(first_why, why, sizeof(first_why));
+		for (uint32_t i = 0; i < n / 2; i++) {
+			struct policy_task swap = views.tasks[i];
+
+			views.tasks[i] = views.tasks[n - 1 - i];
+			views.tasks[n - 1 - i] = swap;
+		}
+		for (uint32_t i = 0; i < n; i++)
+			views.tasks[i].id = n - 1 - views.tasks[i].id;
+		plan_afresh(names[p], &views);
+		for (uint32_t i = 0; i < n; i++) {
+			ck_assert_double_eq_tol(shares[i], first[n - 1 - i], 1e-12);
+			ck_assert_int_eq((int)why[i], (int)first_why[n - 1 - i]);
+		}
+	}
+	views_done(&views);
+}
+END_TEST
+
+START_TEST(no_budget_no_share)
+{
+	struct views views;
+
+	views_random(&views, 20, 3);
+	views.view.budget_cpus = 0;
+	for (const struct policy *const *policy = policies; *policy; policy++) {
+		plan_afresh((*policy)->name, &views);
+		ck_assert_double_eq(check_shares(&views), 0);
+	}
+	views_done(&views);
+}
+END_TEST
+
+START_TEST(free_takes_null)
+{
+	for (const struct policy *const *policy = policies; *policy; policy++)
+		(*policy)->free(NULL);
+}
+END_TEST
+
+START_TEST(names_are_sorted_and_found)
+{
+	for (const struct policy *const *policy = policies; *policy; policy++) {
+		ck_assert_ptr_eq(policy_find((*policy)->name), *policy);
+		ck_assert_uint_gt(strlen((*policy)->summary), 0);
+		if (policy != policies)
+			ck_assert_str_lt(policy[-1]->name, (*policy)->name);
+	}
+	ck_assert_ptr_null(policy_find("nonsense"));
+	ck_assert_ptr_null(policy_find(""));
+	for (int i = 0; i < _WHY_MAX; i++)
+		ck_assert_uint_gt(strlen(why_to_string((enum why)i)), 0);
+}
+END_TEST
+
+static void expect(const double want_shares[], const enum why want_why[], uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		ck_assert_double_eq_tol(shares[i], want_shares[i], 1e-12);
+		ck_assert_str_eq(why_to_string(why[i]), why_to_string(want_why[i]));
+	}
+}
+
+START_TEST(equal_fills_evenly_up_to_the_threads)
+{
+	struct views views;
+
+	views_init(&views, 4);
+	views.tasks[1].threads = 0.5;
+	views.tasks[2].threads = 4;
+	views.tasks[3].threads = 4;
+	views.view.budget_cpus = 5;
+	plan_afresh("equal", &views);
+	expect((double[]){1, 0.5, 1.75, 1.75},
+		(enum why[]){WHY_EQUAL, WHY_EQUAL, WHY_EQUAL, WHY_EQUAL}, 4);
+	views.view.budget_cpus = 1.9; /* 0.475 each: nobody is cut */
+	plan_afresh("equal", &views);
+	for (int i = 0; i < 4; i++)
+		ck_assert_double_eq_tol(shares[i], 0.475, 1e-12);
+	views.view.budget_cpus = 100;
+	plan_afresh("equal", &views);
+	for (int i = 0; i < 4; i++)
+		ck_assert_double_eq_tol(shares[i], views.tasks[i].threads, 1e-12);
+	views_done(&views);
+}
+END_TEST
+
+START_TEST(fixed_counts_the_absent)
+{
+	struct views views;
+
+	views_init(&views, 4);
+	views.tasks[1].threads = 0.25;
+	views.view.n_tasks = 2;
+	views.view.budget_cpus = 2;
+	plan_afresh("fixed", &views);
+	expect((double[]){0.5, 0.25}, (enum why[]){WHY_FIXED, WHY_FIXED}, 2);
+	views_done(&views);
+}
+END_TEST
+
+START_TEST(fifo_goes_by_arrival)
+{
+	struct views views;
+
+	views_init(&views, 4);
+	views.tasks[0].deadline_ns = 90 * SECOND;
+	views.tasks[3].deadline_ns = 20 * SECOND;
+	views.tasks[1].threads = 0.5;
+	views.view.budget_cpus = 2.2;
+	plan_afresh("fifo", &views);
+	expect((double[]){1, 0.5, 0.7, 0},
+		(enum why[]){WHY_FIRST, WHY_FIRST, WHY_REST, WHY_NONE_LEFT}, 4);
+	views_done(&views);
+}
+END_TEST
+
+START_TEST(edf_goes_by_deadline_then_name)
+{
+	struct views views;
+
+	views_init(&views, 4);
+	views.tasks[3].deadline_ns = 20 * SECOND;
+	views.tasks[1].begin_ns = 5 * SECOND; /* as due as t0000 and t0002, named between them */
+	views.view.budget_cpus = 2.5;
+	plan_afresh("edf", &views);
+	expect((double[]){1, 0.5, 0, 1},
+		(enum why[]){WHY_FIRST, WHY_REST, WHY_NONE_LEFT, WHY_FIRST}, 4);
+	views_done(&views);
+}
+END_TEST
+
+START_TEST(exclusive_leaves_cpus_idle)
+{
+	struct views views;
+
+	views_init(&views, 3);
+	views.tasks[0].threads = 1.5;
+	views.view.budget_cpus = 2;
+	plan_afresh("exclusive", &views);
+	expect((double[]){1.5, 0, 0}, (enum why[]){WHY_FIRST, WHY_NONE_LEFT, WHY_NONE_LEFT}, 3);
+	views_done(&views);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("policies");
+	TCase *tcase = tcase_create("all");
+
+	tcase_add_loop_test(tcase, every_policy_holds_the_contract, 0, N_SEEDS);
+	tcase_add_loop_test(tcase, order_of_input_does_not_matter, 0, N_SEEDS);
+	tcase_add_test(tcase, no_budget_no_share);
+	tcase_add_test(tcase, free_takes_null);
+	tcase_add_test(tcase, names_are_sorted_and_found);
+	tcase_add_test(tcase, equal_fills_evenly_up_to_the_threads);
+	tcase_add_test(tcase, fixed_counts_the_absent);
+	tcase_add_test(tcase, fifo_goes_by_arrival);
+	tcase_add_test(tcase, edf_goes_by_deadline_then_name);
+	tcase_add_test(tcase, exclusive_leaves_cpus_idle);
+	suite_add_tcase(suite, tcase);
+	return suite_run(suite);
+}
