@@ -22,3 +22,19 @@ static inline double nsec_to_seconds(uint64_t ns)
 {
 	return (double)ns / (double)NSEC_PER_SEC;
 }
+
+/* value * numerator / denominator without overflow on the way, rounded down. denominator > 0. */
+static inline uint64_t nsec_scale(uint64_t value, uint64_t numerator, uint64_t denominator)
+{
+	__extension__ unsigned __int128 product = value;
+
+	return (uint64_t)(product * numerator / denominator);
+}
+
+/* The same, rounded up. */
+static inline uint64_t nsec_scale_up(uint64_t value, uint64_t numerator, uint64_t denominator)
+{
+	__extension__ unsigned __int128 product = value;
+
+	return (uint64_t)((product * numerator + (denominator - 1)) / denominator);
+}

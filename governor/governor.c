@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "governor.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "governor_internal.h"
+#include "guard.h"
+#include "nsec.h"
+
+/* One slot, one direction:
+ *
+ *	observe   CPU time from the meter, reports from the stage; who has learned, who is too late
+ *	plan      the policy's shares for the alive set; what is left goes to those that yield
+ *	guard     shares become grants, their sum at most the budget
+ *	enforce   the grants, and the budget around them
+ *	record    to the trace and the views
+ *
+ * This file is that order and nothing else. What a task goes through is in task.c. Everything a slot
+ * needs is allocated by governor_new(): the arrays below have room for every task of the bundle.
+ *
+ * A task outside the alive set can still be running: it yields (its outcome is known, it lives on
+ * leftovers) or it is stopping. A stopping task needs CPU time to save its checkpoint, and a frozen
+ * one could not even take the signal, so a little of the budget is set aside for stopping tasks
+ * before the policy plans with the rest. */
+
+/* What a stopping task gets, and the most that all of them get. */
+#define STOPPING_CPUS 0.05
+#define STOPPING_PART 0.2
+
+/* Excess worth an event: more than this part of a slot's budget. */
+#define EXCESS_PART 0.1
+
+static int compare_arrival(const void *a, const void *b, void *context)
+{
+	const struct bundle *bundle = context;
+	const struct bundle_task *x = &bundle->tasks[*(const uint32_t *)a];
+	const struct bundle_task *y = &bundle->tasks[*(const uint32_t *)b];
+
+	if (x->begin_ns != y->begin_ns)
+		return x->begin_ns < y->begin_ns ? -1 : 1;
+	return strcmp(x->name, y->name);
+}
+
+static int allocate(struct governor *governor, uint32_t n_tasks)
+{
+	/* A bundle may be empty; calloc() of nothing may be NULL. */
+	size_t n = n_tasks > 0 ? n_tasks : 1;
+
+	governor->tasks = calloc(n, sizeof(*governor->tasks));
+	governor->order = calloc(n, sizeof(*governor->order));
+	governor->view_tasks = calloc(n, sizeof(*governor->view_tasks));
+	governor->shares = calloc(n, sizeof(*governor->shares));
+	governor->whys = calloc(n, sizeof(*governor->whys));
+	governor->inputs = calloc(n, sizeof(*governor->inputs));
+	governor->grants = calloc(n, sizeof(*governor->grants));
+	governor->rows = calloc(n, sizeof(*governor->rows));
+	if (!governor->tasks || !governor->order || !governor->view_tasks || !governor->shares ||
+		!governor->whys || !governor->inputs || !governor->grants || !governor->rows)
+		return -ENOMEM;
+	return 0;
+}
+
+int governor_new(
+	struct governor **ret_governor, const struct governor_setup *setup, struct fault *fault)
+{
+	const struct bundle *bundle = setup->bundle;
+	uint32_t n_tasks = (uint32_t)bundle->n_tasks;
+	_cleanup_(cleanup_governor_free) struct governor *governor = calloc(1, sizeof(*governor));
+	struct policy_setup policy_setup = {
+		.n_bundle = n_tasks,
+		.schedule = bundle->schedule,
+		.n_schedule = bundle->n_schedule,
+	};
+
+	if (!governor)
+		return fault_errno(fault, -ENOMEM, "loop");
+	governor->setup = *setup;
+	governor->n_tasks = n_tasks;
+	governor->leftovers = policy_find("equal");
+	if (allocate(governor, n_tasks) < 0 ||
+		guard_new(&governor->guard, n_tasks, &setup->enforcer->limits) < 0 ||
+		setup->policy->new (&governor->policy_state, &policy_setup) < 0 ||
+		governor->leftovers->new (&governor->leftovers_state, &policy_setup) < 0)
+		return fault_errno(fault, -ENOMEM, "loop of %u tasks", n_tasks);
+
+	for (uint32_t i = 0; i < n_tasks; i++) {
+		governor->order[i] = i;
+		task_init(&governor->tasks[i]);
+	}
+	qsort_r(governor->order, n_tasks, sizeof(governor->order[0]), compare_arrival,
+		(void *)bundle);
+	*ret_governor = TAKE_PTR(governor);
+	return 0;
+}
+
+struct governor *governor_free(struct governor *governor)
+{
+	if (!governor)
+		return NULL;
+	governor->setup.policy->free(governor->policy_state);
+	governor->leftovers->free(governor->leftovers_state);
+	guard_free(governor->guard);
+	free(governor->tasks);
+	free(governor->order);
+	free(governor->view_tasks);
+	free(governor->shares);
+	free(governor->whys);
+	free(governor->inputs);
+	free(governor->grants);
+	free(governor->rows);
+	free(governor);
+	return NULL;
+}
+
+/* Observe. */
+
+static void observe(struct governor *governor, uint64_t now_ns)
+{
+	for (uint32_t task = 0; task < governor->n_tasks; task++)
+		if (task_is_running(&governor->tasks[task]))
+			task_observe(governor, task, now_ns);
+	governor_deadlines(governor, now_ns);
+	totals_settle(governor);
+	for (uint32_t task = 0; task < governor->n_tasks; task++)
+		if (governor->tasks[task].phase == PHASE_STOPPING)
+			task_stop_further(governor, task, now_ns);
+}
+
+static void admit(struct governor *governor, uint64_t now_ns)
+{
+	while (governor->n_admitted < governor->n_tasks) {
+		uint32_t task = governor->order[governor->n_admitted];
+
+		if (governor->setup.bundle->tasks[task].begin_ns > now_ns)
+			break;
+		governor->n_admitted++;
+		if (governor->tasks[task].phase == PHASE_WAITING)
+			task_start(governor, task, now_ns);
+	}
+}
+
+/* Plan. */
+
+static void fill_view_task(const struct governor *governor, uint32_t id, struct policy_task *view)
+{
+	const struct bundle_task *planned = &governor->setup.bundle->tasks[id];
+	const struct task *task = &governor->tasks[id];
+
+	*view = (struct policy_task){
+		.id = id,
+		.name = planned->name,
+		.begin_ns = planned->begin_ns,
+		.deadline_ns = planned->deadline_ns,
+		.threads = planned->threads,
+		.target = planned->target.value,
+		.is_raised = planned->target.is_raised,
+		.in_a_row = planned->target.in_a_row,
+		.cpu_ns = task->cpu_ns,
+		.steps_done = task->facts.steps_done,
+		.steps_total = task->facts.steps_total,
+		.history = &task->history,
+	};
+}
+
+/* Puts the tasks for which `is_wanted` into the view, in the order of arrival. */
+static void fill_view(struct governor *governor, uint64_t now_ns, double budget_cpus,
+	bool (*is_wanted)(const struct task *), struct policy_view *ret_view)
+{
+	uint32_t n_tasks = 0;
+
+	for (uint32_t i = 0; i < governor->n_tasks; i++)
+		if (is_wanted(&governor->tasks[governor->order[i]]))
+			fill_view_task(
+				governor, governor->order[i], &governor->view_tasks[n_tasks++]);
+	*ret_view = (struct policy_view){
+		.slot = governor->n_slots,
+		.now_ns = now_ns,
+		.slot_ns = governor->setup.bundle->slot_ns,
+		.budget_cpus = budget_cpus,
+		.n_bundle = governor->n_tasks,
+		.n_tasks = n_tasks,
+		.tasks = governor->view_tasks,
+	};
+}
+
+/* The view's tasks with their shares, behind the n_inputs that are there. What is left of
+ * *left_cpus stands there afterwards. Returns how many inputs there are now. */
+static size_t add_inputs(struct governor *governor, const struct policy_view *view, size_t n_inputs,
+	double least_cpus, double *left_cpus)
+{
+	for (uint32_t i = 0; i < view->n_tasks; i++) {
+		uint32_t id = view->tasks[i].id;
+		bool is_stopping = governor->tasks[id].phase == PHASE_STOPPING;
+
+		*left_cpus = fmax(*left_cpus - governor->shares[i], 0);
+		governor->inputs[n_inputs++] = (struct guard_input){
+			.task = id,
+			.share_cpus = fmax(governor->shares[i], is_stopping ? least_cpus : 0),
+			.threads = view->tasks[i].threads,
+			.why = governor->whys[i],
+			.cpu_ns = governor->tasks[id].cpu_ns,
+		};
+	}
+	return n_inputs;
+}
+
+static size_t plan(struct governor *governor, uint64_t now_ns, double budget_cpus)
+{
+	size_t n_stopping = 0, n_inputs;
+	double least_cpus = 0, left_cpus;
+	struct policy_view view;
+
+	for (uint32_t task = 0; task < governor->n_tasks; task++)
+		n_stopping += governor->tasks[task].phase == PHASE_STOPPING;
+	if (n_stopping > 0)
+		least_cpus = fmin(STOPPING_CPUS, STOPPING_PART * budget_cpus / (double)n_stopping);
+
+	left_cpus = budget_cpus - least_cpus * (double)n_stopping;
+	fill_view(governor, now_ns, left_cpus, task_is_alive, &view);
+	governor->setup.policy->plan(
+		governor->policy_state, &view, governor->shares, governor->whys);
+	n_inputs = add_inputs(governor, &view, 0, 0, &left_cpus);
+
+	fill_view(governor, now_ns, left_cpus, task_is_leftover, &view);
+	governor->leftovers->plan(
+		governor->leftovers_state, &view, governor->shares, governor->whys);
+	return add_inputs(governor, &view, n_inputs, least_cpus, &left_cpus);
+}
+
+/* Enforce. */
+
+static int enforce(struct governor *governor, uint64_t now_ns, size_t n_grants, double budget_cpus,
+	struct enforced *ret_enforced, struct fault *fault)
+{
+	struct enforcer *enforcer = governor->setup.enforcer;
+	bool has_risen = budget_cpus > governor->budget_cpus;
+	/* A budget of 0 cannot be written; with every task frozen it need not be. */
+	bool has_changed = budget_cpus > 0 && fabs(budget_cpus - governor->budget_cpus) > 1e-9;
+	struct fault reason = FAULT_INIT;
+	int r = 0, first = 0;
+
+	/* Parent before child when raising, child before parent when lowering. */
+	if (has_changed && has_risen)
+		first = enforcer->ops->budget_set(enforcer, budget_cpus, &reason);
+	if (first == 0)
+		first = enforcer->ops->apply(
+			enforcer, governor->grants, n_grants, ret_enforced, &reason);
+	if (has_changed && !has_risen && first == 0)
+		r = enforcer->ops->budget_set(enforcer, budget_cpus, &reason);
+	if (first == 0)
+		first = r;
+	if (first == 0 && has_changed)
+		governor->budget_cpus = budget_cpus;
+	if (first < 0) {
+		record_event(governor, now_ns, RECORD_NO_TASK, "enforce", "%s", reason.text);
+		return fault_set(fault, first, "%s", reason.text);
+	}
+	if (ret_enforced->n_foreign > 0)
+		record_event(governor, now_ns, RECORD_NO_TASK, "foreign", "%s", reason.text);
+	return 0;
+}
+
+static void tell_tasks(struct governor *governor, size_t n_inputs)
+{
+	struct stage *stage = governor->setup.stage;
+
+	for (size_t i = 0; i < n_inputs; i++) {
+		struct task *task = &governor->tasks[governor->inputs[i].task];
+		double share_cpus = governor->inputs[i].share_cpus;
+		struct stage_news news = {
+			.share_cpus = share_cpus,
+			.advised_threads = share_cpus > 1 ? (uint32_t)ceil(share_cpus - 1e-9) : 1,
+		};
+
+		if (fabs(task->share_cpus - share_cpus) > 1e-9)
+			governor->n_grant_changes++;
+		task->share_cpus = share_cpus;
+		task->granted_ns = governor->grants[i].cpu_ns;
+		stage->ops->tell(stage, governor->inputs[i].task, &news);
+	}
+}
+
+/* Record. */
+
+static void watch_excess(struct governor *governor, uint64_t now_ns, uint64_t budget_ns)
+{
+	uint64_t excess_ns = guard_excess_ns(governor->guard);
+
+	if (governor->setup.enforcer->guarantee == GUARANTEE_NONE)
+		return;
+	if (excess_ns > governor->excess_seen_ns)
+		governor->excess_ns += excess_ns - governor->excess_seen_ns;
+	governor->excess_seen_ns = excess_ns;
+	if ((double)excess_ns <= EXCESS_PART * (double)budget_ns || excess_ns == 0)
+		return;
+	governor->n_excess_slots++;
+	record_event(governor, now_ns, RECORD_NO_TASK, "excess",
+		"the tasks have used %.3f CPU-seconds beyond the budget; taken back from the next "
+		"slots",
+		nsec_to_seconds(excess_ns));
+}
+
+static void record(struct governor *governor, struct slot_record *record, size_t n_inputs)
+{
+	record->n_tasks = n_inputs;
+	record->tasks = governor->rows;
+	for (size_t i = 0; i < n_inputs; i++) {
+		uint32_t id = governor->inputs[i].task;
+		struct task *task = &governor->tasks[id];
+
+		governor->rows[i] = (struct slot_task){
+			.seen =
+				{
+					.task = id,
+					.phase = task->phase,
+					.cpu_ns = task->cpu_ns,
+					.used_ns = task->cpu_ns - task->slot_cpu_ns,
+					.n_new_reports = task->n_new_reports,
+					.value = task->value,
+					.best = task->best,
+					.steps_done = task->facts.steps_done,
+					.steps_total = task->facts.steps_total,
+				},
+			.share_cpus = governor->inputs[i].share_cpus,
+			.why = governor->inputs[i].why,
+			.grant = governor->grants[i],
+		};
+		task->slot_cpu_ns = task->cpu_ns;
+		task->n_new_reports = 0;
+	}
+	for (size_t i = 0; i < governor->setup.n_recorders; i++)
+		governor->setup.recorders[i]->ops->slot(governor->setup.recorders[i], record);
+}
+
+int governor_slot(struct governor *governor, uint64_t now_ns, uint64_t late_ns, struct fault *fault)
+{
+	const struct bundle *bundle = governor->setup.bundle;
+	uint64_t slot_ns = bundle->slot_ns;
+	uint64_t elapsed_ns = nsec_sub(now_ns, governor->slot_now_ns);
+	double budget_cpus = timeline_least(&bundle->budget, now_ns, now_ns + slot_ns);
+	struct slot_record slot = {
+		.slot = governor->n_slots,
+		.now_ns = now_ns,
+		.late_ns = late_ns,
+		.slot_ns = slot_ns,
+		.budget_ns = share_to_ns(budget_cpus, slot_ns),
+	};
+	size_t n_inputs;
+	int r;
+
+	observe(governor, now_ns);
+	slot.used_ns = governor->used_ns - governor->slot_used_ns;
+	governor->slot_used_ns = governor->used_ns;
+	admit(governor, now_ns);
+
+	n_inputs = plan(governor, now_ns, budget_cpus);
+	slot.granted_ns = guard_clip(governor->guard, elapsed_ns, slot_ns, slot.budget_ns,
+		governor->inputs, n_inputs, governor->grants);
+	slot.excess_ns = guard_excess_ns(governor->guard);
+	r = enforce(governor, now_ns, n_inputs, budget_cpus, &slot.enforced, fault);
+	tell_tasks(governor, n_inputs);
+
+	watch_excess(governor, now_ns, slot.budget_ns);
+	record(governor, &slot, n_inputs);
+	totals_count(governor, &slot);
+	governor->slot_now_ns = now_ns;
+	governor->n_slots++;
+	return r;
+}
+
+void governor_deadlines(struct governor *governor, uint64_t now_ns)
+{
+	for (uint32_t task = 0; task < governor->n_tasks; task++)
+		if (governor->tasks[task].outcome == OUTCOME_NONE &&
+			governor->setup.bundle->tasks[task].deadline_ns <= now_ns)
+			task_too_late(governor, task, now_ns);
+}
+
+uint64_t governor_next_deadline(const struct governor *governor, uint64_t now_ns)
+{
+	uint64_t next_ns = UINT64_MAX;
+
+	for (uint32_t task = 0; task < governor->n_tasks; task++) {
+		uint64_t deadline_ns = governor->setup.bundle->tasks[task].deadline_ns;
+
+		if (governor->tasks[task].phase == PHASE_ALIVE && deadline_ns > now_ns &&
+			deadline_ns < next_ns)
+			next_ns = deadline_ns;
+	}
+	return next_ns;
+}
+
+void governor_cancel(struct governor *governor, uint64_t now_ns, enum stop_step step)
+{
+	for (uint32_t task = 0; task < governor->n_tasks; task++)
+		task_cancel(governor, task, now_ns, step);
+}
+
+bool governor_is_decided(const struct governor *governor)
+{
+	return governor->n_decided == governor->n_tasks;
+}
+
+bool governor_is_done(const struct governor *governor)
+{
+	return governor->n_ended == governor->n_tasks;
+}

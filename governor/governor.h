@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bundle.h"
+#include "enforcer.h"
+#include "fault.h"
+#include "meter.h"
+#include "policy.h"
+#include "record.h"
+#include "slot.h"
+#include "stage.h"
+
+/* The slot loop: observe, plan, guard, enforce, record. Knows no clock and no process: time comes in
+ * as an argument, the machine through the seams. The same loop runs real bundles and simulations.
+ *
+ * Times are from the start of the bundle (begin 0), CPU time is that of one task since it began. */
+
+struct governor;
+
+struct governor_setup {
+	const struct bundle *bundle; /* resolved; kept by pointer, as are the seams */
+	const struct policy *policy;
+	struct enforcer *enforcer;
+	struct meter *meter;
+	struct stage *stage;
+	struct recorder *const *recorders; /* n_recorders of them */
+	size_t n_recorders;
+};
+
+/* Allocates all that the slots will need. 0 or -ENOMEM. */
+int governor_new(
+	struct governor **ret_governor, const struct governor_setup *setup, struct fault *fault);
+struct governor *governor_free(struct governor *governor);
+
+/* One slot. now_ns never goes back; late_ns is how much later than planned the call is. 0, or a
+ * negative errno where a grant could not be put into force: the run goes on, with less granted, and
+ * the sentence is an event too. */
+int governor_slot(
+	struct governor *governor, uint64_t now_ns, uint64_t late_ns, struct fault *fault);
+
+/* The task's first process has ended (or its curve). exit_status as a shell would give it; `reason`
+ * NULL, or why it could not be started. Its last reports are taken first. */
+void governor_task_ended(struct governor *governor, uint32_t task, uint64_t now_ns, int exit_status,
+	const char *reason);
+
+/* Gives their outcome to the tasks whose deadline has come; governor_slot() does it too. */
+void governor_deadlines(struct governor *governor, uint64_t now_ns);
+/* The next deadline of an alive task after now_ns, or UINT64_MAX. */
+uint64_t governor_next_deadline(const struct governor *governor, uint64_t now_ns);
+
+/* Ends everything: tasks without an outcome are cancelled. `step` is where stopping begins. */
+void governor_cancel(struct governor *governor, uint64_t now_ns, enum stop_step step);
+
+/* Every task has its outcome (some may still run, on leftovers). */
+bool governor_is_decided(const struct governor *governor);
+/* No task is waiting or running. */
+bool governor_is_done(const struct governor *governor);
+
+/* What has become of one task, for results and views. */
+struct task_status {
+	enum phase phase;
+	enum outcome outcome;
+	bool was_started;
+	uint64_t finish_ns; /* valid with an outcome and was_started */
+	uint64_t cpu_ns;    /* used until its outcome; until now where there is none */
+	double value;       /* the newest report, nan where none */
+	uint64_t n_reports; /* taken, not-finite ones included */
+	uint64_t n_not_finite;
+	double share_cpus;   /* in force */
+	uint64_t granted_ns; /* in this slot */
+	const char *feed;
+};
+void governor_task_status(
+	const struct governor *governor, uint32_t task, struct task_status *ret_status);
+
+/* Sums over the slots up to the last outcome. */
+struct governor_totals {
+	uint64_t n_slots; /* begun before the last outcome */
+	uint64_t n_late;  /* slots later than a tenth of their length */
+	uint64_t worst_late_ns;
+	uint64_t used_ns;
+	uint64_t budget_ns;
+	double granted_cpus_max;
+	uint64_t excess_ns; /* ever used beyond the budget */
+	uint64_t n_excess_slots;
+	uint64_t n_foreign;
+	uint64_t n_grant_changes;
+};
+void governor_totals(const struct governor *governor, struct governor_totals *ret_totals);
