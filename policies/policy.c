@@ -10,6 +10,7 @@
 /* The list of policies, the words for their reasons, and the check of what they are given. */
 
 const struct policy *const policies[] = {
+	&policy_core,
 	&policy_edf,
 	&policy_equal,
 	&policy_exclusive,

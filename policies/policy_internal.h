@@ -6,8 +6,8 @@
 /* For the implementations of policies only. */
 
 /* One instance each, in the file of its name. */
-extern const struct policy policy_edf, policy_equal, policy_exclusive, policy_fifo, policy_fixed,
-	policy_script;
+extern const struct policy policy_core, policy_edf, policy_equal, policy_exclusive, policy_fifo,
+	policy_fixed, policy_script;
 
 /* Asserts what policy.h promises of a view: a finite budget >= 0, at most as many tasks as the
  * bundle has, ids below that, finite threads > 0, a finite target, a deadline after begin, a name

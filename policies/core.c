@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "due.h"
+#include "feasible.h"
+#include "give.h"
+#include "offer.h"
+#include "order.h"
+#include "policy_internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+/* Our psi: forecast, choose, run by deadline.
+ *
+ * 1. Each task's remaining need is forecast as a distribution (forecast.c), anew when it has news.
+ * 2. Each task offers steps: so much more chance for so much more CPU time (offer.c).
+ * 3. The best steps of all are taken in turn, as long as what has been taken can still all be given
+ *    before the deadlines (feasible.c). A task whose next step does not fit is left at what it has.
+ * 4. The chosen tasks, those with a step taken, get the budget by deadline, each up to its threads;
+ *    what they leave goes to the others, the most promising first.
+ *
+ * Nothing is decided for good: a plan is made afresh every slot, without hysteresis, from the cached
+ * forecasts. Being written off only means to come after the chosen; such a task runs on leftovers,
+ * and a good report brings it back. A wrong "hopeless" costs more than anything else.
+ *
+ * The plan counts on CAPACITY_PART of the budget: slots and deadlines do not meet exactly.
+ *
+ * Ties go by deadline, then by name, so that neither the order of the tasks in the view nor their ids
+ * decide. Steps are at most a score a task and most tasks have a few; the cost is that of sorting them
+ * and of one pass over the deadlines for each that is tried. */
+
+#define CAPACITY_PART 0.97
+
+struct seen {
+	bool is_made;
+	uint64_t n_reports, n_not_finite; /* when it was made */
+	struct forecast forecast;
+};
+
+/* What the plan holds of an alive task, by its place in the view. */
+struct stake {
+	uint32_t rank; /* by (deadline, name) */
+	double due_s, threads;
+	double charge_s;    /* taken so far; 0: not chosen */
+	double first_slope; /* of the offer: chance / charge; 0: nothing offered */
+	bool is_closed;
+};
+
+struct policy_state {
+	uint32_t n_bundle;
+	struct seen *seen;               /* n_bundle, by id */
+	struct stake *stakes;            /* n_bundle */
+	struct feasible_moment *moments; /* n_bundle */
+	struct step *steps;              /* FORECAST_POINTS_MAX a task */
+	uint32_t *order, *scratch;       /* the same */
+};
+
+static void core_free(struct policy_state *state)
+{
+	if (!state)
+		return;
+	free(state->seen);
+	free(state->stakes);
+	free(state->moments);
+	free(state->steps);
+	free(state->order);
+	free(state->scratch);
+	free(state);
+}
+
+static int core_new(struct policy_state **ret_state, const struct policy_setup *setup)
+{
+	struct policy_state *state = calloc(1, sizeof(*state));
+	size_t n = setup->n_bundle > 0 ? setup->n_bundle : 1;
+
+	if (!state)
+		return -ENOMEM;
+	state->n_bundle = setup->n_bundle;
+	state->seen = calloc(n, sizeof(state->seen[0]));
+	state->stakes = calloc(n, sizeof(state->stakes[0]));
+	state->moments = calloc(n, sizeof(state->moments[0]));
+	state->steps = calloc(n * FORECAST_POINTS_MAX, sizeof(state->steps[0]));
+	state->order = calloc(n * FORECAST_POINTS_MAX, sizeof(state->order[0]));
+	state->scratch = calloc(n * FORECAST_POINTS_MAX, sizeof(state->scratch[0]));
+	if (!state->seen || !state->stakes || !state->moments || !state->steps || !state->order ||
+		!state->scratch) {
+		core_free(state);
+		return -ENOMEM;
+	}
+	*ret_state = state;
+	return 0;
+}
+
+static const struct forecast *forecast_of(struct seen *seen, const struct policy_task *task)
+{
+	const struct history *history = task->history;
+
+	if (!seen->is_made || seen->n_reports != history->n_reports ||
+		seen->n_not_finite != history->n_not_finite) {
+		forecast_make(task, &seen->forecast);
+		seen->is_made = true;
+		seen->n_reports = history->n_reports;
+		seen->n_not_finite = history->n_not_finite;
+	}
+	return &seen->forecast;
+}
+
+/* Ranks the tasks by deadline and lays out the moments. */
+static void stakes_init(
+	struct policy_state *state, const struct policy_view *view, struct feasible *feasible)
+{
+	due_order(view, state->order, state->scratch);
+	feasible_init(feasible, state->moments);
+	for (uint32_t i = 0; i < view->n_tasks; i++) {
+		const struct policy_task *task = &view->tasks[state->order[i]];
+		double due_s = (double)(task->deadline_ns - view->now_ns) * 1e-9;
+
+		state->stakes[state->order[i]] = (struct stake){
+			.rank = i,
+			.due_s = due_s,
+			.threads = fmin(task->threads, view->budget_cpus),
+		};
+		feasible_add_moment(feasible, due_s, CAPACITY_PART * view->budget_cpus);
+	}
+}
+
+static uint32_t collect_steps(struct policy_state *state, const struct policy_view *view)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < view->n_tasks; i++) {
+		const struct policy_task *task = &view->tasks[i];
+		struct stake *stake = &state->stakes[i];
+		uint32_t n_more = offer_make(forecast_of(&state->seen[task->id], task),
+			(double)task->cpu_ns * 1e-9, stake->due_s, stake->threads * stake->due_s, i,
+			state->steps + n);
+
+		if (n_more > 0)
+			stake->first_slope = state->steps[n].chance / state->steps[n].charge_s;
+		n += n_more;
+	}
+	return n;
+}
+
+static bool is_worth_more(const void *context, uint32_t a, uint32_t b)
+{
+	const struct policy_state *state = context;
+	const struct step *one = &state->steps[a], *other = &state->steps[b];
+
+	if (one->worth > other->worth || one->worth < other->worth)
+		return one->worth > other->worth;
+	return state->stakes[one->task].rank < state->stakes[other->task].rank;
+}
+
+static void take_steps(struct policy_state *state, struct feasible *feasible, uint32_t n_steps)
+{
+	order_init(state->order, n_steps);
+	order_sort(state->order, state->scratch, n_steps, is_worth_more, state);
+	for (uint32_t i = 0; i < n_steps; i++) {
+		const struct step *step = &state->steps[state->order[i]];
+		struct stake *stake = &state->stakes[step->task];
+
+		if (stake->is_closed || step->charge_s <= stake->charge_s)
+			continue;
+		if (feasible_raise(feasible, stake->due_s, stake->threads, stake->charge_s,
+			    step->charge_s))
+			stake->charge_s = step->charge_s;
+		else
+			stake->is_closed = true;
+	}
+}
+
+static bool is_chosen(const struct stake *stake)
+{
+	return stake->charge_s > 0;
+}
+
+static bool runs_before(const void *context, uint32_t a, uint32_t b)
+{
+	const struct policy_state *state = context;
+	const struct stake *one = &state->stakes[a], *other = &state->stakes[b];
+
+	if (is_chosen(one) != is_chosen(other))
+		return is_chosen(one);
+	if (!is_chosen(one) &&
+		(one->first_slope > other->first_slope || one->first_slope < other->first_slope))
+		return one->first_slope > other->first_slope;
+	return one->rank < other->rank;
+}
+
+static void core_plan(struct policy_state *state, const struct policy_view *view,
+	double ret_shares[], enum why ret_why[])
+{
+	struct feasible feasible;
+
+	view_check(view);
+	assert(view->n_bundle == state->n_bundle);
+	if (!(view->budget_cpus > 0)) { /* nothing to plan with, nobody to write off */
+		give_in_order(view, /* order= */ NULL, 0, ret_shares, ret_why);
+		return;
+	}
+	stakes_init(state, view, &feasible);
+	take_steps(state, &feasible, collect_steps(state, view));
+	order_init(state->order, view->n_tasks);
+	order_sort(state->order, state->scratch, view->n_tasks, runs_before, state);
+	give_in_order(view, state->order, view->budget_cpus, ret_shares, ret_why);
+	for (uint32_t i = 0; i < view->n_tasks; i++) {
+		if (!is_chosen(&state->stakes[i]))
+			ret_why[i] = WHY_WRITTEN_OFF;
+		else if (ret_shares[i] > 0)
+			ret_why[i] = WHY_CHOSEN;
+	}
+}
+
+const struct policy policy_core = {
+	.name = "core",
+	.summary = "forecasts every learning curve, and runs the set that promises most",
+	.new = core_new,
+	.plan = core_plan,
+	.free = core_free,
+};

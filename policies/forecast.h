@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include "shape.h"
+#include "policy.h"
+
+/* How much CPU time a task still needs to meet its target, as a distribution that includes "never".
+ *
+ * The chance that `need_s[i]` more CPU-seconds, counted from the moment when the task had used
+ * `used_s`, are enough is `chance[i]`; both rise strictly (weakly: chance), start from an unwritten
+ * (0, 0), and are linear in between. What chance[n_points - 1] lacks to 1 is "never". */
+
+#define FORECAST_POINTS_MAX 24
+
+struct forecast {
+	double used_s;
+	uint32_t n_points; /* >= 1 */
+	double need_s[FORECAST_POINTS_MAX];
+	double chance[FORECAST_POINTS_MAX];
+};
+
+/* From the task's reports; from its window alone where there is none (or none after any CPU time).
+ * Depends on the history, the target and the window, not on the CPU time used since the newest
+ * report: it is good until the next report. Linear in the points of the history. */
+void forecast_make(const struct policy_task *task, struct forecast *ret_forecast);
+
+/* The forecast given that the task has used cpu_s and is not there yet, cut at cap_s (> 0) of more
+ * CPU time: ret_need_s and ret_chance get up to FORECAST_POINTS_MAX points as in the struct, with
+ * need_s counted from now. Returns how many: 0 where the forecast sees no chance at all. */
+uint32_t forecast_from_now(const struct forecast *forecast, double cpu_s, double cap_s,
+	double ret_need_s[static FORECAST_POINTS_MAX],
+	double ret_chance[static FORECAST_POINTS_MAX]);

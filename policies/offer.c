@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "offer.h"
+
+#include <math.h>
+
+/* From a forecast to the steps that are worth planning.
+ *
+ * Charge. A quota x for a task whose need R is uncertain costs E[min(R, x)] on average, since a task
+ * that gets there stops; but a plan that counts on the average breaks when several run long. So the
+ * charge is the average plus CHARGE_UNUSED of the part that would be left over.
+ *
+ * Hull. Only the points on the upper concave hull of (charge, chance) from (0, 0) are worth stopping
+ * at: between two of them a mix of the two gives more. Each edge of the hull is a step.
+ *
+ * Worth of a step: chance won for CPU time charged. Three corrections, each small and found on
+ * recorded curves: the exponent favours small steps a little, charge in proportion to the time left
+ * puts off what can wait, and a quota near the most that the task can get is risky. */
+
+#define CHARGE_UNUSED 0.7
+#define CHANCE_POWER 0.9
+#define CHARGE_DUE 0.03 /* of the time to the deadline */
+#define ROOM_POWER 0.1
+#define CHANCE_LEAST 1e-6
+
+static uint32_t hull(const double charge_s[], const double chance[], uint32_t n, uint32_t ret[])
+{
+	uint32_t top = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		while (top > 0) {
+			uint32_t last = ret[top - 1];
+			double charge_from = top > 1 ? charge_s[ret[top - 2]] : 0;
+			double chance_from = top > 1 ? chance[ret[top - 2]] : 0;
+
+			/* Keep the last while the slope falls behind it. */
+			if ((chance[last] - chance_from) * (charge_s[i] - charge_s[last]) >
+				(chance[i] - chance[last]) * (charge_s[last] - charge_from))
+				break;
+			top--;
+		}
+		ret[top++] = i;
+	}
+	return top;
+}
+
+static double worth_of(double chance, double charge_s, double due_s, double room)
+{
+	return pow(chance, CHANCE_POWER) * pow(room, ROOM_POWER) / (charge_s + CHARGE_DUE * due_s);
+}
+
+uint32_t offer_make(const struct forecast *forecast, double cpu_s, double due_s, double cap_s,
+	uint32_t task, struct step ret_steps[static FORECAST_POINTS_MAX])
+{
+	double need_s[FORECAST_POINTS_MAX], chance[FORECAST_POINTS_MAX];
+	double charge_s[FORECAST_POINTS_MAX], mean_s = 0;
+	double charge_before = 0, chance_before = 0;
+	uint32_t corners[FORECAST_POINTS_MAX], n, n_corners, n_steps = 0;
+
+	n = forecast_from_now(forecast, cpu_s, cap_s, need_s, chance);
+	for (uint32_t i = 0; i < n; i++) {
+		double from_s = i > 0 ? need_s[i - 1] : 0, from = i > 0 ? chance[i - 1] : 0;
+
+		mean_s += (need_s[i] - from_s) * (1 - (from + chance[i]) / 2);
+		charge_s[i] = mean_s + CHARGE_UNUSED * (need_s[i] - mean_s);
+	}
+	n_corners = hull(charge_s, chance, n, corners);
+	for (uint32_t i = 0; i < n_corners; i++) {
+		uint32_t at = corners[i];
+		double more = chance[at] - chance_before;
+		double more_s = charge_s[at] - charge_before;
+
+		if (more < CHANCE_LEAST)
+			break;
+		ret_steps[n_steps++] = (struct step){
+			.quota_s = need_s[at],
+			.charge_s = charge_s[at],
+			.chance = chance[at],
+			.worth = worth_of(more, more_s, due_s, cap_s / need_s[at]),
+			.task = task,
+		};
+		charge_before = charge_s[at];
+		chance_before = chance[at];
+	}
+	return n_steps;
+}

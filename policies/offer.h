@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include "forecast.h"
+
+/* What a task offers for CPU time: a rising, concave staircase of chances to succeed. */
+
+/* One step of it: quota_s of CPU time from now make a success by `chance`. */
+struct step {
+	double quota_s;
+	double charge_s; /* what the plan sets aside for the quota */
+	double chance;
+	double worth; /* of taking this step after those before it; the plan goes by it */
+	uint32_t task;
+};
+
+/* The steps of the forecast from now on, all slopes chance / charge_s falling; returns how many.
+ *
+ * cpu_s   CPU time the task has used.
+ * due_s   time to its deadline, > 0.
+ * cap_s   the most CPU time it can get until then, > 0.
+ * task    copied into each step. */
+uint32_t offer_make(const struct forecast *forecast, double cpu_s, double due_s, double cap_s,
+	uint32_t task, struct step ret_steps[static FORECAST_POINTS_MAX]);
