@@ -15,23 +15,43 @@
 struct page;
 
 struct page_news {
-	double share_cpus;        /* granted now */
+	double share_cpus;        /* granted now, >= 0 */
 	uint32_t advised_threads; /* >= 1 */
 	bool should_stop;         /* "please stop" */
 };
 
-/* Makes a page for a task. deadline_ns is on CLOCK_MONOTONIC. */
-int page_new(struct page **ret_page, const char *name, const struct target *target,
+/* Makes a page for a task. `name` is the task's, for messages and /proc. now_ns and deadline_ns are
+ * on CLOCK_MONOTONIC; no report counts as made before now_ns. Share 0, one thread, no stop until
+ * page_tell(). 0 or a negative errno. */
+int page_new(struct page **ret_page, const char *name, const struct target *target, uint64_t now_ns,
 	uint64_t deadline_ns, struct fault *fault);
 struct page *page_free(struct page *page);
 
 int page_fd(const struct page *page); /* the memfd; owned by the page */
 
+/* Long enough for every page_environment(). */
+#define PAGE_ENVIRONMENT_MAX 128
+
+/* The string for the task's environment, "COREGOV_PROGRESS=FD:PATH:TOKEN" (layout.h): task_fd is
+ * the number the memfd will have in the task (-EBADF: it does not inherit it), the path leads
+ * through this process, so it holds while this process lives, for whoever may look into it (the
+ * same user, or root). 0, or -ENOSPC where `size` is too small. */
+int page_environment(const struct page *page, int task_fd, char *ret_text, size_t size);
+
 /* Writes the governor's side. */
 void page_tell(struct page *page, const struct page_news *news);
 
 /* Takes the reports of the target's metric made since the last call, oldest first, at most n_max
- * (older ones beyond that are counted as dropped). Stamps are clamped to (last call, now_ns].
- * Bounded work whatever the writer does. Returns how many. */
+ * > 0 (older ones beyond that are counted as dropped). Stamps are clamped to (last call, now_ns]
+ * and never go backwards. Values are passed on as they are: nan, inf. Bounded work whatever the
+ * writer does. Returns how many.
+ *
+ * If the report that first met the target, or one of those before it that had to meet it in a row,
+ * was lost because reports came too fast, then it is put back from what the page remembers of it,
+ * as often as the target asks for in a row. So a target that was met is always seen. */
 size_t page_read(struct page *page, uint64_t now_ns, struct report ret_reports[], size_t n_max);
+
+/* As of the last page_read(). n_reports counts all metrics. n_refused counts entries that were torn
+ * or absurd, counters that went backwards or grew faster than any program can count (what came with
+ * them is skipped), stamps that went backwards, and other processes that wanted to write. */
 void page_facts(const struct page *page, struct progress_facts *ret_facts);
