@@ -7,10 +7,12 @@
 
 /* The one reader of `[section name]` / `key = value` files: bundles, configuration and presets.
  *
- * UTF-8. A comment is `;` or `#` at the start of a line or after a blank, outside quotes. No
- * continuation lines. Quotes ('...' and "...", with \" and \\ inside the latter) are kept in the
- * value: what they mean is the business of the key. A repeated section or key is an error here;
- * an unknown one is the caller's (ini_unknown_key() words it). */
+ * UTF-8, with or without a byte order mark, lines ending in \n or \r\n; control characters but the
+ * tab are refused. A comment is `;` or `#` at the start of a line or after a blank, outside quotes;
+ * a backslash outside '...' makes the character after it an ordinary one. No continuation lines.
+ * Quotes ('...' and "...", with \" and \\ inside the latter) are kept in the value, and so are
+ * backslashes: what they mean is the business of the key. A repeated section or key is an error
+ * here; an unknown one is the caller's (ini_unknown_key() words it). */
 
 #define INI_FILE_MAX (16u << 20) /* bytes */
 #define INI_LINE_MAX 65536u      /* bytes */
@@ -49,7 +51,7 @@ int ini_unknown_key(const struct ini *ini, const struct ini_section *section,
 	const struct ini_key *key, const char *const known[], struct fault *fault);
 
 /* Splits a value as a shell splits words, with its quoting and nothing else of it (no variables, no
- * globs, no operators). *ret_words is a NULL-ended array, given back by words_free(). -EINVAL for
+ * globs, no operators); see words.c. *ret_words is a NULL-ended array, given back by words_free(). -EINVAL for
  * an open quote, a trailing backslash, or no word at all. */
 int words_split(const char *text, char ***ret_words, struct fault *fault);
 char **words_free(char **words);

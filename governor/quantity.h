@@ -15,15 +15,23 @@
  * between number and unit are allowed; no unit is an error except for 0. Rounds to nearest ns. */
 int parse_span(const char *text, uint64_t *ret_ns, struct fault *fault);
 
+/* The same for a plain number of seconds, 0 or more: a column of a CSV file. */
+int parse_seconds(const char *text, uint64_t *ret_ns, struct fault *fault);
+
 /* A share: "1.5cpu" or "75%" (of the capacity). A plain number is an error that says so. */
+#define SHARE_NUMBER_MAX 1e6
 struct share {
-	double number; /* CPUs, or per cent; finite, >= 0 */
+	double number; /* CPUs, or per cent; 0 .. SHARE_NUMBER_MAX */
 	bool is_percent;
 };
 int parse_share(const char *text, struct share *ret_share, struct fault *fault);
 
 /* A finite decimal number, C syntax without hex, `nan` and `inf`. */
 int parse_number(const char *text, double *ret_number, struct fault *fault);
+
+/* What a program may print as a loss: a decimal number, or nan or inf in any of their spellings. A
+ * number too large for a double is inf. */
+int parse_measure(const char *text, double *ret_value, struct fault *fault);
 
 /* A whole number in [least, most]. */
 int parse_count(
