@@ -9,6 +9,8 @@
 #include "fault.h"
 #include "quantity.h"
 
+#define BUNDLE_TASKS_MAX 100000
+
 struct policy;
 struct schedule_row;
 
@@ -30,12 +32,14 @@ enum feed_kind {
 	FEED_NONE,
 };
 
+/* A task has a command, a curve, or both: then the command is run for real and the curve is
+ * simulated. A real run of a task with a curve only is a replay of it. */
 struct bundle_task {
 	char *name;
-	unsigned line;        /* of its section, for messages */
-	char **argv;          /* NULL-ended; NULL where the task is a curve only */
-	char *curve_path;     /* resolved; NULL where the task is a command */
-	struct curve curve;   /* read from curve_path */
+	unsigned line; /* of its section, for messages */
+	char **argv;   /* NULL-ended; NULL without a command. argv[0] has no slash or is absolute */
+	char *curve_path;     /* resolved; NULL without a curve */
+	struct curve curve;   /* read from curve_path; zeroed without one */
 	char *directory;      /* resolved, absolute or relative to the caller's directory */
 	char **environment;   /* NAME=value, NULL-ended; added to the caller's */
 	uint64_t begin_ns;    /* from the bundle's start */
@@ -54,6 +58,7 @@ struct bundle_task {
 struct timeline_step {
 	uint64_t from_ns;
 	struct share share; /* as written; CPUs after bundle_resolve() */
+	unsigned line;      /* where it is written, 0: nowhere; for messages */
 };
 
 struct timeline {
@@ -61,7 +66,8 @@ struct timeline {
 	size_t n_steps;
 };
 
-/* The least value in [from_ns, to_ns), in CPUs; only after bundle_resolve(). */
+/* The least value in [from_ns, to_ns), in CPUs, or the value at from_ns where that is empty; only
+ * after bundle_resolve(). */
 double timeline_least(const struct timeline *timeline, uint64_t from_ns, uint64_t to_ns);
 /* The largest value anywhere. */
 double timeline_most(const struct timeline *timeline);
@@ -97,7 +103,8 @@ enum bundle_use {
 };
 
 /* Turns every share into CPUs. `machine_cpus` is what the machine has (> 0), used where the bundle
- * names no capacity in a real run; in a simulation the capacity then is the budget. Called once.
- * 0 or -EBADMSG. */
+ * names no capacity in a real run; in a simulation the capacity then is the budget, and
+ * machine_cpus does not count. A real run's budget may be above neither the capacity nor the
+ * machine. Called once. 0, -EBADMSG (the sentence has file:line) or -ENOMEM. */
 int bundle_resolve(
 	struct bundle *bundle, enum bundle_use use, double machine_cpus, struct fault *fault);

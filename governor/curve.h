@@ -20,7 +20,12 @@ struct curve {
 #define CURVE_ROWS_MAX 10000000
 
 /* Reads a CSV file with the header `cpu_seconds,loss`. 0, or -ENOENT/-EACCES/... (cannot be read),
+ * -EFBIG,
  * -EBADMSG (malformed: the sentence has file:line), -ENOMEM. */
 int curve_read(const char *path, struct curve *ret_curve, struct fault *fault);
+
+/* The same from memory; `path` is for the sentences only. */
+int curve_parse(const char *path, const char *text, size_t length, struct curve *ret_curve,
+	struct fault *fault);
 
 void curve_done(struct curve *curve); /* a zeroed one is fine */
