@@ -244,18 +244,14 @@ static void stage_sim_tell(struct stage *stage, uint32_t id, const struct stage_
 	(void)news;
 }
 
-/* A curve stops at once: at its deadline where that has just passed, else now. */
-static void stage_sim_stop(struct stage *stage, uint32_t id, enum stop_step step)
+static bool stage_sim_stop(struct stage *stage, uint32_t id, enum stop_step step)
 {
-	struct sim *sim = of_stage(stage);
-	struct sim_task *task = &sim->tasks[id];
-	uint64_t deadline_ns = sim->bundle->tasks[id].deadline_ns;
+	struct sim_task *task = &of_stage(stage)->tasks[id];
+	bool was_running = task->is_running;
 
 	(void)step;
-	if (task->is_running)
-		end_task(task,
-			deadline_ns < sim->now_ns && task->to_ns == deadline_ns ? deadline_ns
-										: sim->now_ns);
+	task->is_running = false;
+	return was_running;
 }
 
 static void stage_sim_clear(struct stage *stage, uint32_t id)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,7 +44,8 @@ struct stage_ops {
 		struct report ret_reports[], size_t n_max);
 	void (*facts)(struct stage *stage, uint32_t task, struct progress_facts *ret_facts);
 	void (*tell)(struct stage *stage, uint32_t task, const struct stage_news *news);
-	void (*stop)(struct stage *stage, uint32_t task, enum stop_step step);
+	/* True where the task has ended by that (a curve); it is cleared then. */
+	bool (*stop)(struct stage *stage, uint32_t task, enum stop_step step);
 	/* The task has ended: whatever is left of it goes, its place too. */
 	void (*clear)(struct stage *stage, uint32_t task);
 	/* Where the progress comes from: "shm", "output:PRESET", "file", "none", "sim". */

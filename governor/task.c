@@ -59,6 +59,12 @@ void record_event(struct governor *governor, uint64_t now_ns, uint32_t task, con
 			governor->setup.recorders[i], now_ns, task, kind, text);
 }
 
+static void end(struct governor *governor, uint32_t id)
+{
+	governor->tasks[id].phase = PHASE_ENDED;
+	governor->n_ended++;
+}
+
 static void stop(struct governor *governor, uint32_t id, uint64_t now_ns, enum stop_step step)
 {
 	struct task *task = &governor->tasks[id];
@@ -69,7 +75,10 @@ static void stop(struct governor *governor, uint32_t id, uint64_t now_ns, enum s
 	task->phase = PHASE_STOPPING;
 	task->stop_step = step;
 	task->stop_since_ns = now_ns;
-	stage->ops->stop(stage, id, step);
+	if (!stage->ops->stop(stage, id, step))
+		return;
+	stage->ops->clear(stage, id);
+	end(governor, id);
 }
 
 /* What follows an outcome of a task that still runs. */
@@ -178,12 +187,6 @@ void task_observe(struct governor *governor, uint32_t id, uint64_t now_ns)
 	stage->ops->facts(stage, id, &task->facts);
 	if (before == OUTCOME_NONE && task->outcome == OUTCOME_LEARNED)
 		stop_or_yield(governor, id, now_ns, governor->setup.bundle->tasks[id].on_target);
-}
-
-static void end(struct governor *governor, uint32_t id)
-{
-	governor->tasks[id].phase = PHASE_ENDED;
-	governor->n_ended++;
 }
 
 void task_start(struct governor *governor, uint32_t id, uint64_t now_ns)

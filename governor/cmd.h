@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* The commands of coregov(1). Each gets its own argv (argv[0] is its name), prints results to
+ * stdout and messages to stderr, and returns the exit status. */
+
+enum exit_status {
+	EXIT_STATUS_DONE = 0,
+	EXIT_STATUS_FAILED = 1,       /* it could not finish, or the trace cannot be written */
+	EXIT_STATUS_USAGE = 64,       /* unknown option, unknown policy on the command line */
+	EXIT_STATUS_DATA = 65,        /* unreadable or invalid bundle */
+	EXIT_STATUS_UNAVAILABLE = 69, /* no usable enforcer */
+	EXIT_STATUS_TEMPORARY = 75,   /* budget taken by other runs: try again later */
+	EXIT_STATUS_PERMISSION = 77,
+	EXIT_STATUS_SIGNAL = 128, /* + n */
+};
+
+int cmd_bundle(int argc, char *argv[]);
+int cmd_simulate(int argc, char *argv[]);
+
+/* "coregov: ..." to stderr, one line. */
+void cmd_message(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The message, and "try 'coregov NAME --help'"; returns EXIT_STATUS_USAGE. */
+int cmd_usage_error(const char *command, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Names the policies on one line, for messages. */
+const char *cmd_policy_names(void);
+
+struct policy;
+/* The policy of that name, or NULL after a message with the nearest one. */
+const struct policy *cmd_policy(const char *command, const char *name);

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "policy.h"
+#include "quantity.h"
+
+/* coregov(1): one table of commands, and what they share at the edge to the user. */
+
+static const struct command {
+	const char *name;
+	int (*run)(int argc, char *argv[]);
+	const char *summary;
+} commands[] = {
+
+	{"simulate", cmd_simulate, "what would a policy make of recorded curves?"},
+};
+
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+void cmd_message(const char *format, ...)
+{
+	va_list args;
+
+	(void)fputs("coregov: ", stderr);
+	va_start(args, format);
+	(void)vfprintf(stderr, format, args);
+	va_end(args);
+	(void)fputc('\n', stderr);
+}
+
+int cmd_usage_error(const char *command, const char *format, ...)
+{
+	va_list args;
+
+	(void)fprintf(stderr, "coregov %s: ", command);
+	va_start(args, format);
+	(void)vfprintf(stderr, format, args);
+	va_end(args);
+	(void)fprintf(stderr, "; try 'coregov %s --help'\n", command);
+	return EXIT_STATUS_USAGE;
+}
+
+const char *cmd_policy_names(void)
+{
+	static char names[256];
+	size_t length = 0;
+
+	for (size_t i = 0; policies[i] && length < sizeof(names); i++)
+		length += (size_t)snprintf(names + length, sizeof(names) - length, "%s%s",
+			i > 0 ? ", " : "", policies[i]->name);
+	return names;
+}
+
+const struct policy *cmd_policy(const char *command, const char *name)
+{
+	const struct policy *policy = policy_find(name);
+	const char *words[32] = {NULL}, *nearest;
+
+	if (policy)
+		return policy;
+	for (size_t i = 0; policies[i] && i < 31; i++)
+		words[i] = policies[i]->name;
+	nearest = nearest_word(name, words);
+	if (nearest)
+		(void)cmd_usage_error(
+			command, "unknown policy '%s'; did you mean '%s'?", name, nearest);
+	else
+		(void)cmd_usage_error(
+			command, "unknown policy '%s'; there are %s", name, cmd_policy_names());
+	return NULL;
+}
+
+static void print_help(void)
+{
+	(void)printf("usage: coregov COMMAND [OPTION...] [ARGUMENT...]\n"
+		     "\n"
+		     "Share a budget of CPUs among trainings, so that as many as possible learn\n"
+		     "well before their deadline.\n"
+		     "\n");
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		(void)printf("  %-10s %s\n", commands[i].name, commands[i].summary);
+	(void)printf("\n"
+		     "'coregov COMMAND --help' has the options of a command; see also "
+		     "coregov(1).\n");
+}
+
+static int unknown_command(const char *name)
+{
+	const char *words[N_COMMANDS + 1] = {NULL}, *nearest;
+
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		words[i] = commands[i].name;
+	nearest = nearest_word(name, words);
+	if (nearest)
+		cmd_message("unknown command '%s'; did you mean '%s'?", name, nearest);
+	else
+		cmd_message("unknown command '%s'; try 'coregov --help'", name);
+	return EXIT_STATUS_USAGE;
+}
+
+int main(int argc, char *argv[])
+{
+	if (argc < 2) {
+		cmd_message("no command; try 'coregov --help'");
+		return EXIT_STATUS_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+		strcmp(argv[1], "help") == 0) {
+		print_help();
+		return EXIT_STATUS_DONE;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		(void)printf("coregov %s\n", COREGOV_VERSION);
+		return EXIT_STATUS_DONE;
+	}
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		if (strcmp(argv[1], commands[i].name) == 0)
+			return commands[i].run(argc - 1, argv + 1);
+	return unknown_command(argv[1]);
+}

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "guard.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "nsec.h"
+#include "suite.h"
+
+#define SLOT_NS NSEC_PER_SEC
+#define N_MAX 40
+
+static const struct enforcer_limits anything = {0};
+static const struct enforcer_limits kernel = {
+	.min_quota_us = 1000,
+	.min_period_us = 10000,
+	.max_period_us = 1000000,
+};
+
+static struct guard *make_guard(const struct enforcer_limits *limits)
+{
+	struct guard *guard;
+
+	ck_assert_int_eq(guard_new(&guard, N_MAX, limits), 0);
+	return guard;
+}
+
+static uint64_t sum_of(const struct grant grants[], size_t n)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += grants[i].cpu_ns;
+	return sum;
+}
+
+START_TEST(no_tasks_no_budget)
+{
+	struct guard *guard = make_guard(&kernel);
+	struct guard_input input = {.share_cpus = 0.5, .threads = 1};
+	struct grant grant;
+
+	ck_assert_uint_eq(guard_clip(guard, 0, SLOT_NS, 0, NULL, 0, NULL), 0);
+	ck_assert_uint_eq(guard_clip(guard, 0, SLOT_NS, 0, &input, 1, &grant), 0);
+	ck_assert_uint_eq(grant.quota_us, 0);
+	guard_free(guard);
+}
+END_TEST
+
+START_TEST(decimal_shares_are_exact)
+{
+	/* 0.3 - 0.1 is a hair below 0.2. */
+	ck_assert_uint_eq(share_to_ns(0.3 - 0.1, NSEC_PER_SEC), 200000000);
+	ck_assert_uint_eq(share_to_ns(1.0 / 3, NSEC_PER_SEC), 333333333);
+	ck_assert_uint_eq(share_to_ns(0, NSEC_PER_SEC), 0);
+}
+END_TEST
+
+START_TEST(shares_above_the_budget_are_scaled)
+{
+	struct guard *guard = make_guard(&anything);
+	struct guard_input inputs[3];
+	struct grant grants[3];
+	uint64_t sum;
+
+	for (uint32_t i = 0; i < 3; i++)
+		inputs[i] = (struct guard_input){.task = i, .share_cpus = 1, .threads = 1};
+	sum = guard_clip(guard, 0, SLOT_NS, SLOT_NS, inputs, 3, grants);
+	ck_assert_uint_eq(sum, sum_of(grants, 3));
+	ck_assert_uint_le(sum, SLOT_NS);
+	ck_assert_uint_ge(sum, SLOT_NS - 3);
+	ck_assert_uint_eq(grants[0].cpu_ns, 333333333);
+	guard_free(guard);
+}
+END_TEST
+
+/* What is used beyond a share is taken back from it, whatever the reason. */
+START_TEST(a_leak_is_paid_back)
+{
+	struct guard *guard = make_guard(&kernel);
+	struct guard_input inputs[2] = {
+		{.task = 0, .share_cpus = 0.4, .threads = 1},
+		{.task = 1, .share_cpus = 0.6, .threads = 1},
+	};
+	struct grant grants[2];
+	uint64_t used[2] = {0};
+
+	for (int slot = 0; slot < 100; slot++) {
+		guard_clip(guard, slot == 0 ? 0 : SLOT_NS, SLOT_NS, SLOT_NS, inputs, 2, grants);
+		/* The first leaks a fifth, the second gets what the parent leaves. */
+		used[0] += grants[0].cpu_ns * 6 / 5;
+		used[1] += SLOT_NS - grants[0].cpu_ns * 6 / 5;
+		inputs[0].cpu_ns = used[0];
+		inputs[1].cpu_ns = used[1];
+	}
+	ck_assert_double_eq_tol((double)used[0] / (100.0 * SLOT_NS), 0.4, 0.004);
+	ck_assert_double_eq_tol((double)used[1] / (100.0 * SLOT_NS), 0.6, 0.006);
+	guard_free(guard);
+}
+END_TEST
+
+START_TEST(a_sleeper_saves_nothing_up)
+{
+	struct guard *guard = make_guard(&kernel);
+	struct guard_input inputs[2] = {
+		{.task = 0, .share_cpus = 0.2, .threads = 1},
+		{.task = 1, .share_cpus = 0.2, .threads = 1},
+	};
+	struct grant grants[2];
+
+	for (int slot = 0; slot < 50; slot++)
+		guard_clip(guard, slot == 0 ? 0 : SLOT_NS, SLOT_NS, 2 * SLOT_NS, inputs, 2, grants);
+	/* At most one slot is owed, after fifty in which nothing was used. */
+	ck_assert_uint_le(grants[0].cpu_ns, 2 * SLOT_NS / 5);
+	guard_free(guard);
+}
+END_TEST
+
+/* A share below the least quota: frozen in most slots, a real quota in some, right on average. */
+START_TEST(small_shares_are_given_in_turns)
+{
+	struct guard *guard = make_guard(&kernel);
+	struct guard_input input = {.task = 0, .share_cpus = 0.0005, .threads = 1};
+	struct grant grant;
+	uint64_t used = 0;
+	unsigned n_frozen = 0;
+
+	for (int slot = 0; slot < 200; slot++) {
+		input.cpu_ns = used;
+		guard_clip(guard, slot == 0 ? 0 : SLOT_NS, SLOT_NS, SLOT_NS, &input, 1, &grant);
+		if (grant.quota_us == 0)
+			n_frozen++;
+		else
+			ck_assert_uint_ge(grant.quota_us, kernel.min_quota_us);
+		used += grant.cpu_ns;
+	}
+	ck_assert_uint_gt(n_frozen, 100);
+	ck_assert_uint_lt(n_frozen, 200);
+	ck_assert_double_eq_tol((double)used / (200.0 * SLOT_NS), 0.0005, 0.00005);
+	guard_free(guard);
+}
+END_TEST
+
+START_TEST(no_share_is_a_freeze_whatever_is_owed)
+{
+	struct guard *guard = make_guard(&kernel);
+	struct guard_input input = {.task = 0, .share_cpus = 0.5, .threads = 1};
+	struct grant grant;
+
+	guard_clip(guard, 0, SLOT_NS, SLOT_NS, &input, 1, &grant);
+	ck_assert_uint_gt(grant.quota_us, 0);
+	input.share_cpus = 0; /* and nothing of the half CPU was used */
+	guard_clip(guard, SLOT_NS, SLOT_NS, SLOT_NS, &input, 1, &grant);
+	ck_assert_uint_eq(grant.quota_us, 0);
+	ck_assert_uint_eq(grant.cpu_ns, 0);
+	guard_free(guard);
+}
+END_TEST
+
+/* A controller that does not hold: the excess shrinks the next budgets until it is paid. */
+START_TEST(excess_is_taken_back)
+{
+	struct guard *guard = make_guard(&kernel);
+	struct guard_input input = {.task = 0, .share_cpus = 1, .threads = 4};
+	struct grant grant;
+
+	guard_clip(guard, 0, SLOT_NS, SLOT_NS, &input, 1, &grant);
+	input.cpu_ns = 3 * SLOT_NS;
+	guard_clip(guard, SLOT_NS, SLOT_NS, SLOT_NS, &input, 1, &grant);
+	ck_assert_uint_eq(guard_excess_ns(guard), 2 * SLOT_NS);
+	ck_assert_uint_eq(grant.cpu_ns, 0);
+	guard_clip(guard, SLOT_NS, SLOT_NS, SLOT_NS, &input, 1, &grant);
+	ck_assert_uint_eq(guard_excess_ns(guard), SLOT_NS);
+	guard_clip(guard, SLOT_NS, SLOT_NS, SLOT_NS, &input, 1, &grant);
+	ck_assert_uint_eq(guard_excess_ns(guard), 0);
+	guard_free(guard);
+}
+END_TEST
+
+START_TEST(the_period_follows_the_smallest_share)
+{
+	struct guard *guard = make_guard(&kernel);
+	struct guard_input inputs[2] = {
+		{.task = 0, .share_cpus = 0.5, .threads = 1},
+		{.task = 1, .share_cpus = 0.5, .threads = 1},
+	};
+	struct grant grants[2];
+	uint32_t short_us;
+
+	guard_clip(guard, 0, SLOT_NS, SLOT_NS, inputs, 2, grants);
+	short_us = grants[0].period_us;
+	inputs[1].share_cpus = 0.02;
+	guard_clip(guard, 0, SLOT_NS, SLOT_NS, inputs, 2, grants);
+	ck_assert_uint_gt(grants[0].period_us, short_us);
+	ck_assert_uint_eq(grants[0].period_us, grants[1].period_us);
+	ck_assert_uint_ge(grants[1].quota_us, 4 * kernel.min_quota_us);
+	guard_free(guard);
+}
+END_TEST
+
+static double random_part(unsigned *seed)
+{
+	return (double)rand_r(seed) / RAND_MAX;
+}
+
+/* Condition (1), on integers, whatever comes: shares above the budget, use that has nothing to do
+ * with the grants, tasks that come and go, counters that go back. */
+START_TEST(never_above_the_budget)
+{
+	const struct enforcer_limits *limits = _i % 2 == 0 ? &anything : &kernel;
+	struct guard *guard = make_guard(limits);
+	struct guard_input inputs[N_MAX];
+	struct grant grants[N_MAX];
+	unsigned seed = (unsigned)_i;
+
+	for (int slot = 0; slot < 300; slot++) {
+		uint64_t slot_ns = 50 * NSEC_PER_MSEC + (uint64_t)rand_r(&seed) % SLOT_NS;
+		uint64_t budget_ns = (uint64_t)(random_part(&seed) * 2 * (double)slot_ns);
+		uint64_t elapsed_ns = (uint64_t)rand_r(&seed) % (2 * SLOT_NS), sum;
+		size_t n = 0;
+
+		for (uint32_t task = 0; task < N_MAX; task++) {
+			if (rand_r(&seed) % 3 == 0)
+				continue;
+			inputs[n++] = (struct guard_input){
+				.task = task,
+				.share_cpus = rand_r(&seed) % 5 == 0 ? 0 : random_part(&seed) / 4,
+				.threads = 1 + rand_r(&seed) % 3,
+				.cpu_ns = (uint64_t)(random_part(&seed) * 1e10),
+			};
+		}
+		sum = guard_clip(guard, elapsed_ns, slot_ns, budget_ns, inputs, n, grants);
+		ck_assert_uint_eq(sum, sum_of(grants, n));
+		ck_assert_uint_le(sum, budget_ns);
+		for (size_t i = 0; i < n; i++) {
+			ck_assert_uint_eq(grants[i].task, inputs[i].task);
+			if (limits->min_quota_us == 0)
+				continue;
+			ck_assert(grants[i].quota_us == 0 ||
+				grants[i].quota_us >= limits->min_quota_us);
+			ck_assert_uint_ge(grants[i].period_us, limits->min_period_us);
+			ck_assert_uint_le(grants[i].period_us, limits->max_period_us);
+		}
+	}
+	guard_free(guard);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("guard");
+	TCase *tcase = tcase_create("all");
+
+	tcase_add_test(tcase, no_tasks_no_budget);
+	tcase_add_test(tcase, decimal_shares_are_exact);
+	tcase_add_test(tcase, shares_above_the_budget_are_scaled);
+	tcase_add_test(tcase, a_leak_is_paid_back);
+	tcase_add_test(tcase, a_sleeper_saves_nothing_up);
+	tcase_add_test(tcase, small_shares_are_given_in_turns);
+	tcase_add_test(tcase, no_share_is_a_freeze_whatever_is_owed);
+	tcase_add_test(tcase, excess_is_taken_back);
+	tcase_add_test(tcase, the_period_follows_the_smallest_share);
+	tcase_add_loop_test(tcase, never_above_the_budget, 0, 50);
+	suite_add_tcase(suite, tcase);
+	return suite_run(suite);
+}
