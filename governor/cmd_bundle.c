@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "bundle.h"
+#include "cleanup.h"
+#include "cmd.h"
+#include "enforcer.h"
+#include "machine.h"
+#include "meter.h"
+#include "policy.h"
+#include "result.h"
+#include "run.h"
+#include "view.h"
+
+/* `coregov bundle`: the governor embedded in the command. Results go to stdout, everything else to
+ * stderr; with --json nothing but the one object is on stdout. */
+
+struct options {
+	const char *path;
+	const struct policy *policy; /* NULL: the bundle's */
+	const char *enforcer, *meter, *trace, *output;
+	bool is_json, is_dry, is_verbose, is_help;
+};
+
+static void print_help(void)
+{
+	(void)printf(
+		"usage: coregov bundle FILE [OPTION...]\n"
+		"\n"
+		"Runs the trainings of a bundle under its budget of CPUs.\n"
+		"\n"
+		"  -p, --policy P     instead of the bundle's own: %s\n"
+		"  -e, --enforcer E   cgroup2, cgroup1 or signal, instead of the best that works\n"
+		"  -m, --meter M      cgroup or proc, likewise\n"
+		"  -t, --trace FILE   record every slot in a SQLite database\n"
+		"  -o, --output DIR   keep the output of each task as DIR/NAME.out and .err\n"
+		"  -v, --verbose      show the output of the tasks on stderr, with a prefix\n"
+		"  -n, --dry-run      do not govern; print what would have been granted\n"
+		"  -j, --json         one JSON object on stdout, see coregov.bundle(5)\n"
+		"  -h, --help         this text\n",
+		cmd_policy_names());
+}
+
+/* Reads the bundle and fits it to this machine. */
+static int read_bundle(const struct options *options, double machine_cpus,
+	struct bundle **ret_bundle, const struct policy **ret_policy)
+{
+	struct fault fault = FAULT_INIT;
+	double most_cpus;
+
+	if (bundle_read(options->path, ret_bundle, &fault) < 0 ||
+		bundle_resolve(*ret_bundle, BUNDLE_REAL, machine_cpus, &fault) < 0) {
+		cmd_message("%s", fault.text);
+		return EXIT_STATUS_DATA;
+	}
+	most_cpus = timeline_most(&(*ret_bundle)->budget);
+	if (most_cpus > machine_cpus + 1e-9) {
+		cmd_message("%s: the budget of %g CPUs is above the %g that this machine can "
+			    "give (CPU affinity, cpuset and enclosing quotas counted)",
+			options->path, most_cpus, machine_cpus);
+		return EXIT_STATUS_DATA;
+	}
+	*ret_policy = options->policy ? options->policy : policy_find((*ret_bundle)->policy);
+	if ((*ret_policy)->needs_schedule && !(*ret_bundle)->schedule) {
+		cmd_message("%s: policy %s needs a schedule: add `schedule = FILE.csv` to "
+			    "[bundle]",
+			options->path, (*ret_policy)->name);
+		return EXIT_STATUS_DATA;
+	}
+	return 0;
+}
+
+static int make_output_directory(const char *path)
+{
+	struct stat info;
+
+	if (mkdir(path, 0777) == 0)
+		return 0;
+	if (errno == EEXIST && stat(path, &info) == 0 && S_ISDIR(info.st_mode))
+		return 0;
+	cmd_message("--output '%s': %s", path, strerror(errno == EEXIST ? ENOTDIR : errno));
+	return EXIT_STATUS_FAILED;
+}
+
+static int status_of(enum run_error error)
+{
+	switch (error) {
+	case RUN_ERROR_DATA:
+		return EXIT_STATUS_DATA;
+	case RUN_ERROR_ENFORCER:
+		return EXIT_STATUS_UNAVAILABLE;
+	case RUN_ERROR_BUDGET:
+		return EXIT_STATUS_TEMPORARY;
+	case RUN_ERROR_PERMISSION:
+		return EXIT_STATUS_PERMISSION;
+	case RUN_ERROR_OTHER:
+		break;
+	}
+	return EXIT_STATUS_FAILED;
+}
+
+/* Why the failed ones failed, as far as they said so themselves. */
+static void print_last_words(const struct run *run, const struct result_setup *result)
+{
+	for (uint32_t id = 0; id < result->bundle->n_tasks; id++) {
+		struct task_status status;
+		const char *words = run_last_words(run, id);
+
+		governor_task_status(result->governor, id, &status);
+		if (status.outcome != OUTCOME_FAILED || words[0] == '\0')
+			continue;
+		(void)fprintf(stderr, "coregov: task %s said last:\n%s%s",
+			result->bundle->tasks[id].name, words,
+			words[strlen(words) - 1] == '\n' ? "" : "\n");
+	}
+}
+
+/* Prints the result; its JSON goes into the trace too. */
+static int finish(struct run *run, const struct options *options, int status)
+{
+	struct fault fault = FAULT_INIT;
+	struct result_setup result;
+	_cleanup_free_ char *json = NULL;
+	int trace_error;
+
+	run_result(run, &result);
+	json = result_json(&result);
+	if (!json) {
+		cmd_message("out of memory");
+		status = EXIT_STATUS_FAILED;
+	} else if (options->is_json) {
+		(void)puts(json);
+	} else {
+		result_print(&result, stdout);
+	}
+	print_last_words(run, &result);
+	(void)run_free(run, json, &trace_error, &fault);
+	if (trace_error < 0)
+		cmd_message("%s", fault.text);
+	if (fflush(stdout) != 0) {
+		cmd_message("write the result: %s", strerror(errno));
+		status = EXIT_STATUS_FAILED;
+	}
+	return status;
+}
+
+static int run(const struct options *options, const struct bundle *bundle,
+	const struct policy *policy, double machine_cpus, struct view *view)
+{
+	struct run_setup setup = {
+		.bundle = bundle,
+		.policy = policy,
+		.enforcer = options->enforcer,
+		.meter = options->meter,
+		.trace_path = options->trace,
+		.output_directory = options->output,
+		.is_verbose = options->is_verbose,
+		.is_dry = options->is_dry,
+		.capacity_cpus = machine_cpus,
+		.view = view_recorder(view),
+		.say = cmd_message,
+	};
+	struct fault fault = FAULT_INIT;
+	enum run_error error;
+	struct run *the_run;
+	int signo, status = EXIT_STATUS_DONE;
+
+	if (run_new(&the_run, &setup, &error, &fault) < 0) {
+		cmd_message("%s", fault.text);
+		return status_of(error);
+	}
+	if (run_loop(the_run, &signo, &fault) < 0) {
+		cmd_message("%s", fault.text);
+		status = EXIT_STATUS_FAILED;
+	} else if (signo > 0) {
+		status = EXIT_STATUS_SIGNAL + signo;
+	}
+	view_end(view);
+	return finish(the_run, options, status);
+}
+
+/* A name that exists nowhere is a slip of the finger; one that does not work here is seen later. */
+static int check_names(const struct options *options)
+{
+	bool has_enforcer = !options->enforcer, has_meter = !options->meter;
+
+	for (size_t i = 0; enforcers[i]; i++)
+		has_enforcer |= options->enforcer &&
+			strcmp(options->enforcer, enforcers[i]->name) == 0;
+	for (size_t i = 0; meters[i]; i++)
+		has_meter |= options->meter && strcmp(options->meter, meters[i]->name) == 0;
+	if (!has_enforcer)
+		return cmd_usage_error("bundle",
+			"unknown enforcer '%s'; there are cgroup2, cgroup1 and signal",
+			options->enforcer);
+	if (!has_meter)
+		return cmd_usage_error(
+			"bundle", "unknown meter '%s'; there are cgroup and proc", options->meter);
+	return 0;
+}
+
+static int parse(int argc, char *argv[], struct options *ret_options)
+{
+	static const struct option options[] = {
+		{"policy", required_argument, NULL, 'p'},
+		{"enforcer", required_argument, NULL, 'e'},
+		{"meter", required_argument, NULL, 'm'},
+		{"trace", required_argument, NULL, 't'},
+		{"output", required_argument, NULL, 'o'},
+		{"verbose", no_argument, NULL, 'v'},
+		{"dry-run", no_argument, NULL, 'n'},
+		{"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	int option;
+
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":p:e:m:t:o:vnjh", options, NULL)) >= 0) {
+		switch (option) {
+		case 'p':
+			ret_options->policy = cmd_policy("bundle", optarg);
+			if (!ret_options->policy)
+				return EXIT_STATUS_USAGE;
+			break;
+		case 'e':
+			ret_options->enforcer = optarg;
+			break;
+		case 'm':
+			ret_options->meter = optarg;
+			break;
+		case 't':
+			ret_options->trace = optarg;
+			break;
+		case 'o':
+			ret_options->output = optarg;
+			break;
+		case 'v':
+			ret_options->is_verbose = true;
+			break;
+		case 'n':
+			ret_options->is_dry = true;
+			break;
+		case 'j':
+			ret_options->is_json = true;
+			break;
+		case 'h':
+			ret_options->is_help = true;
+			return 0;
+		case ':':
+			return cmd_usage_error("bundle", "%s needs a value", argv[optind - 1]);
+		default:
+			return cmd_usage_error("bundle", "unknown option '%s'", argv[optind - 1]);
+		}
+	}
+	if (optind == argc)
+		return cmd_usage_error("bundle", "no bundle given");
+	if (optind + 1 < argc)
+		return cmd_usage_error(
+			"bundle", "one bundle at a time; '%s' is too many", argv[optind + 1]);
+	ret_options->path = argv[optind];
+	return check_names(ret_options);
+}
+
+int cmd_bundle(int argc, char *argv[])
+{
+	struct options options = {0};
+	struct view_setup view_setup = {.to = stderr};
+	struct fault fault = FAULT_INIT;
+	const struct policy *policy = NULL;
+	struct bundle *bundle = NULL;
+	struct view *view = NULL;
+	double machine_cpus;
+	int status = parse(argc, argv, &options);
+
+	if (status != 0)
+		return status;
+	if (options.is_help) {
+		print_help();
+		return EXIT_STATUS_DONE;
+	}
+	if (machine_capacity(&machine_cpus, &fault) < 0) {
+		cmd_message("%s", fault.text);
+		return EXIT_STATUS_FAILED;
+	}
+	status = read_bundle(&options, machine_cpus, &bundle, &policy);
+	if (status == 0 && options.output)
+		status = make_output_directory(options.output);
+	view_setup.bundle = bundle;
+	view_setup.kind = view_can_redraw(stderr) && !options.is_verbose ? VIEW_TABLE : VIEW_LINES;
+	if (options.is_dry)
+		view_setup.grants_to = options.is_json ? stderr : stdout;
+	if (status == 0 && view_new(&view, &view_setup, &fault) < 0) {
+		cmd_message("%s", fault.text);
+		status = EXIT_STATUS_FAILED;
+	}
+	if (status == 0)
+		status = run(&options, bundle, policy, machine_cpus, view);
+	(void)view_free(view);
+	(void)bundle_free(bundle);
+	return status;
+}

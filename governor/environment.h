@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include "bundle.h"
+#include "fault.h"
+
+/* What a task is started with: its command, its environment, and where its command is looked up. */
+
+/* The caller's environment, over it what keeps trainings well-behaved under a quota
+ * (PYTHONUNBUFFERED=1, OMP_WAIT_POLICY=PASSIVE, OMP_NUM_THREADS=<threads>, each unless set), over
+ * that the bundle's `environment`; and `page` ("NAME=value", "" for none). *ret_environment is
+ * NULL-ended, given back by words_free(). 0 or -ENOMEM. */
+int environment_of_task(const struct bundle_task *task, const char *page, char ***ret_environment,
+	struct fault *fault);
+
+/* The task's argument vector; for a curve without a command the replay learner's. */
+int command_of_task(const struct bundle_task *task, char ***ret_argv, struct fault *fault);
+
+/* PATH of that environment, with `learner_directory` at its end. Given back by free(). */
+int search_path(char *const environment[], const char *learner_directory, char **ret_path,
+	struct fault *fault);
+
+void cleanup_words(char ***words);
