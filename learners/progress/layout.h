@@ -8,7 +8,7 @@
 /* The progress page: what a governor and one task share, in one sealed memfd.
  *
  * Finding it. The task's environment has COREGOV_PROGRESS=FD:PATH:TOKEN, for example
- * `198:/proc/812/fd/9:5f0c64d1a2b3e907`. FD is the descriptor the task inherited (-1: none), PATH
+ * `199:/proc/812/fd/9:5f0c64d1a2b3e907`. FD is the descriptor the task inherited (-1: none), PATH
  * opens the same page from any of its descendants (programs that start others often close
  * descriptors, as Python's subprocess does), TOKEN is the page's own, in hexadecimal. FD is tried
  * first, then PATH. Either is taken only if it has the seals F_SEAL_SHRINK and F_SEAL_GROW (so that
