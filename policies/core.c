@@ -18,7 +18,8 @@
  * 3. The best steps of all are taken in turn, as long as what has been taken can still all be given
  *    before the deadlines (feasible.c). A task whose next step does not fit is left at what it has.
  * 4. The chosen tasks, those with a step taken, get the budget by deadline, each up to its threads;
- *    what they leave goes to the others, the most promising first.
+ *    the more promising first where deadlines are equal; what they leave goes to the others, the
+ *    most promising first.
  *
  * Nothing is decided for good: a plan is made afresh every slot, without hysteresis, from the cached
  * forecasts. Being written off only means to come after the chosen; such a task runs on leftovers,
@@ -40,7 +41,8 @@ struct seen {
 
 /* What the plan holds of an alive task, by its place in the view. */
 struct stake {
-	uint32_t rank; /* by (deadline, name) */
+	uint32_t rank;   /* by (deadline, name) */
+	uint64_t due_ns; /* from now */
 	double due_s, threads;
 	double charge_s;    /* taken so far; 0: not chosen */
 	double first_slope; /* of the offer: chance / charge; 0: nothing offered */
@@ -114,10 +116,12 @@ static void stakes_init(
 	feasible_init(feasible, state->moments);
 	for (uint32_t i = 0; i < view->n_tasks; i++) {
 		const struct policy_task *task = &view->tasks[state->order[i]];
-		double due_s = (double)(task->deadline_ns - view->now_ns) * 1e-9;
+		uint64_t due_ns = task->deadline_ns - view->now_ns;
+		double due_s = (double)due_ns * 1e-9;
 
 		state->stakes[state->order[i]] = (struct stake){
 			.rank = i,
+			.due_ns = due_ns,
 			.due_s = due_s,
 			.threads = fmin(task->threads, view->budget_cpus),
 		};
@@ -183,8 +187,9 @@ static bool runs_before(const void *context, uint32_t a, uint32_t b)
 
 	if (is_chosen(one) != is_chosen(other))
 		return is_chosen(one);
-	if (!is_chosen(one) &&
-		(one->first_slope > other->first_slope || one->first_slope < other->first_slope))
+	if (is_chosen(one) && one->due_ns != other->due_ns)
+		return one->due_ns < other->due_ns;
+	if (one->first_slope > other->first_slope || one->first_slope < other->first_slope)
 		return one->first_slope > other->first_slope;
 	return one->rank < other->rank;
 }

@@ -151,7 +151,7 @@ uint32_t forecast_from_now(const struct forecast *forecast, double cpu_s, double
 		ret_need_s[n] = forecast->need_s[i] - since_s;
 		ret_chance[n] = fmax(forecast->chance[i] - behind, 0) / (1 - behind);
 	}
-	if (end < forecast->n_points) {
+	if (end < forecast->n_points && (n == 0 || ret_need_s[n - 1] < cap_s)) {
 		double at_cap = chance_before(forecast, end, since_s + cap_s);
 
 		ret_need_s[n] = cap_s;

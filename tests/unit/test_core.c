@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "policy.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "suite.h"
+#include "views.h"
+
+#define SECOND UINT64_C(1000000000)
+#define N_TASKS 4
+
+static const struct policy *core;
+static struct policy_state *state;
+static struct views views;
+static double shares[N_TASKS];
+static enum why why[N_TASKS];
+
+/* Four tasks of 10 s of window each, all begun just now, on one CPU. */
+static void set_up(void)
+{
+	core = policy_find("core");
+	ck_assert_ptr_nonnull(core);
+	views_init(&views, N_TASKS);
+	for (int i = 0; i < N_TASKS; i++) {
+		views.tasks[i].begin_ns = 10 * SECOND;
+		views.tasks[i].deadline_ns = 20 * SECOND;
+	}
+	state = views_state(&views, core);
+}
+
+static void tear_down(void)
+{
+	core->free(state);
+	views_done(&views);
+}
+
+static void plan(uint32_t n_tasks)
+{
+	views.view.n_tasks = n_tasks;
+	core->plan(state, &views.view, shares, why);
+}
+
+/* 2 (1 + i)^-0.7 + 0.3: comes to 0.5 after 27 reports, of which there have been 15. */
+static void make_promising(uint32_t task)
+{
+	views_reports(&views, task, 15, 0.25, 0.3, 2, 0.7);
+}
+
+static void make_hopeless(uint32_t task)
+{
+	views_reports(&views, task, 60, 0.05, 1, 2, 2);
+}
+
+START_TEST(a_plateau_loses_against_a_slope)
+{
+	make_hopeless(0);
+	make_promising(1);
+	plan(2);
+	ck_assert_double_eq(shares[0], 0);
+	ck_assert_double_eq(shares[1], 1);
+	ck_assert_int_eq((int)why[1], WHY_CHOSEN);
+}
+END_TEST
+
+/* Silent for days: nothing to plan on, but CPU time that nobody wants is not kept from it. */
+START_TEST(the_written_off_get_what_is_left)
+{
+	make_hopeless(0);
+	make_promising(1);
+	views.tasks[0].cpu_ns = 1000000 * SECOND;
+	views.tasks[0].deadline_ns = 11 * SECOND;
+	views.view.budget_cpus = 1.75;
+	plan(2);
+	ck_assert_double_eq(shares[1], 1);
+	ck_assert_double_eq(shares[0], 0.75);
+	ck_assert_int_eq((int)why[0], WHY_WRITTEN_OFF);
+}
+END_TEST
+
+START_TEST(no_report_yet_is_a_fair_chance)
+{
+	make_hopeless(0);
+	plan(2);
+	ck_assert_double_eq(shares[1], 1);
+	ck_assert_int_eq((int)why[1], WHY_CHOSEN);
+}
+END_TEST
+
+START_TEST(the_chosen_run_by_deadline)
+{
+	make_promising(0);
+	make_promising(1);
+	views.tasks[0].deadline_ns = 80 * SECOND;
+	views.tasks[1].deadline_ns = 60 * SECOND;
+	plan(2);
+	ck_assert_int_eq((int)why[1], WHY_CHOSEN);
+	ck_assert_double_eq(shares[1], 1);
+	ck_assert_int_eq((int)why[0], WHY_NONE_LEFT); /* chosen too, its turn comes */
+}
+END_TEST
+
+START_TEST(too_many_are_cut_down_to_what_fits)
+{
+	int n_chosen = 0;
+
+	for (uint32_t i = 0; i < N_TASKS; i++) {
+		make_promising(i);
+		views.tasks[i].deadline_ns = 16 * SECOND;
+	}
+	plan(N_TASKS);
+	for (int i = 0; i < N_TASKS; i++)
+		n_chosen += why[i] != WHY_WRITTEN_OFF;
+	ck_assert_int_ge(n_chosen, 1);
+	ck_assert_int_lt(n_chosen, N_TASKS);
+}
+END_TEST
+
+START_TEST(divergence_loses_against_silence)
+{
+	for (uint64_t i = 1; i < 30; i++)
+		history_add(&views.histories[0], i * SECOND / 100, NAN);
+	views.tasks[0].cpu_ns = views.tasks[1].cpu_ns = SECOND / 3;
+	plan(2);
+	ck_assert_double_eq(shares[0], 0);
+	ck_assert_double_eq(shares[1], 1);
+}
+END_TEST
+
+START_TEST(a_good_report_brings_a_task_back)
+{
+	make_hopeless(0);
+	make_promising(1);
+	plan(2);
+	ck_assert_double_eq(shares[0], 0);
+	for (uint64_t i = 1; i <= 30; i++)
+		history_add(&views.histories[0], views.tasks[0].cpu_ns + i * SECOND / 20,
+			1 - 0.016 * (double)i);
+	views.tasks[0].cpu_ns += 30 * SECOND / 20;
+	views.tasks[0].deadline_ns = 19 * SECOND;
+	plan(2);
+	ck_assert_double_eq(shares[0], 1);
+	ck_assert_int_eq((int)why[0], WHY_CHOSEN);
+}
+END_TEST
+
+START_TEST(accuracy_is_the_mirror_of_loss)
+{
+	double lowered[20], raised[20];
+	enum why lowered_why[20], raised_why[20];
+	struct views many;
+	struct policy_state *other;
+
+	views_random(&many, 20, (uint64_t)_i);
+	other = views_state(&many, core);
+	core->plan(other, &many.view, lowered, lowered_why);
+	core->free(other);
+	for (uint32_t i = 0; i < 20; i++) {
+		many.tasks[i].is_raised = !many.tasks[i].is_raised;
+		many.tasks[i].target = -many.tasks[i].target;
+		for (uint32_t p = 0; p < many.histories[i].n_points; p++)
+			many.histories[i].value[p] = -many.histories[i].value[p];
+	}
+	other = views_state(&many, core);
+	core->plan(other, &many.view, raised, raised_why);
+	core->free(other);
+	ck_assert_mem_eq(lowered, raised, sizeof(lowered));
+	ck_assert_mem_eq(lowered_why, raised_why, sizeof(lowered_why));
+	views_done(&many);
+}
+END_TEST
+
+/* What is kept between slots is only what would be computed again. */
+START_TEST(the_past_does_not_matter)
+{
+	for (uint32_t round = 0; round < 40; round++) {
+		double remembered[N_TASKS];
+		struct policy_state *fresh;
+
+		views.view.now_ns = (10 + round / 5) * SECOND;
+		for (uint32_t i = 0; i < N_TASKS; i++) {
+			if (i % 2 == round % 2)
+				history_add(&views.histories[i], (round + 1) * SECOND / 10,
+					0.4 + 1.0 / (1 + i + round));
+			else if (i < 2 && round > 20)
+				history_add(&views.histories[i], 0, NAN);
+			views.tasks[i].cpu_ns = (round + 1) * SECOND / 10;
+		}
+		plan(N_TASKS);
+		memcpy(remembered, shares, sizeof(remembered));
+		fresh = views_state(&views, core);
+		core->plan(fresh, &views.view, shares, why);
+		core->free(fresh);
+		ck_assert_mem_eq(remembered, shares, sizeof(remembered));
+	}
+}
+END_TEST
+
+/* Not the place in the view nor the number in the bundle. */
+START_TEST(equals_go_by_name)
+{
+	struct policy_task swap = views.tasks[0];
+
+	views.tasks[0] = views.tasks[1];
+	views.tasks[1] = swap;
+	views.tasks[0].id = 0;
+	views.tasks[1].id = 1;
+	plan(2);
+	ck_assert_double_eq(shares[0], 0);
+	ck_assert_double_eq(shares[1], 1);
+}
+END_TEST
+
+START_TEST(a_crowd_of_equals_is_planned)
+{
+	for (uint32_t i = 0; i < N_TASKS; i++) {
+		views.tasks[i].threads = 0.5;
+		views.tasks[i].deadline_ns = 20 * SECOND;
+	}
+	views.view.budget_cpus = 100;
+	plan(N_TASKS);
+	for (int i = 0; i < N_TASKS; i++)
+		ck_assert_double_eq(shares[i], 0.5);
+}
+END_TEST
+
+START_TEST(nobody_is_written_off_without_a_budget)
+{
+	make_hopeless(0);
+	views.view.budget_cpus = 0;
+	plan(2);
+	ck_assert_int_eq((int)why[0], WHY_NONE_LEFT);
+	ck_assert_int_eq((int)why[1], WHY_NONE_LEFT);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("core");
+	TCase *tcase = tcase_create("all");
+
+	tcase_add_checked_fixture(tcase, set_up, tear_down);
+	tcase_add_test(tcase, a_plateau_loses_against_a_slope);
+	tcase_add_test(tcase, the_written_off_get_what_is_left);
+	tcase_add_test(tcase, no_report_yet_is_a_fair_chance);
+	tcase_add_test(tcase, the_chosen_run_by_deadline);
+	tcase_add_test(tcase, too_many_are_cut_down_to_what_fits);
+	tcase_add_test(tcase, divergence_loses_against_silence);
+	tcase_add_test(tcase, a_good_report_brings_a_task_back);
+	tcase_add_loop_test(tcase, accuracy_is_the_mirror_of_loss, 0, 10);
+	tcase_add_test(tcase, the_past_does_not_matter);
+	tcase_add_test(tcase, equals_go_by_name);
+	tcase_add_test(tcase, a_crowd_of_equals_is_planned);
+	tcase_add_test(tcase, nobody_is_written_off_without_a_budget);
+	suite_add_tcase(suite, tcase);
+	return suite_run(suite);
+}
