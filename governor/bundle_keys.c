@@ -314,7 +314,7 @@ const struct bundle_key bundle_keys[] = {
 	{ "task", "on-target", KEY_OPTIONAL, NULL, "stop or yield", parse_at_end, IN_TASK(on_target) },
 	{ "task", "on-deadline", KEY_OPTIONAL, NULL, "stop or yield", parse_at_end, IN_TASK(on_deadline) },
 	{ "task", "grace", KEY_DEFAULT, "10s", "a time such as 10s", parse_time, IN_TASK(grace_ns) },
-	{ NULL },
+	{ .key = NULL },
 };
 /* clang-format on */
 

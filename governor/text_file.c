@@ -70,7 +70,7 @@ int text_file_read(const char *path, size_t most_bytes, char **ret_text, size_t 
 	struct fault *fault)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	size_t mark, length = 0;
+	size_t length = 0;
 	char *text = NULL;
 	int r;
 
@@ -83,10 +83,8 @@ int text_file_read(const char *path, size_t most_bytes, char **ret_text, size_t 
 			most_bytes);
 	if (r < 0)
 		return fault_errno(fault, r, "cannot read '%s'", path);
-	mark = text_mark(text, length);
-	memmove(text, text + mark, length - mark + 1);
 	*ret_text = text;
-	*ret_length = length - mark;
+	*ret_length = length;
 	return 0;
 }
 

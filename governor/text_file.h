@@ -8,8 +8,8 @@
 /* A whole file that a user wrote, in memory. Files, pipes and /dev/fd/N alike.
  *
  * *ret_text is one allocation, given back by free(); a NUL that is not counted in *ret_length ends
- * it. A byte order mark at its start is left out. 0, -ENOENT and the like, -EISDIR, -EFBIG beyond
- * most_bytes, -ENOMEM; the sentence names the path. */
+ * it. 0, -ENOENT and the like, -EISDIR, -EFBIG beyond most_bytes, -ENOMEM; the sentence names the
+ * path. */
 int text_file_read(const char *path, size_t most_bytes, char **ret_text, size_t *ret_length,
 	struct fault *fault);
 
