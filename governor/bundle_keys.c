@@ -182,7 +182,7 @@ static int check_environment(char **sorted, size_t n, struct fault *fault)
 		if (length == 0)
 			return fault_set(fault, -EINVAL,
 				"'%.60s' is not of the form NAME=value; NAME is letters, digits "
-			        "and _",
+				"and _",
 				sorted[i]);
 		if (i > 0 && strncmp(sorted[i - 1], sorted[i], length + 1) == 0)
 			return fault_set(fault, -EINVAL, "'%.*s' is set twice; keep one of them",

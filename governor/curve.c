@@ -32,7 +32,7 @@ static int parse_row(const struct text_line *line, const struct curve *curve,
 	struct curve_row *ret_row, struct fault *fault)
 {
 	char fields[2][CSV_FIELD_MAX];
-	struct curve_row row = { 0 };
+	struct curve_row row = {0};
 	uint64_t last_ns;
 	int r;
 
@@ -74,7 +74,7 @@ static int append(struct curve *curve, size_t *size, const struct curve_row *row
 static int parse_rows(const char *path, const char *text, size_t length, struct text_line *line,
 	struct curve *curve, struct fault *fault)
 {
-	struct curve_row row = { 0 };
+	struct curve_row row = {0};
 	size_t size = 0;
 	int r;
 

@@ -78,7 +78,7 @@ static int parse_row(const struct reading *reading, const struct text_line *line
 	struct schedule_row *ret_row, struct fault *fault)
 {
 	char fields[3][CSV_FIELD_MAX];
-	struct schedule_row row = { 0 };
+	struct schedule_row row = {0};
 	int r;
 
 	if (csv_split(line, 3, fields) < 0)
@@ -139,7 +139,7 @@ static int sort_rows(struct reading *reading, struct fault *fault)
 static int parse_rows(struct reading *reading, const char *text, size_t length,
 	struct text_line *line, struct fault *fault)
 {
-	struct schedule_row row = { 0 };
+	struct schedule_row row = {0};
 	int r;
 
 	while (text_next_line(text, length, line)) {

@@ -119,7 +119,7 @@ int timeline_check_capacity(const struct timeline *timeline, const char *path, s
 		if (step->share.is_percent)
 			return fault_set(fault, -EBADMSG,
 				"%s:%u: the capacity cannot be a share of itself; expected CPUs "
-			        "such as 2cpu",
+				"such as 2cpu",
 				path, step->line);
 		if (step->share.number <= 0)
 			return fault_set(fault, -EBADMSG, "%s:%u: the capacity must be above 0cpu",
@@ -188,7 +188,7 @@ static int resolve_step(const struct bundle *bundle, const struct timeline_step 
 	if (cpus > most_cpus * (1 + BUDGET_TOLERANCE))
 		return fault_set(fault, -EBADMSG,
 			"%s:%u: the budget of %g CPUs is above the capacity of %g; lower it, or "
-		        "use a "
+			"use a "
 			"machine that has as much",
 			bundle->path, budget->line, cpus, most_cpus);
 	*ret_cpus = cpus;
@@ -243,7 +243,7 @@ static int default_capacity(
 		if (step->share.is_percent)
 			return fault_set(fault, -EBADMSG,
 				"%s:%u: %g%% of what? A simulation of a budget in %% needs "
-			        "'capacity' "
+				"'capacity' "
 				"in [bundle]",
 				bundle->path, step->line, step->share.number);
 		r = append(&bundle->capacity, step->from_ns, &step->share, step->line);
@@ -262,7 +262,7 @@ int bundle_resolve(
 		if (!bundle->tasks[i].curve_path)
 			return fault_set(fault, -EBADMSG,
 				"%s:%u: [task %s] has no 'curve' and cannot be simulated; add a "
-			        "recorded "
+				"recorded "
 				"curve, or run the bundle for real",
 				bundle->path, bundle->tasks[i].line, bundle->tasks[i].name);
 	if (!bundle->has_capacity)
