@@ -88,7 +88,7 @@ COREGOV_PUBLIC unsigned coregov_threads(void);
 COREGOV_PUBLIC uint64_t coregov_deadline(void);
 
 /* What counts as learned well. */
-struct coregov_target {
+struct coregov_target_info {
 	char metric[64];
 	double value;      /* finite */
 	bool is_raised;    /* the metric is to be raised to the value (accuracy), else lowered */
@@ -96,7 +96,7 @@ struct coregov_target {
 };
 
 /* [reader] 1 and *ret_target, or 0 outside coregov. */
-COREGOV_PUBLIC int coregov_target(struct coregov_target *ret_target);
+COREGOV_PUBLIC int coregov_target(struct coregov_target_info *ret_target);
 
 #ifdef __cplusplus
 }

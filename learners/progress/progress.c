@@ -34,11 +34,11 @@ enum standing {
 	STANDING_WRITER,
 };
 
-static int standing = STANDING_UNKNOWN; /* enum standing; atomic */
-static bool is_taken;                   /* the turn; atomic */
-static struct coregov_page *page;       /* set once, before standing says so; never unmapped */
-static struct coregov_target target;    /* copied from the page with it */
-static uint32_t n_met_in_a_row;         /* reports in a row that met the target; by turn */
+static int standing = STANDING_UNKNOWN;   /* enum standing; atomic */
+static bool is_taken;                     /* the turn; atomic */
+static struct coregov_page *page;         /* set once, before standing says so; never unmapped */
+static struct coregov_target_info target; /* copied from the page with it */
+static uint32_t n_met_in_a_row;           /* reports in a row that met the target; by turn */
 
 static pthread_mutex_t slow_path = PTHREAD_MUTEX_INITIALIZER;
 
@@ -389,7 +389,7 @@ uint64_t coregov_deadline(void)
 	return governor ? __atomic_load_n(&governor->deadline_ns, __ATOMIC_RELAXED) : 0;
 }
 
-int coregov_target(struct coregov_target *ret_target)
+int coregov_target(struct coregov_target_info *ret_target)
 {
 	if (!ask_to_read())
 		return 0;
