@@ -34,8 +34,8 @@ int page_fd(const struct page *page); /* the memfd; owned by the page */
 
 /* The string for the task's environment, "COREGOV_PROGRESS=FD:PATH:TOKEN" (layout.h): task_fd is
  * the number the memfd will have in the task (-EBADF: it does not inherit it), the path leads
- * through this process, so it holds while this process lives, for whoever may look into it (the
- * same user, or root). 0, or -ENOSPC where `size` is too small. */
+ * through the calling process, so it holds while that lives and keeps the page, for whoever may
+ * look into it (the same user, or root). 0, or -ENOSPC where `size` is too small. */
 int page_environment(const struct page *page, int task_fd, char *ret_text, size_t size);
 
 /* Writes the governor's side. */

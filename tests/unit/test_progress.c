@@ -13,7 +13,7 @@
 
 START_TEST(task_sees_what_it_is_told)
 {
-	struct coregov_target seen;
+	struct coregov_target_info seen;
 
 	ck_assert_double_eq(coregov_share(), 0);
 	ck_assert_uint_eq(coregov_threads(), 1);
@@ -188,7 +188,7 @@ END_TEST
 
 START_TEST(outside_nothing_happens)
 {
-	struct coregov_target seen;
+	struct coregov_target_info seen;
 
 	ck_assert_int_eq(unsetenv(COREGOV_PROGRESS_VARIABLE), 0);
 	ck_assert_int_eq(coregov_open(), 0);
