@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "neighbours.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+
+#include "cleanup.h"
+#include "leftover.h"
+#include "nsec.h"
+
+/* A claim is a bound socket called coregov/budget/RUN/MICROCPUS in the abstract namespace, where a
+ * name lives exactly as long as somebody holds its socket: no file to clear away, no daemon to ask,
+ * no right needed, and the keeper holds it on while it clears up. Nothing is ever sent to it.
+ *
+ * Reading the others' names and adding one's own must not interleave, or two runs that start at
+ * once both see the machine free. The lock is one more abstract name: who could bind it has it.
+ *
+ * The names are open to everybody, so anybody can hold the lock or make a false claim. That can
+ * refuse a start, which says whose name it was; it cannot make two sums fit that do not. */
+
+#define CLAIM_PREFIX "coregov/budget/"
+#define LOCK_NAME "coregov/lock"
+#define LOCK_PATIENCE_NS (5 * NSEC_PER_SEC) /* it is held for well under a millisecond */
+#define LOCK_PAUSE_NS (2 * NSEC_PER_MSEC)
+#define MICROCPUS_PER_CPU 1e6
+#define CPUS_MAX 1e6
+
+/* Holds an abstract name. A descriptor, or a negative errno: -EADDRINUSE where it is taken. */
+static int hold_name(const char *name)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	_cleanup_close_ int fd = -EBADF;
+	size_t length = strlen(name);
+
+	assert(length < sizeof(address.sun_path));
+	(void)memcpy(address.sun_path + 1, name, length); /* behind a NUL: abstract */
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (bind(fd, (const struct sockaddr *)&address,
+		    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + length)) < 0)
+		return -errno;
+	(void)shutdown(fd, SHUT_RDWR); /* takes no letters */
+	return TAKE_FD(fd);
+}
+
+static int lock(struct fault *fault)
+{
+	static const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
+
+	for (uint64_t waited_ns = 0; waited_ns < LOCK_PATIENCE_NS; waited_ns += LOCK_PAUSE_NS) {
+		int fd = hold_name(LOCK_NAME);
+
+		if (fd >= 0)
+			return fd;
+		if (fd != -EADDRINUSE)
+			return fault_errno(fault, fd, "bind the socket '@" LOCK_NAME "'");
+		(void)nanosleep(&pause, NULL);
+	}
+	return fault_set(
+		fault, -EBUSY, "somebody keeps the socket '@" LOCK_NAME "' bound (see `ss -xap`)");
+}
+
+/* One claim in the kernel's list; false for any other line. */
+static bool parse_claim(
+	const char *line, char ret_run[static RUN_NAME_MAX], uint64_t *ret_microcpus)
+{
+	const char *name = strstr(line, " @" CLAIM_PREFIX), *slash;
+	uint64_t microcpus;
+	size_t length;
+	char *end;
+
+	if (!name)
+		return false;
+	name += strlen(" @" CLAIM_PREFIX);
+	slash = strchr(name, '/');
+	length = slash ? (size_t)(slash - name) : 0;
+	if (length == 0 || length >= RUN_NAME_MAX || slash[1] < '0' || slash[1] > '9')
+		return false;
+	errno = 0;
+	microcpus = strtoull(slash + 1, &end, 10);
+	if (errno != 0 || *end != '\n' || microcpus > (uint64_t)(CPUS_MAX * MICROCPUS_PER_CPU))
+		return false;
+	(void)memcpy(ret_run, name, length);
+	ret_run[length] = '\0';
+	*ret_microcpus = microcpus;
+	return run_name_is_alive(ret_run) != -EINVAL;
+}
+
+struct others {
+	uint64_t microcpus;
+	char names[FAULT_TEXT_MAX / 2]; /* for the sentence; cut where there are many */
+};
+
+static void add_other(struct others *others, const char *run, uint64_t microcpus)
+{
+	size_t length = strlen(others->names);
+
+	others->microcpus += microcpus; /* 2^64 is out of reach of what a list can hold */
+	(void)snprintf(others->names + length, sizeof(others->names) - length, "%s%s (%g)",
+		length > 0 ? ", " : "", run, (double)microcpus / MICROCPUS_PER_CPU);
+}
+
+/* Adds up what the others have claimed. The run that we are a task of is none of them: our budget
+ * is a part of its. */
+static int read_others(struct others *ret_others, struct fault *fault)
+{
+	_cleanup_fclose_ FILE *file = fopen("/proc/net/unix", "re");
+	const char *enclosing_run = getenv(RUN_ENVIRONMENT);
+	_cleanup_free_ char *line = NULL;
+	size_t size = 0;
+
+	if (!file)
+		return fault_errno(fault, -errno, "read /proc/net/unix");
+	while (getline(&line, &size, file) > 0) {
+		char run[RUN_NAME_MAX];
+		uint64_t microcpus;
+
+		if (parse_claim(line, run, &microcpus) &&
+			(!enclosing_run || strcmp(run, enclosing_run) != 0))
+			add_other(ret_others, run, microcpus);
+	}
+	return ferror(file) ? fault_errno(fault, -EIO, "read /proc/net/unix") : 0;
+}
+
+int neighbours_claim(
+	const char *run, double budget_cpus, double capacity_cpus, int *ret_fd, struct fault *fault)
+{
+	_cleanup_close_ int lock_fd = -EBADF, fd = -EBADF;
+	char name[sizeof(CLAIM_PREFIX) + RUN_NAME_MAX + 24];
+	struct others others = {.microcpus = 0};
+	uint64_t microcpus, capacity_microcpus;
+	int r;
+
+	assert(budget_cpus >= 0 && budget_cpus <= CPUS_MAX && capacity_cpus <= CPUS_MAX);
+	microcpus = (uint64_t)llround(budget_cpus * MICROCPUS_PER_CPU);
+	capacity_microcpus = (uint64_t)llround(capacity_cpus * MICROCPUS_PER_CPU);
+	lock_fd = lock(fault);
+	if (lock_fd < 0)
+		return lock_fd;
+	r = read_others(&others, fault);
+	if (r < 0)
+		return r;
+	if (others.microcpus + microcpus > capacity_microcpus)
+		return fault_set(fault, -EDQUOT,
+			"a budget of %g CPUs does not fit: the capacity is %g CPUs, and %s%s",
+			budget_cpus, capacity_cpus,
+			others.microcpus > 0 ? "other runs have claimed " : "no other run is there",
+			others.names);
+	(void)snprintf(name, sizeof(name), CLAIM_PREFIX "%s/%" PRIu64, run, microcpus);
+	fd = hold_name(name);
+	if (fd < 0)
+		return fault_errno(fault, fd, "bind the socket '@%s'", name);
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
