@@ -107,8 +107,7 @@ static int check_bundle(const struct bundle *bundle, const struct ini *ini,
 	if (schedule && !policy->needs_schedule)
 		return fault_set(fault, -EBADMSG,
 			"%s:%u: 'schedule' is for the policy 'script' only, and the policy is "
-			"'%s'; "
-			"write 'policy = script' or leave the schedule out",
+			"'%s'; write 'policy = script' or leave the schedule out",
 			ini->path, schedule->line, bundle->policy);
 	if (!schedule && policy->needs_schedule)
 		return fault_set(fault, -EBADMSG,
@@ -127,9 +126,8 @@ static int check_task(const struct bundle_task *task, const struct ini *ini,
 			ini->path, section->line, task->name);
 	if (task->deadline_ns <= task->begin_ns)
 		return fault_set(fault, -EBADMSG,
-			"%s:%u: the deadline of [task %s] is not after its begin; both count from "
-			"the "
-			"bundle's start",
+			"%s:%u: the deadline of [task %s] is not after its begin; both count "
+			"from the bundle's start",
 			ini->path, ini_find(section, "deadline")->line, task->name);
 	return 0;
 }
@@ -163,9 +161,8 @@ static int check_section(
 		if (strcmp(*kind, "task") == 0 &&
 			(!section->name || !task_name_is_valid(section->name)))
 			return fault_set(fault, -EBADMSG,
-				"%s:%u: '%.*s' is not a task's name; expected [task NAME] with 1 "
-				"to %d "
-				"of A-Z a-z 0-9 . _ -",
+				"%s:%u: '%.*s' is not a task's name; expected [task NAME] with "
+				"1 to %d of A-Z a-z 0-9 . _ -",
 				ini->path, section->line, TEXT_SHOWN,
 				section->name ? section->name : "", TASK_NAME_MAX);
 		return 0;
@@ -193,8 +190,8 @@ static int read_head(struct bundle *bundle, const struct ini *ini, struct fault 
 
 	if (!section)
 		return fault_set(fault, -EBADMSG,
-			"%s:1: no section [bundle]; a bundle has at least '[bundle]' and 'budget = "
-			"SHARE'",
+			"%s:1: no section [bundle]; a bundle has at least '[bundle]' and "
+			"'budget = SHARE'",
 			ini->path);
 	r = read_keys(bundle, ini, section, bundle, fault);
 	if (r < 0)

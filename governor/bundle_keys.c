@@ -181,8 +181,8 @@ static int check_environment(char **sorted, size_t n, struct fault *fault)
 
 		if (length == 0)
 			return fault_set(fault, -EINVAL,
-				"'%.60s' is not of the form NAME=value; NAME is letters, digits "
-				"and _",
+				"'%.60s' is not of the form NAME=value; NAME is letters, "
+				"digits and _",
 				sorted[i]);
 		if (i > 0 && strncmp(sorted[i - 1], sorted[i], length + 1) == 0)
 			return fault_set(fault, -EINVAL, "'%.*s' is set twice; keep one of them",
@@ -263,16 +263,16 @@ PARSER(parse_feed)
 				fault, -EINVAL, "'%s' names no file; write file:PATH", key->value);
 		if (more && (feed != FEED_OUTPUT || *more == '\0'))
 			return fault_set(fault, -EINVAL,
-				"'%s': nothing goes after the colon here; only "
-				"output:PRESET and file:PATH have one",
+				"'%s': nothing goes after the colon here; only output:PRESET "
+				"and file:PATH have one",
 				key->value);
 		task->feed_preset = more ? strdup(more) : NULL;
 		return more && !task->feed_preset ? -ENOMEM : 0;
 	}
 	nearest = nearest_word(word, feed_names);
 	return fault_set(fault, -EINVAL,
-		"unknown feed '%.60s'%s%s%s; expected auto, shm, output, "
-		"output:PRESET, file:PATH or none",
+		"unknown feed '%.60s'%s%s%s; expected auto, shm, output, output:PRESET, "
+		"file:PATH or none",
 		word, nearest ? "; did you mean '" : "", nearest ? nearest : "",
 		nearest ? "'?" : "");
 }

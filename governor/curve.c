@@ -38,8 +38,8 @@ static int parse_row(const struct text_line *line, const struct curve *curve,
 
 	if (csv_split(line, 2, fields) < 0)
 		return fault_set(fault, -EBADMSG,
-			"not two numbers with a comma between them; expected "
-			"CPU-seconds and loss such as '1.5,0.35'");
+			"not two numbers with a comma between them; expected CPU-seconds and "
+			"loss such as '1.5,0.35'");
 	r = parse_seconds(fields[0], &row.cpu_ns, fault);
 	if (r < 0)
 		return fault_wrap(fault, r, "cpu_seconds");

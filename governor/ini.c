@@ -88,8 +88,7 @@ static int check_line(const char *path, const struct text_line *line, struct fau
 		if ((c < ' ' && c != '\t') || c == 0x7f)
 			return fault_set(fault, -EBADMSG,
 				"%s:%u: the control character 0x%02x at byte %zu of the line; "
-				"expected "
-				"a text file in UTF-8",
+				"expected a text file in UTF-8",
 				path, line->number, c, i + 1);
 	}
 	if (text_utf8_valid(line->start, line->length) != line->length)
@@ -121,8 +120,7 @@ static int add_section(
 	inside = trimmed(all.start + 1, bracket);
 	if (inside.start == inside.end)
 		return fault_set(fault, -EBADMSG,
-			"%s:%u: a section without a name; expected '[kind]' "
-			"or '[kind name]'",
+			"%s:%u: a section without a name; expected '[kind]' or '[kind name]'",
 			ini->path, line->number);
 	sections = grow(ini->sections, ini->n_sections, sizeof(*sections));
 	if (!sections)
@@ -156,8 +154,8 @@ static int add_key(struct ini *ini, const struct text_line *line, struct fault *
 			line->number);
 	if (ini->n_sections == 0)
 		return fault_set(fault, -EBADMSG,
-			"%s:%u: the key '%.*s' comes before the first section; put a '[section]' "
-			"above it",
+			"%s:%u: the key '%.*s' comes before the first section; put a "
+			"'[section]' above it",
 			ini->path, line->number, span_shown(key), key.start);
 	section = &ini->sections[ini->n_sections - 1];
 	keys = grow(section->keys, section->n_keys, sizeof(*keys));
@@ -236,8 +234,8 @@ static int check_sections(const struct ini *ini, struct fault *fault)
 	if (!again)
 		return 0;
 	return fault_set(fault, -EBADMSG,
-		"%s:%u: the section [%.*s%s%.*s] is there a second time, the first is in line %u; "
-		"rename or join them",
+		"%s:%u: the section [%.*s%s%.*s] is there a second time, the first is in line "
+		"%u; rename or join them",
 		ini->path, again->line, TEXT_SHOWN, again->kind, again->name ? " " : "", TEXT_SHOWN,
 		again->name ? again->name : "", first->line);
 }
@@ -263,9 +261,8 @@ static int check_keys(const struct ini *ini, const struct ini_section *section, 
 	if (!again)
 		return 0;
 	return fault_set(fault, -EBADMSG,
-		"%s:%u: the key '%.*s' is there a second time in its section, the first is in line "
-		"%u; "
-		"keep one of them",
+		"%s:%u: the key '%.*s' is there a second time in its section, the first is in "
+		"line %u; keep one of them",
 		ini->path, again->line, TEXT_SHOWN, again->key, first->line);
 }
 
@@ -305,9 +302,8 @@ int ini_parse(const char *path, const char *text, size_t length, struct ini **re
 		return fault_errno(fault, -ENOMEM, "read '%s'", path);
 	if (length > INI_FILE_MAX)
 		return fault_set(fault, -EFBIG,
-			"'%s' has more than %u bytes, too many for a file of "
-			"its kind",
-			path, INI_FILE_MAX);
+			"'%s' has more than %u bytes, too many for a file of its kind", path,
+			INI_FILE_MAX);
 	r = parse_lines(ini, text + mark, length - mark, fault);
 	if (r < 0)
 		return r;

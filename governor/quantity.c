@@ -217,8 +217,8 @@ int parse_span(const char *text, uint64_t *ret_ns, struct fault *fault)
 
 	if (end == text)
 		return fault_set(fault, -EINVAL,
-			"'%.*s' is not a time; expected a number and one of ms, s, min, h, such as "
-			"90s",
+			"'%.*s' is not a time; expected a number and one of ms, s, min, h, "
+			"such as 90s",
 			TEXT_SHOWN, text);
 	if (*text == '-')
 		return fault_set(fault, -EINVAL,
@@ -252,9 +252,8 @@ int parse_share(const char *text, struct share *ret_share, struct fault *fault)
 			TEXT_SHOWN, text);
 	if (*unit == '\0')
 		return fault_set(fault, -EINVAL,
-			"'%.*s' has no unit; write 'cpu' after a number of CPUs, or '%%' after a "
-			"share of "
-			"the capacity",
+			"'%.*s' has no unit; write 'cpu' after a number of CPUs, or '%%' after "
+			"a share of the capacity",
 			TEXT_SHOWN, text);
 	share.is_percent = strcmp(unit, "%") == 0;
 	if (!share.is_percent && strcmp(unit, "cpu") != 0)

@@ -128,8 +128,7 @@ static int sort_rows(struct reading *reading, struct fault *fault)
 		if (first->row.slot == again->row.slot && first->row.task == again->row.task)
 			return fault_set(fault, -EBADMSG,
 				"%s:%u: slot %" PRIu64
-				" of task %s is in line %u already; keep one of "
-				"them",
+				" of task %s is in line %u already; keep one of them",
 				reading->path, again->line, again->row.slot,
 				reading->bundle->tasks[again->row.task].name, first->line);
 	}

@@ -118,8 +118,8 @@ int timeline_check_capacity(const struct timeline *timeline, const char *path, s
 
 		if (step->share.is_percent)
 			return fault_set(fault, -EBADMSG,
-				"%s:%u: the capacity cannot be a share of itself; expected CPUs "
-				"such as 2cpu",
+				"%s:%u: the capacity cannot be a share of itself; expected "
+				"CPUs such as 2cpu",
 				path, step->line);
 		if (step->share.number <= 0)
 			return fault_set(fault, -EBADMSG, "%s:%u: the capacity must be above 0cpu",
@@ -187,9 +187,8 @@ static int resolve_step(const struct bundle *bundle, const struct timeline_step 
 			bundle->path, budget->line, cpus, SHARE_NUMBER_MAX);
 	if (cpus > most_cpus * (1 + BUDGET_TOLERANCE))
 		return fault_set(fault, -EBADMSG,
-			"%s:%u: the budget of %g CPUs is above the capacity of %g; lower it, or "
-			"use a "
-			"machine that has as much",
+			"%s:%u: the budget of %g CPUs is above the capacity of %g; lower it, "
+			"or use a machine that has as much",
 			bundle->path, budget->line, cpus, most_cpus);
 	*ret_cpus = cpus;
 	return 0;
@@ -243,8 +242,7 @@ static int default_capacity(
 		if (step->share.is_percent)
 			return fault_set(fault, -EBADMSG,
 				"%s:%u: %g%% of what? A simulation of a budget in %% needs "
-				"'capacity' "
-				"in [bundle]",
+				"'capacity' in [bundle]",
 				bundle->path, step->line, step->share.number);
 		r = append(&bundle->capacity, step->from_ns, &step->share, step->line);
 	}
@@ -261,9 +259,8 @@ int bundle_resolve(
 	for (size_t i = 0; use == BUNDLE_SIMULATED && i < bundle->n_tasks; i++)
 		if (!bundle->tasks[i].curve_path)
 			return fault_set(fault, -EBADMSG,
-				"%s:%u: [task %s] has no 'curve' and cannot be simulated; add a "
-				"recorded "
-				"curve, or run the bundle for real",
+				"%s:%u: [task %s] has no 'curve' and cannot be simulated; add "
+				"a recorded curve, or run the bundle for real",
 				bundle->path, bundle->tasks[i].line, bundle->tasks[i].name);
 	if (!bundle->has_capacity)
 		r = default_capacity(bundle, use, machine_cpus, fault);

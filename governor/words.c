@@ -32,8 +32,8 @@ static int take_quoted(struct splitter *split, char quote, struct fault *fault)
 	while (*split->at != quote) {
 		if (*split->at == '\0')
 			return fault_set(fault, -EINVAL,
-				"the quote %c is not closed; close it, or "
-				"write %s for the character itself",
+				"the quote %c is not closed; close it, or write %s for the "
+				"character itself",
 				quote, quote == '"' ? "\\\"" : "\"'\"");
 		if (quote == '"' && *split->at == '\\' && split->at[1] != '\0' &&
 			strchr("\"\\$`", split->at[1]))
@@ -61,8 +61,8 @@ static int take_word(struct splitter *split, struct fault *fault)
 		if (c == '\\') {
 			if (*split->at == '\0')
 				return fault_set(fault, -EINVAL,
-					"a backslash at the end quotes nothing; "
-					"write \\\\ for the character itself");
+					"a backslash at the end quotes nothing; write \\\\ for "
+					"the character itself");
 			c = *split->at++;
 		}
 		split->word[split->n_word++] = c;
