@@ -22,6 +22,8 @@
 
 #define DEPTH_MOST 6
 #define NODES_MOST (1u << DEPTH_MOST)
+/* Cuts that separate the same images are equal but for rounding: the first of them is taken. */
+#define TIE 1e-9
 #define NEWTON_LEAST 1e-150
 
 enum { LEARNING_RATE, DEPTH };
@@ -201,11 +203,21 @@ static void try_pixel(
 			continue;
 		difference = left.sum / left.n - (all.sum - left.sum) / right_n;
 		gain = left.n * right_n / all.n * difference * difference;
-		if (gain > *best) {
+		if (gain > *best * (1 + TIE)) {
 			*best = gain;
 			*ret_cut = (struct cut){pixel, level};
 		}
 	}
+}
+
+/* A cut between levels that do not occur in the node goes in their middle. */
+static uint8_t to_middle(const struct bin bins[DIGITS_LEVELS], uint8_t level)
+{
+	uint8_t next = (uint8_t)(level + 1);
+
+	while (next + 1 < DIGITS_LEVELS && bins[next].n < 1)
+		next++;
+	return (uint8_t)((level + next) / 2);
 }
 
 static struct cut best_cut(struct bin (*bins)[DIGITS_LEVELS])
@@ -215,6 +227,8 @@ static struct cut best_cut(struct bin (*bins)[DIGITS_LEVELS])
 
 	for (uint8_t pixel = 0; pixel < DIGITS_PIXELS; pixel++)
 		try_pixel(bins[pixel], pixel, &best, &cut);
+	if (best > 0)
+		cut.level = to_middle(bins[cut.pixel], cut.level);
 	return cut;
 }
 
