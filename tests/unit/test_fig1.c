@@ -101,7 +101,7 @@ static const struct expected figures[] = {
 				{AWAY, 16, AWAY, 16, AWAY},
 			},
 		.outcomes = {L, B, L, L, A},
-		.finish = {2.625, 7.5625, 6.75, 7.5625, 7},
+		.finish = {2.625, 7.5625, 6.4375, 7.5625, 7},
 	},
 	{
 		.bundle = "fig1d.bundle",
