@@ -6,6 +6,7 @@
 
 #include "bundle.h"
 #include "fault.h"
+#include "record.h"
 #include "report.h"
 #include "slot.h"
 
@@ -23,20 +24,29 @@ struct trace_setup {
 	uint64_t started_realtime_ns; /* wall clock of the bundle's start, for display */
 };
 
-/* Creates the file. An existing file is replaced only if it is a trace or empty. 0 or a negative
- * errno with a sentence (unwritable: exit status 1 at start). */
+/* Creates the file and starts its writer. An existing file is replaced, in one step, only if it is
+ * a trace that no other run is writing, or empty. 0 or a negative errno with a sentence
+ * (unwritable: exit status 1 at start); nothing is left behind then. Waits for the disk. */
 int trace_open(struct trace **ret_trace, const char *path, const struct trace_setup *setup,
 	struct fault *fault);
 
-/* All three copy, and return at once. What does not fit into the queue is counted as dropped. */
+/* All four copy, and return at once; they are called by one thread. What does not fit into the
+ * queue is counted as dropped. trace_slot() comes last in its slot. */
 void trace_slot(struct trace *trace, const struct slot_record *record);
 void trace_report(struct trace *trace, uint32_t task, const struct report *report);
+/* task RECORD_NO_TASK: of none. A kind of more than 31 and a text of more than 1023 bytes are cut. */
 void trace_event(
 	struct trace *trace, uint64_t now_ns, uint32_t task, const char *kind, const char *text);
 
 /* The outcome of one task; finish_ns UINT64_MAX: never started. */
 void trace_outcome(struct trace *trace, uint32_t task, enum outcome outcome, uint64_t finish_ns,
 	uint64_t cpu_ns, double value);
+
+/* The trace as the loop's recorder: slots, reports and events. Lives as long as the trace. */
+struct recorder *trace_recorder(struct trace *trace);
+
+/* How many records are missing in the trace so far, because the queue or the disk was full. */
+uint64_t trace_lost(const struct trace *trace);
 
 /* Writes what is queued, the run's result (a JSON text, may be NULL), and closes. 0, or a negative
  * errno with a sentence where something could not be written or was dropped. NULL is fine. */
