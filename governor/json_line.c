@@ -96,13 +96,10 @@ static bool take_place(const char *key, double value, struct preset_hit *hit)
 	return false;
 }
 
-static void take_key(const char *key, double value, const char *metric, enum metric_rank *best,
-	struct preset_hit *hit)
+static void take_key(const char *key, double value, const char *metric,
+	struct metric_choice *choice, struct preset_hit *hit)
 {
-	enum metric_rank rank = metric_rank(metric, key, strlen(key));
-
-	if (rank > *best) {
-		*best = rank;
+	if (metric_choose(choice, metric, key, strlen(key))) {
 		hit->value = value;
 		hit->has_value = true;
 	}
@@ -118,10 +115,10 @@ static bool is_only_blank(const char *text, size_t length)
 }
 
 bool json_line_read(struct json_line_reader *reader, const char *line, size_t length,
-	const char *metric, enum metric_rank least, struct preset_hit *ret_hit, bool *ret_is_core)
+	const char *metric, struct metric_choice *choice, struct preset_hit *ret_hit,
+	bool *ret_is_core)
 {
 	_cleanup_(cleanup_json) struct json_object *object = NULL;
-	enum metric_rank best = (enum metric_rank)(least - 1);
 	struct preset_hit hit = {.epoch_from = 1};
 	bool is_core = false;
 	double value;
@@ -147,7 +144,7 @@ bool json_line_read(struct json_line_reader *reader, const char *line, size_t le
 		if (strcmp(key, "core") == 0)
 			is_core = value >= 1 && value < 2;
 		else
-			take_key(key, value, metric, &best, &hit);
+			take_key(key, value, metric, choice, &hit);
 	}
 	hit.preset = ret_hit->preset;
 	hit.trust = ret_hit->trust;

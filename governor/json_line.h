@@ -17,8 +17,10 @@ int json_line_reader_new(struct json_line_reader **ret_reader);
 struct json_line_reader *json_line_reader_free(struct json_line_reader *reader);
 
 /* False: not a JSON object. Else *ret_hit (preset, trust: untouched) has the number under the key
- * that ranks highest for `metric`, if that is at least `least`; *ret_is_core tells our own line,
- * whose version is known. Numbers may stand in quotes. Bounded by the line's length and a fixed
- * depth. */
+ * that is the choice for `metric`; the choice is kept from line to line by a reader of files and made
+ * for each line by a reader of output, and its rank at the start is the rank to exceed. *ret_is_core
+ * tells our own line, whose version is known. Numbers may stand in quotes. Bounded by the line's
+ * length and a fixed depth. */
 bool json_line_read(struct json_line_reader *reader, const char *line, size_t length,
-	const char *metric, enum metric_rank least, struct preset_hit *ret_hit, bool *ret_is_core);
+	const char *metric, struct metric_choice *choice, struct preset_hit *ret_hit,
+	bool *ret_is_core);

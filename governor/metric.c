@@ -6,8 +6,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "quantity.h"
-
 /* How programs spell a metric and its value.
  *
  * A target's metric has no blanks (quantity.h), but programs print "lm loss", "eval-auc" and
@@ -74,6 +72,22 @@ enum metric_rank metric_rank(const char *wanted, const char *name, size_t length
 		if (metric_is_same(usual[i], name, length))
 			return METRIC_RANK_USUAL;
 	return has_loss(name, length) ? METRIC_RANK_PART : METRIC_RANK_NONE;
+}
+
+bool metric_choose(
+	struct metric_choice *choice, const char *wanted, const char *name, size_t length)
+{
+	enum metric_rank rank = metric_rank(wanted, name, length);
+
+	if (length >= sizeof(choice->name) || memchr(name, '\0', length))
+		return false;
+	if (rank <= choice->rank)
+		return rank == choice->rank && strncmp(choice->name, name, length) == 0 &&
+			choice->name[length] == '\0' && length > 0;
+	choice->rank = rank;
+	memcpy(choice->name, name, length);
+	choice->name[length] = '\0';
+	return true;
 }
 
 static bool special_value(const char *text, double *ret_value)

@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "quantity.h"
+
 /* Names and values of metrics as training programs print them. Pure. */
 
 /* One name for two spellings: letters compare without case, and a run of blanks, `_`, `-`, `.` or
@@ -18,6 +20,16 @@ enum metric_rank {
 	METRIC_RANK_SAME,
 };
 enum metric_rank metric_rank(const char *wanted, const char *name, size_t length);
+
+/* The one name in a file that stands for the wanted metric: the best that has been seen. */
+struct metric_choice {
+	enum metric_rank rank;
+	char name[METRIC_NAME_MAX];
+};
+
+/* True where `name` is the choice, or ranks higher and becomes it. A zeroed choice is empty. */
+bool metric_choose(
+	struct metric_choice *choice, const char *wanted, const char *name, size_t length);
 
 /* The number that the whole text is: decimal, or `nan`, `inf`, `infinity` with a sign and in any
  * case. A Fortran exponent (1.5D+00) counts, a number too large is inf. Independent of the locale.
