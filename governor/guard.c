@@ -31,17 +31,19 @@
  * follow. The assert at the end is on integers.
  *
  * One period serves all tasks of a slot; it follows from the smallest share, since a quota must stay
- * well above the least one to be exact, and short periods keep tasks smooth. It lengthens at once
- * and shortens with hysteresis, because a new period rewrites every group. */
+ * above the least one to be exact, and short periods keep tasks smooth. */
 
 #define LADDER_LENGTH 6
 static const uint32_t period_ladder_us[LADDER_LENGTH] = {
 	10000, 20000, 50000, 100000, 200000, 500000};
 
-/* The smallest quota in force should be this many least quotas ... */
-#define QUOTA_COMFORT 4
-/* ... and twice that before a shorter period is taken. */
-#define QUOTA_AMPLE 8
+/* The smallest quota in force is this many least quotas, or more. Measured with eight busy tasks whose
+ * shares change each slot, two of them small: 2 gives the least error of the worst task, 4 to 8 more,
+ * since a write refills the quota and long periods have large ones. */
+#define QUOTA_COMFORT 2
+
+/* A shorter period is taken once it would have done for so many slots in a row. */
+#define SHORTEN_AFTER 5
 
 /* How far into the past or the future the reading of a slot's use may reach: two periods. */
 #define SWING_NS (200 * NSEC_PER_MSEC)
@@ -57,6 +59,7 @@ struct guard {
 	struct enforcer_limits limits;
 	uint64_t n_clips;
 	uint32_t period_us;
+	uint32_t n_shorter;   /* slots in a row in which a shorter period would have done */
 	int64_t overdrawn_ns; /* used beyond the budget, all tasks together */
 	double budget_cpus;   /* in force since the last clip */
 	uint32_t n_accounts;
@@ -98,11 +101,10 @@ static bool has_periods(const struct guard *guard)
 }
 
 /* The shortest period of the ladder, within the limits and at most half a slot, in which the share
- * still gets `n_least` least quotas; the longest allowed where none does. */
-static uint32_t period_for(
-	const struct guard *guard, double share_cpus, uint64_t slot_ns, unsigned n_least)
+ * still gets a comfortable quota; the longest allowed where none does. */
+static uint32_t period_for(const struct guard *guard, double share_cpus, uint64_t slot_ns)
 {
-	double least_us = (double)guard->limits.min_quota_us * n_least;
+	double least_us = (double)guard->limits.min_quota_us * QUOTA_COMFORT;
 	uint32_t best_us = 0;
 
 	for (size_t i = 0; i < LADDER_LENGTH; i++) {
@@ -120,24 +122,25 @@ static uint32_t period_for(
 	return best_us > 0 ? best_us : guard->limits.min_period_us;
 }
 
-static uint32_t choose_period(const struct guard *guard, uint64_t slot_ns,
-	const struct guard_input inputs[], size_t n_inputs)
+/* A period that is running goes to its end before a new one counts, and a new one rewrites every
+ * group: so it lengthens when it must, and shortens when that has been right for a while. */
+static void choose_period(
+	struct guard *guard, uint64_t slot_ns, const struct guard_input inputs[], size_t n_inputs)
 {
 	double smallest = INFINITY;
-	uint32_t comfortable_us, ample_us;
+	uint32_t wanted_us;
 
 	for (size_t i = 0; i < n_inputs; i++)
 		if (inputs[i].share_cpus > 0)
 			smallest = fmin(smallest, inputs[i].share_cpus);
-	if (isinf(smallest))
-		return guard->period_us > 0 ? guard->period_us
-					    : period_for(guard, 1, slot_ns, QUOTA_AMPLE);
-
-	comfortable_us = period_for(guard, smallest, slot_ns, QUOTA_COMFORT);
-	ample_us = period_for(guard, smallest, slot_ns, QUOTA_AMPLE);
-	if (guard->period_us < comfortable_us)
-		return ample_us;
-	return guard->period_us > ample_us ? ample_us : guard->period_us;
+	if (isinf(smallest) && guard->period_us > 0)
+		return;
+	wanted_us = period_for(guard, smallest, slot_ns);
+	guard->n_shorter = wanted_us < guard->period_us ? guard->n_shorter + 1 : 0;
+	if (wanted_us > guard->period_us || guard->n_shorter >= SHORTEN_AFTER) {
+		guard->period_us = wanted_us;
+		guard->n_shorter = 0;
+	}
 }
 
 /* CPU time in the slot that a quota per period comes to. */
@@ -268,7 +271,7 @@ uint64_t guard_clip(struct guard *guard, uint64_t elapsed_ns, uint64_t slot_ns, 
 	left_ns = nsec_sub(budget_ns, guard_excess_ns(guard));
 	left_cpus = (double)left_ns / (double)slot_ns;
 	if (has_periods(guard))
-		guard->period_us = choose_period(guard, slot_ns, inputs, n_inputs);
+		choose_period(guard, slot_ns, inputs, n_inputs);
 
 	sum_ns = draft(guard, slot_ns, shares > left_cpus ? left_cpus / shares : 1, inputs,
 		n_inputs, ret_grants, &beyond_ns);

@@ -194,7 +194,14 @@ START_TEST(the_period_follows_the_smallest_share)
 	guard_clip(guard, 0, SLOT_NS, SLOT_NS, inputs, 2, grants);
 	ck_assert_uint_gt(grants[0].period_us, short_us);
 	ck_assert_uint_eq(grants[0].period_us, grants[1].period_us);
-	ck_assert_uint_ge(grants[1].quota_us, 4 * kernel.min_quota_us);
+	ck_assert_uint_ge(grants[1].quota_us, 2 * kernel.min_quota_us);
+	/* One slot with larger shares does not shorten it again, many do. */
+	inputs[1].share_cpus = 0.5;
+	guard_clip(guard, 0, SLOT_NS, SLOT_NS, inputs, 2, grants);
+	ck_assert_uint_gt(grants[0].period_us, short_us);
+	for (int slot = 0; slot < 10; slot++)
+		guard_clip(guard, 0, SLOT_NS, SLOT_NS, inputs, 2, grants);
+	ck_assert_uint_eq(grants[0].period_us, short_us);
 	guard_free(guard);
 }
 END_TEST
