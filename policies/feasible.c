@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "feasible.h"
 
-#include <math.h>
-
 /* The exact condition for schedules that share CPUs fluidly and may interrupt, of tasks that have all
  * arrived: for every moment T, what must be done before T fits into what there is before T,
  *
@@ -34,9 +32,15 @@ void feasible_add_moment(struct feasible *feasible, double due_s, double cpus)
 	feasible->n_moments = n + 1;
 }
 
+/* How much of an amount cannot be put off beyond a moment; no fmax(3), which is a call. */
 static double before(double amount_s, double can_wait_s)
 {
-	return fmax(amount_s - can_wait_s, 0);
+	return amount_s > can_wait_s ? amount_s - can_wait_s : 0;
+}
+
+static double can_wait(const struct feasible_moment *moment, double due_s, double threads)
+{
+	return moment->due_s < due_s ? threads * (due_s - moment->due_s) : 0;
 }
 
 bool feasible_raise(
@@ -46,7 +50,7 @@ bool feasible_raise(
 	uint32_t first = feasible->n_moments;
 
 	while (first > 0) {
-		double can_wait_s = threads * fmax(due_s - moments[first - 1].due_s, 0);
+		double can_wait_s = can_wait(&moments[first - 1], due_s, threads);
 
 		if (to_s <= can_wait_s)
 			break;
@@ -56,7 +60,7 @@ bool feasible_raise(
 			return false;
 	}
 	for (uint32_t i = first; i < feasible->n_moments; i++) {
-		double can_wait_s = threads * fmax(due_s - moments[i].due_s, 0);
+		double can_wait_s = can_wait(&moments[i], due_s, threads);
 
 		moments[i].slack_s -= before(to_s, can_wait_s) - before(from_s, can_wait_s);
 	}

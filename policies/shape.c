@@ -23,8 +23,10 @@
 
 struct points {
 	uint32_t n;
-	double z[HISTORY_MAX]; /* CPU time / CPU time of the newest report */
-	double y[HISTORY_MAX]; /* lower is better */
+	double z[HISTORY_MAX];     /* CPU time / CPU time of the newest report */
+	uint32_t fitted;           /* the first of the points that curves are fitted to */
+	double log_z[HISTORY_MAX]; /* from there on */
+	double y[HISTORY_MAX];     /* lower is better */
 	double target;
 	double way;   /* from the first report to the target, > 0 */
 	double noise; /* of one report, > 0 */
@@ -35,6 +37,7 @@ struct line {
 	double slope, slope_error;
 };
 
+#define Z_LEAST 1e-6 /* a first report after next to nothing is not put further away */
 #define NOISE_POINTS_MAX 40
 #define NOISE_PRIOR 0.01 /* of the newest value, ... */
 #define NOISE_PRIOR_N 3  /* ... worth this many differences */
@@ -72,6 +75,16 @@ static double noise_of(const struct points *points)
 	return sqrt((n * spread * spread + NOISE_PRIOR_N * prior * prior) / (n + NOISE_PRIOR_N));
 }
 
+/* The first of the points in the last `part` of the CPU time, but of `n_least` points at least. */
+static uint32_t last_part(const struct points *points, double part, uint32_t n_least)
+{
+	uint32_t first = points->n - 1;
+
+	while (first > 0 && (points->z[first - 1] > 1 - part || points->n - first < n_least))
+		first--;
+	return first;
+}
+
 static void points_read(
 	struct points *points, const struct history *history, double target, bool is_raised)
 {
@@ -88,16 +101,9 @@ static void points_read(
 	points->way = fmax(points->y[0] - points->target,
 		fmax(0.02 * fmax(fabs(points->y[0]), fabs(points->target)), DBL_MIN));
 	points->noise = fmax(noise_of(points), 1e-9 * points->way);
-}
-
-/* The first of the points in the last `part` of the CPU time, but of `n_least` points at least. */
-static uint32_t last_part(const struct points *points, double part, uint32_t n_least)
-{
-	uint32_t first = points->n - 1;
-
-	while (first > 0 && (points->z[first - 1] > 1 - part || points->n - first < n_least))
-		first--;
-	return first;
+	points->fitted = last_part(points, 2.0 / 3, 3);
+	for (uint32_t i = points->fitted; i < n; i++)
+		points->log_z[i] = log(fmax(points->z[i], Z_LEAST));
 }
 
 static double mean_from(const struct points *points, uint32_t first)
@@ -146,9 +152,9 @@ static double line_to_go(const struct points *points, const struct line *line, d
 /* The families y = a + b phi(z), all falling for b > 0. */
 enum family { LOGARITHM, ROOT, INVERSE, SQUARE, EXPONENTIAL, N_FAMILIES };
 
-static void families_at(double z, double ret_phi[static N_FAMILIES])
+static void families_at(double z, double log_z, double ret_phi[static N_FAMILIES])
 {
-	ret_phi[LOGARITHM] = -log(z);
+	ret_phi[LOGARITHM] = -log_z;
 	ret_phi[ROOT] = 1 / sqrt(z);
 	ret_phi[INVERSE] = 1 / z;
 	ret_phi[SQUARE] = 1 / (z * z);
@@ -202,10 +208,10 @@ static void fit_families(const struct points *points, double ret[static 8])
 	struct fit fit = {0};
 	double limit[N_FAMILIES], to_go[N_FAMILIES];
 
-	for (uint32_t i = last_part(points, 2.0 / 3, 3); i < points->n; i++) {
+	for (uint32_t i = points->fitted; i < points->n; i++) {
 		double weight = 0.25 + points->z[i], phi[N_FAMILIES];
 
-		families_at(fmax(points->z[i], 1e-6), phi);
+		families_at(fmax(points->z[i], Z_LEAST), points->log_z[i], phi);
 		fit.sum += weight;
 		fit.y += weight * points->y[i];
 		for (int f = 0; f < N_FAMILIES; f++) {
@@ -229,23 +235,23 @@ static void fit_families(const struct points *points, double ret[static 8])
 /* A power law towards 0: a line in log-log coordinates. Only for positive values. */
 static double power_to_go(const struct points *points, double level)
 {
-	uint32_t first = last_part(points, 2.0 / 3, 3);
-	double n = points->n - first, mean_x = 0, mean_y = 0, xx = 0, xy = 0;
+	double n = points->n - points->fitted, sum_x = 0, sum_y = 0, xx = 0, xy = 0;
 
 	if (points->target <= 0 || level <= 0)
 		return 5;
-	for (uint32_t i = first; i < points->n; i++) {
+	for (uint32_t i = points->fitted; i < points->n; i++) {
+		double x = points->log_z[i], y;
+
 		if (points->y[i] <= 0)
 			return 5;
-		mean_x += log(fmax(points->z[i], 1e-6)) / n;
-		mean_y += log(points->y[i]) / n;
-	}
-	for (uint32_t i = first; i < points->n; i++) {
-		double x = log(fmax(points->z[i], 1e-6)) - mean_x;
-
+		y = log(points->y[i] / level);
+		sum_x += x;
+		sum_y += y;
 		xx += x * x;
-		xy += x * (log(points->y[i]) - mean_y);
+		xy += x * y;
 	}
+	xx -= sum_x * sum_x / n;
+	xy -= sum_x * sum_y / n;
 	if (!(xy < -1e-6 * xx))
 		return 5;
 	return log_to_go(exp(clip(log(level / points->target) * xx / -xy, -20, 20)));
