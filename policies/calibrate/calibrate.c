@@ -117,8 +117,8 @@ int main(int argc, char *argv[])
 {
 	static struct curves learned, tested;
 	struct chance chance = {.state = 1};
-	size_t n_samples = 800000, n;
-	unsigned n_epochs = 5;
+	size_t n_samples = 1600000, n;
+	unsigned n_epochs = 8;
 	struct sample *samples;
 	static struct net net;
 	int option;
