@@ -85,7 +85,6 @@ struct opening {
 };
 
 struct trace {
-	struct recorder recorder; /* first, so that one is the other */
 	struct trace_queue queue;
 	sem_t wake;
 	pthread_t writer;
@@ -258,33 +257,6 @@ static size_t queue_bytes(size_t n_tasks)
 	return size_bytes;
 }
 
-static struct trace *trace_of(struct recorder *recorder)
-{
-	return (struct trace *)recorder;
-}
-
-static void recorder_slot(struct recorder *recorder, const struct slot_record *slot)
-{
-	trace_slot(trace_of(recorder), slot);
-}
-
-static void recorder_report(struct recorder *recorder, uint32_t task, const struct report *report)
-{
-	trace_report(trace_of(recorder), task, report);
-}
-
-static void recorder_event(struct recorder *recorder, uint64_t now_ns, uint32_t task,
-	const char *kind, const char *text)
-{
-	trace_event(trace_of(recorder), now_ns, task, kind, text);
-}
-
-static const struct recorder_ops recorder_trace = {
-	.slot = recorder_slot,
-	.report = recorder_report,
-	.event = recorder_event,
-};
-
 static struct trace *trace_new(size_t n_tasks)
 {
 	struct trace *trace = calloc(1, sizeof(*trace));
@@ -293,7 +265,6 @@ static struct trace *trace_new(size_t n_tasks)
 		free(trace);
 		return NULL;
 	}
-	trace->recorder.ops = &recorder_trace;
 	(void)sem_init(&trace->wake, /* pshared= */ 0, 0);
 	return trace;
 }
@@ -408,11 +379,6 @@ void trace_outcome(struct trace *trace, uint32_t task, enum outcome outcome, uin
 	record->outcome.cpu_ns = cpu_ns;
 	record->outcome.value = value;
 	push(trace, /* is_end_of_slot= */ false);
-}
-
-struct recorder *trace_recorder(struct trace *trace)
-{
-	return &trace->recorder;
 }
 
 uint64_t trace_lost(const struct trace *trace)

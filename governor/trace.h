@@ -42,9 +42,6 @@ void trace_event(
 void trace_outcome(struct trace *trace, uint32_t task, enum outcome outcome, uint64_t finish_ns,
 	uint64_t cpu_ns, double value);
 
-/* The trace as the loop's recorder: slots, reports and events. Lives as long as the trace. */
-struct recorder *trace_recorder(struct trace *trace);
-
 /* How many records are missing in the trace so far, because the queue or the disk was full. */
 uint64_t trace_lost(const struct trace *trace);
 

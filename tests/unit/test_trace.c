@@ -254,11 +254,10 @@ START_TEST(holds_what_happened)
 	const struct report plain = {.stamp_ns = 11, .step = 12, .value = 0.25};
 	const struct report broken = {.stamp_ns = 13, .value = NAN, .has_cpu = true, .cpu_ns = 14};
 	struct trace *trace = must_open();
-	struct recorder *recorder = trace_recorder(trace);
 
-	recorder->ops->report(recorder, 1, &plain);
-	recorder->ops->report(recorder, 0, &broken);
-	recorder->ops->event(recorder, 15, 1, "start", "begun");
+	trace_report(trace, 1, &plain);
+	trace_report(trace, 0, &broken);
+	trace_event(trace, 15, 1, "start", "begun");
 	trace_event(trace, 16, RECORD_NO_TASK, "a kind that is longer than it may be", "x");
 	write_slot(trace, 7);
 	trace_outcome(trace, 0, OUTCOME_LEARNED, 17, 18, 0.95);
@@ -291,6 +290,36 @@ START_TEST(an_empty_bundle_is_fine)
 	must_close(trace, NULL);
 	expect("SELECT slot FROM slots", "0\n");
 	ck_assert_int_eq(trace_close(NULL, NULL, NULL), 0);
+}
+END_TEST
+
+/* coregov.trace(5) and the tables say the same: the page has every column of every table, below the
+ * table's name and in its order, and no other. */
+START_TEST(the_page_has_every_column)
+{
+	static const char columns[] =
+		"SELECT group_concat(line, '') FROM (SELECT '.Ss ' || m.name || char(10) ||"
+		" group_concat('.It Va ' || c.name || char(10), '') AS line"
+		" FROM sqlite_schema AS m, pragma_table_info(m.name) AS c WHERE m.type = 'table'"
+		" GROUP BY m.name ORDER BY m.rowid)";
+	char page_path[4096], line[1024], page[16384] = "", tables[16384];
+	_cleanup_fclose_ FILE *file = NULL;
+	sqlite3 *db;
+
+	(void)snprintf(page_path, sizeof(page_path), "%s/coregov.trace.5", getenv("COREGOV_MAN"));
+	file = fopen(page_path, "re");
+	ck_assert_msg(file != NULL, "%s", page_path);
+	while (fgets(line, sizeof(line), file))
+		if (strncmp(line, ".Ss ", 4) == 0 || strncmp(line, ".It Va ", 7) == 0) {
+			ck_assert_uint_lt(strlen(page) + strlen(line) + 2, sizeof(page));
+			(void)strcat(page, line);
+		}
+	(void)strcat(page, "\n");
+	must_close(must_open(), NULL);
+	db = open_reader();
+	query(db, columns, tables, sizeof(tables));
+	ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+	ck_assert_str_eq(page, tables);
 }
 END_TEST
 
@@ -645,6 +674,7 @@ int main(void)
 	tcase_add_test(tcase, holds_what_was_known_at_the_start);
 	tcase_add_test(tcase, holds_what_happened);
 	tcase_add_test(tcase, an_empty_bundle_is_fine);
+	tcase_add_test(tcase, the_page_has_every_column);
 	tcase_add_test(tcase, is_private_whatever_the_umask);
 	tcase_add_test(tcase, can_be_read_while_it_is_written);
 	tcase_add_test(tcase, refuses_what_is_not_a_trace);
