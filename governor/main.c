@@ -17,6 +17,7 @@ static const struct command {
 	const char *summary;
 } commands[] = {
 
+	{"bundle", cmd_bundle, "run a bundle of trainings under a budget of CPUs"},
 	{"simulate", cmd_simulate, "what would a policy make of recorded curves?"},
 };
 

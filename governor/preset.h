@@ -66,10 +66,9 @@ int preset_set_read(
 	struct preset_set **ret_set, const char *const directories[], struct fault *fault);
 struct preset_set *preset_set_free(struct preset_set *set);
 
-/* Where presets are looked for, NULL-ended, lowest precedence first: $COREGOV_PRESETS, or the
- * installed directory where that is not set; /etc/coregov/presets;
- * $XDG_CONFIG_HOME/coregov/presets (~/.config without it). -ENOMEM. */
-int preset_directories(char ***ret_directories);
+/* Where presets are looked for, NULL-ended, lowest precedence first: `own` (coregov's, see locate.h);
+ * /etc/coregov/presets; $XDG_CONFIG_HOME/coregov/presets (~/.config without it). -ENOMEM. */
+int preset_directories(const char *own, char ***ret_directories);
 char **preset_directories_free(char **directories);
 
 /* The NULL-ended names, sorted; owned by the set. */

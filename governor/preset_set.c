@@ -194,16 +194,16 @@ char **preset_directories_free(char **directories)
 	return NULL;
 }
 
-int preset_directories(char ***ret_directories)
+int preset_directories(const char *own, char ***ret_directories)
 {
-	const char *first = secure_getenv("COREGOV_PRESETS"), *home = secure_getenv("HOME");
+	const char *home = secure_getenv("HOME");
 	const char *config = secure_getenv("XDG_CONFIG_HOME");
 	char **list = calloc(4, sizeof(*list));
 	int n = 0;
 
 	if (!list)
 		return -ENOMEM;
-	list[n] = strdup(first && *first ? first : COREGOV_PRESETS_DIR);
+	list[n] = strdup(own);
 	if (!list[n++])
 		goto out_of_memory;
 	list[n] = strdup("/etc/coregov/presets");

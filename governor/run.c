@@ -223,29 +223,38 @@ static int block_signals(struct fault *fault)
 	return 0;
 }
 
+static int unknown_preset(
+	const struct run *run, const struct bundle_task *task, struct fault *fault)
+{
+	const char *path = run->setup.bundle->path, *preset = task->feed_preset;
+	const char *nearest = nearest_word(preset, preset_set_names(run->presets));
+
+	if (nearest)
+		return fault_set(fault, -EBADMSG,
+			"%s:%u: task %s: no preset '%s'; did you mean '%s'?", path, task->line,
+			task->name, preset, nearest);
+	return fault_set(fault, -EBADMSG, "%s:%u: task %s: no preset '%s' in %s", path, task->line,
+		task->name, preset, preset_directory());
+}
+
 static int read_presets(struct run *run, enum run_error *ret_error, struct fault *fault)
 {
 	const struct bundle *bundle = run->setup.bundle;
-	int r = preset_set_read_default(&run->presets, fault);
+	char **directories;
+	int r = preset_directories(preset_directory(), &directories);
 
 	if (r < 0)
-		return r;
-	for (size_t i = 0; i < bundle->n_tasks; i++) {
-		const char *preset = bundle->tasks[i].feed_preset;
-
-		if (!preset || preset_set_has(run->presets, preset))
-			continue;
-		*ret_error = RUN_ERROR_DATA;
-		return fault_set(fault, -EBADMSG, "%s:%u: task %s: no preset '%s'%s%s%s",
-			bundle->path, bundle->tasks[i].line, bundle->tasks[i].name, preset,
-			nearest_word(preset, preset_set_names(run->presets)) ? "; did you mean '"
-									     : "",
-			nearest_word(preset, preset_set_names(run->presets))
-				? nearest_word(preset, preset_set_names(run->presets))
-				: "",
-			nearest_word(preset, preset_set_names(run->presets)) ? "'?" : "");
-	}
-	return 0;
+		return fault_errno(fault, r, "presets");
+	r = preset_set_read(&run->presets, (const char *const *)directories, fault);
+	(void)preset_directories_free(directories);
+	*ret_error = RUN_ERROR_DATA;
+	for (size_t i = 0; i < bundle->n_tasks && r == 0; i++)
+		if (bundle->tasks[i].feed_preset &&
+			!preset_set_has(run->presets, bundle->tasks[i].feed_preset))
+			r = unknown_preset(run, &bundle->tasks[i], fault);
+	if (r == 0)
+		*ret_error = RUN_ERROR_OTHER;
+	return r;
 }
 
 static int open_trace(struct run *run, struct fault *fault)

@@ -13,8 +13,8 @@
 #include "follow.h"
 #include "governor.h"
 #include "nsec.h"
+#include "output.h"
 #include "page.h"
-#include "stream.h"
 
 /* Tasks as processes.
  *
@@ -33,6 +33,7 @@
 struct cast {
 	struct page *page;           /* owned */
 	struct output *output;       /* owned; kept after the end for its last words */
+	int files[2];                /* where its streams are kept; owned */
 	struct follow *follow;       /* owned */
 	sd_event_source *sources[2]; /* of the output's streams; owned */
 	pid_t pid;
@@ -74,6 +75,7 @@ int stage_process_new(struct stage_process **ret_stage, const struct stage_proce
 	self->n_tasks = n_tasks;
 	for (uint32_t i = 0; i < n_tasks; i++) {
 		self->casts[i].pidfd = -EBADF;
+		self->casts[i].files[0] = self->casts[i].files[1] = -EBADF;
 		(void)strcpy(self->casts[i].feed_name, "none");
 	}
 	*ret_stage = self;
@@ -112,6 +114,8 @@ struct stage_process *stage_process_free(struct stage_process *self)
 		leave_place(self, i);
 		self->casts[i].page = page_free(self->casts[i].page);
 		self->casts[i].output = output_free(self->casts[i].output);
+		cleanup_close(&self->casts[i].files[0]);
+		cleanup_close(&self->casts[i].files[1]);
 		self->casts[i].follow = follow_free(self->casts[i].follow);
 	}
 	free(self);
@@ -164,8 +168,7 @@ static bool has_page(const struct bundle_task *planned)
 	return planned->feed == FEED_AUTO || planned->feed == FEED_SHM;
 }
 
-static int make_feeds(struct stage_process *self, uint32_t id, uint64_t now_ns, const int to[2],
-	struct fault *fault)
+static int make_feeds(struct stage_process *self, uint32_t id, uint64_t now_ns, struct fault *fault)
 {
 	const struct bundle_task *planned = &self->setup.bundle->tasks[id];
 	struct cast *cast = &self->casts[id];
@@ -181,9 +184,10 @@ static int make_feeds(struct stage_process *self, uint32_t id, uint64_t now_ns, 
 			.target = &planned->target,
 			.presets = self->setup.presets,
 			.preset = planned->feed_preset,
-			.stdout_to = to[0],
-			.stderr_to = to[1],
+			.stdout_to = cast->files[0],
+			.stderr_to = cast->files[1],
 			.prefix = self->setup.is_verbose ? planned->name : NULL,
+			.prefixed_to = STDERR_FILENO,
 		};
 
 		r = output_new(&cast->output, &setup, fault);
@@ -193,25 +197,45 @@ static int make_feeds(struct stage_process *self, uint32_t id, uint64_t now_ns, 
 	return r;
 }
 
+static int poll_stream(struct cast *cast, int which);
+
 static int on_stream(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
 	struct cast *cast = userdata;
-	int which = cast->sources[0] == source ? 1 : 2;
+	int which = cast->sources[0] == source ? 1 : 2, r;
 	uint64_t now_us;
 
 	(void)fd;
 	(void)events;
-	if (sd_event_now(sd_event_source_get_event(source), CLOCK_MONOTONIC, &now_us) < 0)
-		return 0;
-	if (output_readable(cast->output, which, now_us * NSEC_PER_USEC) <= 0)
+	r = sd_event_now(sd_event_source_get_event(source), CLOCK_MONOTONIC, &now_us);
+	if (r >= 0)
+		r = output_write_fd(cast->output, which) >= 0
+			? output_writable(cast->output, which)
+			: output_readable(cast->output, which, now_us * NSEC_PER_USEC);
+	if (r > 0)
+		r = poll_stream(cast, which);
+	if (r < 0 || output_poll_fd(cast->output, which) < 0)
 		cast->sources[which - 1] = sd_event_source_disable_unref(cast->sources[which - 1]);
 	return 0;
+}
+
+/* Waits for what the stream waits for: bytes to read, or room to pass them on. */
+static int poll_stream(struct cast *cast, int which)
+{
+	sd_event_source *source = cast->sources[which - 1];
+	int write_fd = output_write_fd(cast->output, which);
+	int r = sd_event_source_set_io_fd(
+		source, write_fd >= 0 ? write_fd : output_poll_fd(cast->output, which));
+
+	if (r < 0)
+		return r;
+	return sd_event_source_set_io_events(source, write_fd >= 0 ? EPOLLOUT : EPOLLIN);
 }
 
 /* Slots come first: a chatty task waits. */
 #define PRIORITY_STREAM (SD_EVENT_PRIORITY_NORMAL + 100)
 
-static int poll_streams(struct stage_process *self, struct cast *cast, struct fault *fault)
+static int watch_streams(struct stage_process *self, struct cast *cast, struct fault *fault)
 {
 	for (int which = 1; which <= 2; which++) {
 		sd_event_source **source = &cast->sources[which - 1];
@@ -285,8 +309,7 @@ static int place(struct stage_process *self, uint32_t id, struct fault *fault)
 	return keeper_release(self->setup.keeper, cast->pid, fault);
 }
 
-static int launch_task(
-	struct stage_process *self, uint32_t id, const int files[2], struct fault *fault)
+static int launch_task(struct stage_process *self, uint32_t id, struct fault *fault)
 {
 	const struct bundle_task *planned = &self->setup.bundle->tasks[id];
 	struct enforcer *enforcer = self->setup.enforcer;
@@ -300,8 +323,8 @@ static int launch_task(
 	for (int i = 0; i < 2; i++) {
 		if (cast->output)
 			fds[i] = output_task_fd(cast->output, i + 1);
-		else if (files[i] >= 0)
-			fds[i] = files[i];
+		else if (cast->files[i] >= 0)
+			fds[i] = cast->files[i];
 		else
 			fds[i] = self->setup.is_verbose ? STDERR_FILENO : null_fd;
 	}
@@ -316,7 +339,7 @@ static int launch_task(
 		output_launched(cast->output);
 	r = place(self, id, fault);
 	if (r == 0 && cast->output)
-		r = poll_streams(self, cast, fault);
+		r = watch_streams(self, cast, fault);
 	return r;
 }
 
@@ -325,23 +348,20 @@ static int stage_process_start(
 {
 	struct stage_process *self = of_stage(stage);
 	const struct bundle_task *planned = &self->setup.bundle->tasks[id];
-	_cleanup_close_ int out_fd = -EBADF, err_fd = -EBADF;
-	int files[2], r;
+	struct cast *cast = &self->casts[id];
+	int r;
 
-	r = open_file(self, planned->name, "out", &out_fd, fault);
+	r = open_file(self, planned->name, "out", &cast->files[0], fault);
 	if (r == 0)
-		r = open_file(self, planned->name, "err", &err_fd, fault);
-	files[0] = out_fd;
-	files[1] = err_fd;
+		r = open_file(self, planned->name, "err", &cast->files[1], fault);
 	if (r == 0)
-		r = make_feeds(self, id, now_ns, files, fault);
+		r = make_feeds(self, id, now_ns, fault);
 	if (r == 0)
-		r = launch_task(self, id, files, fault);
+		r = launch_task(self, id, fault);
 	if (r < 0) {
 		leave_place(self, id);
 		return fault_wrap(fault, r, "task %s", planned->name);
 	}
-	/* Passing on happens through descriptors of the output's own. */
 	return 0;
 }
 
