@@ -134,34 +134,49 @@ char *result_json(const struct result_setup *setup)
 	return copy;
 }
 
-static void print_task(const struct result_setup *setup, uint32_t id, FILE *to)
+#define NAME_WIDTH_MIN 12
+#define NAME_WIDTH_MAX 24
+
+static int name_width(const struct bundle *bundle)
+{
+	size_t width = NAME_WIDTH_MIN;
+
+	for (size_t i = 0; i < bundle->n_tasks; i++)
+		if (strlen(bundle->tasks[i].name) > width)
+			width = strlen(bundle->tasks[i].name);
+	return (int)(width < NAME_WIDTH_MAX ? width : NAME_WIDTH_MAX);
+}
+
+static void print_task(const struct result_setup *setup, uint32_t id, int width, FILE *to)
 {
 	const struct bundle_task *planned = &setup->bundle->tasks[id];
 	struct task_status status;
-	char finish[32] = "-", value[32] = "-";
+	char finish[32] = "-", value[32] = "-", target[METRIC_NAME_MAX + 32];
 
 	governor_task_status(setup->governor, id, &status);
 	if (status.was_started)
 		(void)snprintf(finish, sizeof(finish), "%.1f s", nsec_to_seconds(status.finish_ns));
 	if (isfinite(status.value))
 		(void)snprintf(value, sizeof(value), "%.5g", status.value);
-	(void)fprintf(to, "%-20s %-8s %s %-9.5g %9.1f s %11s %9.2f s %10s  %-15s %s\n",
-		planned->name, planned->target.metric,
-		planned->target.is_raised ? ">=" : "<=", planned->target.value,
-		nsec_to_seconds(planned->deadline_ns), finish, nsec_to_seconds(status.cpu_ns),
-		value, outcome_to_string(status.outcome), status.feed);
+	(void)snprintf(target, sizeof(target), "%s %s %.5g", planned->target.metric,
+		planned->target.is_raised ? ">=" : "<=", planned->target.value);
+	(void)fprintf(to, "%-*s %-16s %8.1f s %9s %7.1f s %8s %-15s %s\n", width, planned->name,
+		target, nsec_to_seconds(planned->deadline_ns), finish,
+		nsec_to_seconds(status.cpu_ns), value, outcome_to_string(status.outcome),
+		status.feed);
 }
 
 void result_print(const struct result_setup *setup, FILE *to)
 {
 	const struct bundle *bundle = setup->bundle;
 	struct governor_totals totals;
+	int width = name_width(bundle);
 
 	governor_totals(setup->governor, &totals);
-	(void)fprintf(to, "%-20s %-21s %11s %11s %11s %10s  %-15s %s\n", "task", "target",
+	(void)fprintf(to, "%-*s %-16s %10s %9s %9s %8s %-15s %s\n", width, "task", "target",
 		"deadline", "finish", "CPU time", "reached", "outcome", "feed");
 	for (uint32_t i = 0; i < bundle->n_tasks; i++)
-		print_task(setup, i, to);
+		print_task(setup, i, width, to);
 	(void)fprintf(to, "%s: ", setup->policy);
 	if (bundle->n_tasks > 0)
 		(void)fprintf(to, "kappa %.2f (%zu of %zu learned)", result_kappa(setup),
@@ -175,6 +190,6 @@ void result_print(const struct result_setup *setup, FILE *to)
 			totals.budget_ns > 0
 				? 100 * (double)totals.used_ns / (double)totals.budget_ns
 				: 0);
-	(void)fprintf(to, ", enforcer %s, meter %s, guarantee %s\n", setup->enforcer, setup->meter,
+	(void)fprintf(to, "\nenforcer %s, meter %s, guarantee %s\n", setup->enforcer, setup->meter,
 		setup->guarantee);
 }

@@ -280,15 +280,18 @@ void governor_task_ended(struct governor *governor, uint32_t id, uint64_t now_ns
 			outcome_of_end(
 				&governor->setup.bundle->tasks[id], now_ns, exit_status, reason),
 			now_ns, task->cpu_ns);
-	else if (task->outcome != OUTCOME_LEARNED)
-		task->finish_ns = now_ns;
-	if (reason)
-		record_event(governor, now_ns, id, "failed", "%s", reason);
-	else
-		record_event(governor, now_ns, id, "end", "ended with status %d, %s", exit_status,
-			outcome_to_string(task->outcome));
-	stage->ops->clear(stage, id);
-	end(governor, id);
+	kind = outcome_to_string(task->outcome);
+}
+else if (task->outcome != OUTCOME_LEARNED)
+{
+	task->finish_ns = now_ns;
+}
+if (reason)
+	record_event(governor, now_ns, id, kind, "%s", reason);
+else
+	record_event(governor, now_ns, id, kind, "ended with status %d", exit_status);
+stage->ops->clear(stage, id);
+end(governor, id);
 }
 
 void governor_task_status(

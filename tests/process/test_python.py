@@ -6,6 +6,8 @@ import subprocess
 import sys
 import unittest
 
+import tap
+
 HOST = os.environ["PAGE_HOST"]
 
 
@@ -223,19 +225,5 @@ assert list(coregov.steps("abc")) == ["a", "b", "c"]
                                timeout=60)
 
 
-class Tap(unittest.TestResult):
-    """Prints a line for each test as it ends."""
-
-    def stopTest(self, test):
-        bad = [text for which, text in self.failures + self.errors
-               if which is test or getattr(which, "test_case", None) is test]
-        print(f"{'not ok' if bad else 'ok'} {self.testsRun} - {test.id()}")
-        for line in "".join(bad).splitlines():
-            print("#", line)
-        super().stopTest(test)
-
-
 if __name__ == "__main__":
-    result = unittest.defaultTestLoader.loadTestsFromModule(sys.modules["__main__"]).run(Tap())
-    print(f"1..{result.testsRun}")
-    sys.exit(not result.wasSuccessful())
+    tap.main()

@@ -1,0 +1,437 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`coregov bundle` from the outside: real processes, each enforcer that works here."""
+
+import json
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import tap
+
+COREGOV = os.environ["COREGOV"]
+PATIENCE = 60
+
+# Trains on nothing: the loss falls by a tenth with every 20 ms of CPU time.
+LEARN = """
+import sys, time
+loss, step = 1.0, 0
+while True:
+    end = time.process_time() + 0.02
+    while time.process_time() < end:
+        pass
+    loss, step = loss * 0.9, step + 1
+    print("step %d: loss %.6f" % (step, loss))
+"""
+SPIN = "while True: pass"
+
+
+def processes_of(marker):
+    """The pids whose command line holds the marker."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                words = file.read().decode(errors="replace").split("\0")
+            with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+                is_zombie = file.read().rsplit(")", 1)[1].split()[0] == "Z"
+        except OSError:
+            continue
+        if any(marker in word for word in words) and not is_zombie and int(pid) != os.getpid():
+            found.append(int(pid))
+    return found
+
+
+def groups_of(pid):
+    """The groups that a run of that pid has left anywhere."""
+    found = []
+    for folder, names, _ in os.walk("/sys/fs/cgroup"):
+        found += [os.path.join(folder, n) for n in names if n.startswith(f"coregov-{pid}-")]
+    return found
+
+
+def wait_until(condition, what):
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {PATIENCE} s for {what}")
+        time.sleep(0.02)
+
+
+def works(enforcer):
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "probe.bundle")
+        with open(path, "w", encoding="ascii") as file:
+            file.write("[bundle]\nbudget = 0.1cpu\n")
+        return subprocess.run([COREGOV, "bundle", path, "--enforcer", enforcer],
+                              capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="coregov-test-")
+        self.addCleanup(self.folder.cleanup)
+        # In the command line of every task, to find them by.
+        self.marker = os.path.basename(self.folder.name)
+        for name, text in (("learn.py", LEARN), ("spin.py", SPIN)):
+            self.write(name, text)
+
+    def path(self, name):
+        return os.path.join(self.folder.name, name)
+
+    def write(self, name, text):
+        with open(self.path(name), "w", encoding="utf-8") as file:
+            file.write(text)
+        return self.path(name)
+
+    def python(self, name):
+        return f"{sys.executable} {self.path(name)}"
+
+    def bundle(self, tasks, budget="1cpu", more="policy = equal\nslot = 200ms"):
+        text = f"[bundle]\nbudget = {budget}\n{more}\n"
+        for name, keys in tasks.items():
+            text += f"[task {name}]\n" + "".join(f"{k} = {v}\n" for k, v in keys.items())
+        return self.write("test.bundle", text)
+
+    def start(self, path, *options):
+        return subprocess.Popen([COREGOV, "bundle", path, *options], stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
+
+    def run_json(self, path, *options, status=0):
+        process = self.start(path, "--json", *options)
+        out, err = process.communicate(timeout=PATIENCE)
+        self.assertEqual(process.returncode, status, err)
+        self.assertEqual(len(out.splitlines()), 1, "one object on stdout, nothing else")
+        self.assert_nothing_left(process.pid)
+        result = json.loads(out)
+        result["by_name"] = {task["name"]: task for task in result["results"]}
+        return result, err
+
+    def assert_nothing_left(self, pid):
+        wait_until(lambda: not processes_of(self.marker), "all tasks to be gone")
+        wait_until(lambda: not groups_of(pid), "the run's groups to be gone")
+
+
+class Enforced:
+    """What holds under every enforcer; the subclasses name theirs."""
+
+    enforcer = None
+
+    @classmethod
+    def setUpClass(cls):
+        probe = works(cls.enforcer)
+        if probe.returncode in (69, 77):
+            raise unittest.SkipTest(probe.stderr.strip().replace("\n", "; "))
+        if probe.returncode != 0:
+            raise AssertionError(probe.stderr)
+
+    def test_outcomes(self):
+        path = self.bundle({
+            "learns": {"command": self.python("learn.py"), "deadline": "50s",
+                       "target": "loss <= 0.5", "on-target": "stop"},
+            "late": {"command": self.python("spin.py"), "deadline": "2s", "target": "0.5",
+                     "on-deadline": "stop"},
+            "ends": {"command": "true", "deadline": "50s", "target": "0.5"},
+            "dies": {"command": "sh -c 'echo why >&2; exit 3'", "deadline": "50s",
+                     "target": "0.5"},
+            "absent": {"command": "no-such-command", "deadline": "50s", "target": "0.5"},
+            "never": {"command": "true", "begin": "20ms", "deadline": "30ms", "target": "0.5"},
+        })
+        result, err = self.run_json(path, "--enforcer", self.enforcer)
+        outcomes = {name: task["outcome"] for name, task in result["by_name"].items()}
+        self.assertEqual(outcomes, {"learns": "learned", "late": "missed-deadline",
+                                    "ends": "missed-target", "dies": "failed",
+                                    "absent": "failed", "never": "missed-deadline"})
+        self.assertEqual(result["enforcer"], self.enforcer)
+        self.assertEqual((result["tasks"], result["learned"]), (6, 1))
+        learns = result["by_name"]["learns"]
+        self.assertLessEqual(learns["loss"], 0.5)
+        self.assertTrue(learns["feed"].startswith("output:"), learns["feed"])
+        # Seven steps of 20 ms; the interpolation between two slots may be off by a few.
+        self.assertAlmostEqual(learns["cpu_seconds"], 0.16, delta=0.12)
+        self.assertIsNone(result["by_name"]["absent"]["finish_seconds"])
+        self.assertIsNone(result["by_name"]["never"]["finish_seconds"])
+        self.assertIn("why", err)
+        self.assertIn("no-such-command", err)
+
+    def test_the_budget_holds(self):
+        path = self.bundle(
+            {f"t{i}": {"command": self.python("spin.py"), "deadline": "6s", "target": "0.5",
+                       "on-deadline": "stop"} for i in range(4)}, budget="0.4cpu")
+        result, _ = self.run_json(path, "--enforcer", self.enforcer)
+        # Above by the meter's and the kernel's grain only; below where the machine is busy.
+        self.assertLessEqual(result["used_cpu_seconds"], 1.03 * result["budget_cpu_seconds"])
+        self.assertGreater(result["used_cpu_seconds"], 0.5 * result["budget_cpu_seconds"])
+        self.assertLessEqual(result["granted_cpus_max"], 0.4)
+
+    def test_a_share_of_nothing_runs_nothing(self):
+        path = self.bundle({
+            "first": {"command": self.python("spin.py"), "deadline": "3s", "target": "0.5",
+                      "on-deadline": "stop"},
+            "second": {"command": f"touch {self.path('ran')}", "deadline": "2s",
+                       "target": "0.5", "on-deadline": "stop"},
+        }, more="policy = fifo\nslot = 200ms")
+        result, _ = self.run_json(path, "--enforcer", self.enforcer)
+        self.assertEqual(result["by_name"]["second"]["outcome"], "missed-deadline")
+
+    def test_sigint_prints_the_result(self):
+        path = self.bundle({"a": {"command": self.python("learn.py"), "deadline": "50s",
+                                  "target": "0.000000001"}})
+        process = self.start(path, "--json", "--enforcer", self.enforcer)
+        wait_until(lambda: processes_of(self.path("learn.py")), "the task to run")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=PATIENCE)
+        self.assertEqual(process.returncode, 128 + signal.SIGINT, err)
+        self.assertEqual(json.loads(out)["results"][0]["outcome"], "cancelled")
+        self.assert_nothing_left(process.pid)
+
+    def test_a_deaf_task_is_killed_in_the_end(self):
+        self.write("deaf.py", "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+                   "print('loss 0.1')\n" + SPIN)
+        path = self.bundle({"a": {"command": self.python("deaf.py"), "deadline": "50s",
+                                  "target": "0.5", "on-target": "stop", "grace": "300ms"}})
+        result, _ = self.run_json(path, "--enforcer", self.enforcer)
+        self.assertEqual(result["results"][0]["outcome"], "learned")
+
+    def test_kill_9_leaves_nothing(self):
+        # A grandchild in a session of its own, and one task that is frozen all the time.
+        self.write("forks.sh", f"setsid {self.python('spin.py')} &\nexec {self.python('learn.py')}\n")
+        path = self.bundle({
+            "a": {"command": f"sh {self.path('forks.sh')}", "deadline": "50s", "target": "0.00001"},
+            "b": {"command": self.python("spin.py"), "deadline": "51s", "target": "0.5"},
+        }, more="policy = edf\nslot = 200ms")
+        process = self.start(path, "--enforcer", self.enforcer)
+        wait_until(lambda: len(processes_of(self.path("spin.py"))) >= 1
+                   and processes_of(self.path("learn.py")), "the tasks to run")
+        process.kill()
+        process.communicate(timeout=PATIENCE)
+        self.assert_nothing_left(process.pid)
+
+    def test_the_keeper_killed_ends_the_run(self):
+        path = self.bundle({"a": {"command": self.python("learn.py"), "deadline": "50s",
+                                  "target": "0.000000001"}})
+        process = self.start(path, "--enforcer", self.enforcer)
+        wait_until(lambda: processes_of(self.path("learn.py")), "the task to run")
+        with open(f"/proc/{process.pid}/task/{process.pid}/children", encoding="ascii") as file:
+            keeper = int(file.read().split()[0])
+        os.kill(keeper, signal.SIGKILL)
+        _, err = process.communicate(timeout=PATIENCE)
+        self.assertEqual(process.returncode, 1, err)
+        self.assertIn("keeper", err)
+        self.assert_nothing_left(process.pid)
+
+    def test_both_killed_are_cleared_by_the_next_start(self):
+        path = self.bundle({"a": {"command": self.python("learn.py"), "deadline": "50s",
+                                  "target": "0.000000001"},
+                            "b": {"command": self.python("spin.py"), "deadline": "51s",
+                                  "target": "0.5"}}, more="policy = edf\nslot = 200ms")
+        process = self.start(path, "--enforcer", self.enforcer)
+        wait_until(lambda: processes_of(self.path("learn.py")), "the task to run")
+        with open(f"/proc/{process.pid}/task/{process.pid}/children", encoding="ascii") as file:
+            keeper = int(file.read().split()[0])
+        # Stopped first, so that neither sees the other die.
+        os.kill(keeper, signal.SIGSTOP)
+        process.kill()
+        os.kill(keeper, signal.SIGKILL)
+        process.communicate(timeout=PATIENCE)
+        self.assertEqual(works(self.enforcer).returncode, 0)
+        self.assert_nothing_left(process.pid)
+
+
+class Cgroup2(Enforced, Case):
+    enforcer = "cgroup2"
+
+
+class Cgroup1(Enforced, Case):
+    enforcer = "cgroup1"
+
+
+class Signal(Enforced, Case):
+    enforcer = "signal"
+
+
+class Feeds(Case):
+    def test_a_curve_is_replayed_through_the_page(self):
+        self.write("curve.csv", "cpu_seconds,loss\n0.1,0.9\n0.2,0.5\n0.3,0.4\n0.4,0.3\n")
+        path = self.bundle({"a": {"curve": "curve.csv", "deadline": "50s", "target": "0.4"}})
+        result, _ = self.run_json(path)
+        task = result["results"][0]
+        self.assertEqual((task["outcome"], task["feed"]), ("learned", "shm"))
+        self.assertAlmostEqual(task["cpu_seconds"], 0.3, delta=0.1)
+
+    def test_who_yields_runs_to_its_end(self):
+        self.write("done.py", "print('loss 0.1')\nimport time\ntime.sleep(0.8)\n"
+                   f"open({self.path('done')!r}, 'w').close()\n")
+        path = self.bundle({"a": {"command": self.python("done.py"), "deadline": "50s",
+                                  "target": "0.5"}})
+        result, _ = self.run_json(path)
+        self.assertEqual(result["results"][0]["outcome"], "learned")
+        self.assertTrue(os.path.exists(self.path("done")))
+
+    def test_output_is_kept_byte_for_byte(self):
+        self.write("bytes.py", "import sys\nsys.stdout.buffer.write(bytes(range(256)) * 1000)\n"
+                   "sys.stderr.write('to stderr')\n")
+        path = self.bundle({"a": {"command": self.python("bytes.py"), "deadline": "50s",
+                                  "target": "0.5"}})
+        self.run_json(path, "--output", self.path("out"))
+        with open(self.path("out/a.out"), "rb") as file:
+            self.assertEqual(file.read(), bytes(range(256)) * 1000)
+        with open(self.path("out/a.err"), "rb") as file:
+            self.assertEqual(file.read(), b"to stderr")
+
+    def test_verbose_shows_it_with_a_prefix(self):
+        path = self.bundle({"a": {"command": "echo hello", "deadline": "50s", "target": "0.5"}})
+        _, err = self.run_json(path, "--verbose")
+        line = next(line for line in err.splitlines() if "hello" in line)
+        self.assertTrue(line.startswith("a"), line)
+
+    def test_a_chatty_task_holds_nobody_up(self):
+        path = self.bundle({
+            "chatty": {"command": "yes", "deadline": "3s", "target": "0.5",
+                       "on-deadline": "stop"},
+            "learns": {"command": self.python("learn.py"), "deadline": "50s", "target": "0.5",
+                       "on-target": "stop"},
+        })
+        result, _ = self.run_json(path)
+        self.assertEqual(result["by_name"]["learns"]["outcome"], "learned")
+        self.assertEqual(result["by_name"]["chatty"]["outcome"], "missed-deadline")
+
+    def test_what_a_task_is_started_with(self):
+        os.makedirs(self.path("there"))
+        path = self.bundle({"a": {
+            "command": "sh -c 'pwd; echo $PYTHONUNBUFFERED $OMP_WAIT_POLICY $OMP_NUM_THREADS $MINE'",
+            "directory": "there", "threads": "2", "environment": "MINE=yes OMP_WAIT_POLICY=ACTIVE",
+            "deadline": "50s", "target": "0.5"}})
+        self.run_json(path, "--output", self.path("out"))
+        with open(self.path("out/a.out"), encoding="ascii") as file:
+            self.assertEqual(file.read(), f"{self.path('there')}\n1 ACTIVE 2 yes\n")
+
+    def test_a_dry_run_limits_nothing_and_says_what_it_would_have(self):
+        self.write("count.py", "import time\nend = time.process_time() + 0.3\n"
+                   "while time.process_time() < end: pass\nprint('loss 0.1')\n")
+        path = self.bundle({"a": {"command": self.python("count.py"), "deadline": "50s",
+                                  "target": "0.5"}}, budget="0.01cpu")
+        process = self.start(path, "--dry-run")
+        out, err = process.communicate(timeout=PATIENCE)
+        self.assertEqual(process.returncode, 0, err)
+        self.assertIn("slot 0: a=0.010", out)
+        self.assertIn("guarantee none", out)
+        # 0.3 CPU-seconds at 0.01 CPU would have taken half a minute.
+        self.assertLess(len([l for l in out.splitlines() if l.startswith("slot ")]), 100)
+
+    def test_a_trace_has_every_slot(self):
+        path = self.bundle({"a": {"command": self.python("learn.py"), "deadline": "50s",
+                                  "target": "0.5", "on-target": "stop"}})
+        result, _ = self.run_json(path, "--trace", self.path("trace.db"))
+        self.assertEqual(stat.S_IMODE(os.stat(self.path("trace.db")).st_mode), 0o600)
+        with sqlite3.connect(self.path("trace.db")) as db:
+            slots = [row[0] for row in db.execute("SELECT slot FROM slots ORDER BY slot")]
+            self.assertEqual(slots, list(range(len(slots))))
+            self.assertGreaterEqual(len(slots), result["slots"])
+            reports = db.execute("SELECT count(*) FROM reports").fetchone()[0]
+            self.assertGreaterEqual(reports, 7)
+            self.assertEqual(db.execute("SELECT outcome FROM outcomes").fetchall(),
+                             [("learned",)])
+            self.assertEqual(db.execute("SELECT count(*) FROM slots WHERE granted_ns > budget_ns")
+                             .fetchone()[0], 0)
+
+
+class Refused(Case):
+    """Bad input: a sentence, the documented status, nothing started, nothing left."""
+
+    def refuse(self, status, words, path, *options):
+        process = self.start(path, *options)
+        out, err = process.communicate(timeout=PATIENCE)
+        self.assertEqual(process.returncode, status, err)
+        self.assertEqual(out, "")
+        for word in [words] if isinstance(words, str) else words:
+            self.assertIn(word, err)
+        self.assertFalse(os.path.exists(self.path("ran")), "nothing was started")
+        self.assert_nothing_left(process.pid)
+
+    def good(self, **more):
+        task = {"command": f"touch {self.path('ran')}", "deadline": "50s", "target": "0.5"}
+        task.update(more)
+        return {"a": task}
+
+    def test_missing_bundle(self):
+        self.refuse(65, "no-such.bundle", self.path("no-such.bundle"))
+
+    def test_unknown_key(self):
+        self.refuse(65, ["test.bundle:", "deadlin", "deadline"],
+                    self.bundle(self.good(deadlin="3s")))
+
+    def test_deadline_before_begin(self):
+        self.refuse(65, "test.bundle:", self.bundle(self.good(begin="60s")))
+
+    def test_unknown_policy_in_the_bundle(self):
+        self.refuse(65, ["edff", "edf"], self.bundle(self.good(), more="policy = edff"))
+
+    def test_unknown_policy_on_the_command_line(self):
+        self.refuse(64, ["edff", "edf"], self.bundle(self.good()), "--policy", "edff")
+
+    def test_script_without_a_schedule(self):
+        self.refuse(65, "schedule", self.bundle(self.good()), "--policy", "script")
+
+    def test_unknown_preset(self):
+        self.refuse(65, ["test.bundle:", "xgbost", "xgboost"],
+                    self.bundle(self.good(feed="output:xgbost")))
+
+    def test_budget_above_the_machine(self):
+        self.refuse(65, "budget", self.bundle(self.good(), budget="4096cpu"))
+
+    def test_target_nan(self):
+        self.refuse(65, "test.bundle:", self.bundle(self.good(target="nan")))
+
+    def test_a_curve_that_goes_back(self):
+        self.write("curve.csv", "cpu_seconds,loss\n1,0.9\n1,0.5\n")
+        self.refuse(65, "curve.csv:3",
+                    self.bundle({"a": {"curve": "curve.csv", "deadline": "9s", "target": "0.4"}}))
+
+    def test_duplicate_names(self):
+        path = self.bundle(self.good())
+        with open(path, "a", encoding="ascii") as file:
+            file.write("[task a]\ncommand = true\ndeadline = 1s\ntarget = 1\n")
+        self.refuse(65, "test.bundle:", path)
+
+    def test_ten_thousand_tasks(self):
+        self.refuse(65, "10000", self.bundle({f"t{i}": self.good()["a"] for i in range(10000)}))
+
+    def test_unwritable_trace(self):
+        self.refuse(1, "/nowhere/trace.db", self.bundle(self.good()),
+                    "--trace", "/nowhere/trace.db")
+
+    def test_output_that_is_a_file(self):
+        self.refuse(1, "spin.py", self.bundle(self.good()), "--output", self.path("spin.py"))
+
+    def test_unknown_option_and_enforcer(self):
+        self.refuse(64, "--nonsense", self.bundle(self.good()), "--nonsense")
+        self.refuse(64, "cgroup3", self.bundle(self.good()), "--enforcer", "cgroup3")
+
+    def test_two_runs_share_one_capacity(self):
+        first = self.bundle({"a": {"command": self.python("learn.py"), "deadline": "50s",
+                                   "target": "0.000000001"}}, budget="100%")
+        process = self.start(first)
+        wait_until(lambda: processes_of(self.path("learn.py")), "the first run")
+        try:
+            self.write("second.bundle", "[bundle]\nbudget = 50%\n[task b]\n"
+                       f"command = touch {self.path('ran')}\ndeadline = 9s\ntarget = 1\n")
+            second = self.start(self.path("second.bundle"))
+            out, err = second.communicate(timeout=PATIENCE)
+            self.assertEqual((second.returncode, out), (75, ""), err)
+            self.assertIn("CPU", err)
+            self.assertFalse(os.path.exists(self.path("ran")))
+        finally:
+            process.terminate()
+            process.communicate(timeout=PATIENCE)
+        self.assertEqual(process.returncode, 128 + signal.SIGTERM)
+        self.assert_nothing_left(process.pid)
+
+
+if __name__ == "__main__":
+    tap.main()
