@@ -267,31 +267,29 @@ static enum outcome outcome_of_end(
 void governor_task_ended(struct governor *governor, uint32_t id, uint64_t now_ns, int exit_status,
 	const char *reason)
 {
+	const struct bundle_task *planned = &governor->setup.bundle->tasks[id];
 	struct task *task = &governor->tasks[id];
 	struct stage *stage = governor->setup.stage;
+	const char *kind = "end";
 
 	if (!task_is_running(task))
 		return;
 	task_observe(governor, id, now_ns);
 	if (reason)
 		task->was_started = false;
-	if (task->outcome == OUTCOME_NONE)
-		give_outcome(governor, id,
-			outcome_of_end(
-				&governor->setup.bundle->tasks[id], now_ns, exit_status, reason),
+	if (task->outcome == OUTCOME_NONE) {
+		give_outcome(governor, id, outcome_of_end(planned, now_ns, exit_status, reason),
 			now_ns, task->cpu_ns);
-	kind = outcome_to_string(task->outcome);
-}
-else if (task->outcome != OUTCOME_LEARNED)
-{
-	task->finish_ns = now_ns;
-}
-if (reason)
-	record_event(governor, now_ns, id, kind, "%s", reason);
-else
-	record_event(governor, now_ns, id, kind, "ended with status %d", exit_status);
-stage->ops->clear(stage, id);
-end(governor, id);
+		kind = outcome_to_string(task->outcome);
+	} else if (task->outcome != OUTCOME_LEARNED) {
+		task->finish_ns = now_ns;
+	}
+	if (reason)
+		record_event(governor, now_ns, id, kind, "%s", reason);
+	else
+		record_event(governor, now_ns, id, kind, "ended with status %d", exit_status);
+	stage->ops->clear(stage, id);
+	end(governor, id);
 }
 
 void governor_task_status(

@@ -15,6 +15,9 @@ class Tap(unittest.TestResult):
     def addSkip(self, test, reason):
         super().addSkip(test, reason)
         self.skip_reason = reason
+        if not isinstance(test, unittest.TestCase):  # a whole class, in setUpClass()
+            self.testsRun += 1
+            self.stopTest(test)
 
     def stopTest(self, test):
         bad = [text for which, text in self.failures + self.errors
