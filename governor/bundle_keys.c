@@ -172,8 +172,8 @@ static int compare_words(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* The same name twice in a list that is sorted is next to itself: `=` sorts behind no letter that
- * a name has, so "A=1" and "A=2" have nothing but "A=..." between them. */
+/* In a sorted list all that starts with "A=" stands together, so a name that is set twice is next to
+ * itself. */
 static int check_environment(char **sorted, size_t n, struct fault *fault)
 {
 	for (size_t i = 0; i < n; i++) {

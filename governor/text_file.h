@@ -27,5 +27,6 @@ struct text_line {
 	unsigned number; /* from 1 */
 };
 
-/* The next line, from *line on; start with a zeroed one. Returns 0 after the last. */
+/* The next line, from *line on; start with a zeroed one. Returns 0 after the last, and is not called
+ * again then. */
 int text_next_line(const char *text, size_t length, struct text_line *line);

@@ -175,9 +175,10 @@ static uint64_t next_ns(const struct timeline *timeline, size_t i)
 	return i + 1 < timeline->n_steps ? timeline->steps[i + 1].from_ns : UINT64_MAX;
 }
 
-/* One moment of the budget in CPUs, checked. */
+/* One moment of the budget in CPUs, checked. machine_cpus: INFINITY in a simulation, where the
+ * capacity bounds nothing either. */
 static int resolve_step(const struct bundle *bundle, const struct timeline_step *budget,
-	double capacity_cpus, double most_cpus, double *ret_cpus, struct fault *fault)
+	double capacity_cpus, double machine_cpus, double *ret_cpus, struct fault *fault)
 {
 	double cpus = budget->share.is_percent ? budget->share.number / 100.0 * capacity_cpus
 					       : budget->share.number;
@@ -185,32 +186,34 @@ static int resolve_step(const struct bundle *bundle, const struct timeline_step 
 	if (cpus > SHARE_NUMBER_MAX)
 		return fault_set(fault, -EBADMSG, "%s:%u: a budget of %g CPUs; the most is %g",
 			bundle->path, budget->line, cpus, SHARE_NUMBER_MAX);
-	if (cpus > most_cpus * (1 + BUDGET_TOLERANCE))
+	if (cpus > machine_cpus * (1 + BUDGET_TOLERANCE))
 		return fault_set(fault, -EBADMSG,
-			"%s:%u: the budget of %g CPUs is above the capacity of %g; lower it, "
-			"or use a machine that has as much",
-			bundle->path, budget->line, cpus, most_cpus);
+			"%s:%u: the budget of %g CPUs is above what can be used of this machine, "
+			"%g; lower it, or use a larger machine",
+			bundle->path, budget->line, cpus, machine_cpus);
+	if (!isinf(machine_cpus) && cpus > capacity_cpus * (1 + BUDGET_TOLERANCE))
+		return fault_set(fault, -EBADMSG,
+			"%s:%u: the budget of %g CPUs is above the capacity of %g; lower it, or "
+			"raise the capacity",
+			bundle->path, budget->line, cpus, capacity_cpus);
 	*ret_cpus = cpus;
 	return 0;
 }
 
-/* Both timelines side by side, from step to step. most_cpus: above that no budget may be, whatever
- * the capacity says; INFINITY in a simulation, where the capacity does not bound it either. */
-static int resolve_budget(
-	const struct bundle *bundle, double most_cpus, struct timeline *joined, struct fault *fault)
+/* Both timelines side by side, from step to step. */
+static int resolve_budget(const struct bundle *bundle, double machine_cpus, struct timeline *joined,
+	struct fault *fault)
 {
 	const struct timeline *budget = &bundle->budget, *capacity = &bundle->capacity;
 	struct share share = {0};
-	uint64_t now_ns = 0;
+	uint64_t now_ns = 0, next_budget_ns, next_capacity_ns;
 	size_t i = 0, j = 0;
 	int r;
 
 	while (now_ns != UINT64_MAX) {
 		const struct timeline_step *step = &budget->steps[i];
-		double capacity_cpus = capacity->steps[j].share.number;
 
-		r = resolve_step(bundle, step, capacity_cpus,
-			isinf(most_cpus) ? most_cpus : fmin(most_cpus, capacity_cpus),
+		r = resolve_step(bundle, step, capacity->steps[j].share.number, machine_cpus,
 			&share.number, fault);
 		if (r < 0)
 			return r;
@@ -219,10 +222,11 @@ static int resolve_budget(
 			if (r < 0)
 				return fault_errno(fault, r, "%s", bundle->path);
 		}
-		now_ns = next_ns(budget, i) < next_ns(capacity, j) ? next_ns(budget, i)
-								   : next_ns(capacity, j);
-		i += next_ns(budget, i) == now_ns && now_ns != UINT64_MAX;
-		j += next_ns(capacity, j) == now_ns && now_ns != UINT64_MAX;
+		next_budget_ns = next_ns(budget, i);
+		next_capacity_ns = next_ns(capacity, j);
+		now_ns = next_budget_ns < next_capacity_ns ? next_budget_ns : next_capacity_ns;
+		i += now_ns != UINT64_MAX && next_budget_ns == now_ns;
+		j += now_ns != UINT64_MAX && next_capacity_ns == now_ns;
 	}
 	return 0;
 }

@@ -280,7 +280,8 @@ static const struct {
 	{HEAD "[budget]\n9s = 50%\n", BUNDLE_SIMULATED, 0, "dir/x.bundle:4: 50% of what?"},
 	{"[bundle]\nbudget = 1.5cpu\n", BUNDLE_REAL, 1, "dir/x.bundle:2: the budget of 1.5 CPUs"},
 	{"[bundle]\ncapacity = 4cpu\nbudget = 3cpu\n", BUNDLE_REAL, 2,
-		"dir/x.bundle:3: the budget of 3 CPUs is above the capacity of 2"},
+		"dir/x.bundle:3: the budget of 3 CPUs is above what can be used of this machine, "
+		"2"},
 	{"[bundle]\ncapacity = 1cpu\nbudget = 1.5cpu\n", BUNDLE_REAL, 2,
 		"dir/x.bundle:3: the budget of 1.5 CPUs is above the capacity of 1"},
 	{"[bundle]\nbudget = 101%\n", BUNDLE_REAL, 2, "dir/x.bundle:2: the budget of 2.02 CPUs"},
