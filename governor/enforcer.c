@@ -23,5 +23,6 @@ const char *guarantee_to_string(enum guarantee guarantee)
 
 const struct enforcer_ops *const enforcers[] = {
 	&enforcer_cgroup1,
+	&enforcer_signal,
 	NULL,
 };

@@ -67,7 +67,7 @@ int keeper_release(struct keeper *keeper, pid_t pid, struct fault *fault);
 
 /* The keeper's messages. */
 enum keeper_event_kind {
-	KEEPER_EXITED,      /* the first process of a task ended; status as of waitid(2) */
+	KEEPER_EXITED,      /* the first process of a task ended and has been waited for */
 	KEEPER_EXEC_FAILED, /* error: -ENOENT, -EACCES, ...; KEEPER_EXITED follows */
 	KEEPER_EXECUTED,    /* the command's own code is running now */
 	KEEPER_LOST,        /* the keeper itself is gone; comes once, poll no more then */
@@ -86,6 +86,7 @@ struct keeper_event {
 	int error;             /* negative errno, for KEEPER_EXEC_FAILED */
 	int exit_status;       /* 0 .. 255; 128 + n by signal n */
 	bool by_signal;
+	uint64_t cpu_ns;   /* for KEEPER_EXITED: used by it and by the children it waited for */
 	uint64_t stamp_ns; /* CLOCK_MONOTONIC, taken by the keeper */
 };
 

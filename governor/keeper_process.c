@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -65,6 +66,11 @@ static uint64_t now_ns(void)
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t timeval_to_ns(const struct timeval *time)
+{
+	return (uint64_t)time->tv_sec * NSEC_PER_SEC + (uint64_t)time->tv_usec * NSEC_PER_USEC;
 }
 
 static int watch(struct keeper_process *keeper, int operation, int fd, uint32_t events)
@@ -174,15 +180,13 @@ static void hear(struct kept *task)
 /* Reaps every child that has ended: tasks and orphans alike. */
 static void reap(struct keeper_process *keeper)
 {
-	siginfo_t ended;
+	struct rusage used;
+	int status;
+	pid_t pid;
 
-	for (;;) {
-		struct kept *task;
+	while ((pid = wait4(-1, &status, WNOHANG, &used)) > 0) {
+		struct kept *task = find_by_pid(keeper, pid);
 
-		ended.si_pid = 0;
-		if (waitid(P_ALL, 0, &ended, WEXITED | WNOHANG) < 0 || ended.si_pid == 0)
-			return;
-		task = find_by_pid(keeper, ended.si_pid);
 		if (!task)
 			continue;
 		hear(task);
@@ -190,9 +194,11 @@ static void reap(struct keeper_process *keeper)
 			close_channel(task);
 		task->exit_event = (struct keeper_event){
 			.kind = KEEPER_EXITED,
-			.pid = task->pid,
-			.by_signal = ended.si_code != CLD_EXITED,
-			.exit_status = ended.si_status + (ended.si_code != CLD_EXITED ? 128 : 0),
+			.pid = pid,
+			.by_signal = WIFSIGNALED(status),
+			.exit_status = WIFSIGNALED(status) ? 128 + WTERMSIG(status)
+							   : WEXITSTATUS(status),
+			.cpu_ns = timeval_to_ns(&used.ru_utime) + timeval_to_ns(&used.ru_stime),
 			.stamp_ns = now_ns(),
 		};
 		task->has_exit_event = true;

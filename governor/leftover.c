@@ -54,7 +54,7 @@ static int start_of(pid_t pid, uint64_t *ret_start_ticks)
 	r = process_read(fd, &process);
 	if (r < 0)
 		return r;
-	if (process.state == 'Z' || process.state == 'X')
+	if (process.has_ended)
 		return -ESRCH;
 	*ret_start_ticks = process.start_ticks;
 	return 0;

@@ -4,5 +4,6 @@
 /* The meters that there are, the best first. */
 const struct meter_ops *const meters[] = {
 	&meter_cgroup,
+	&meter_proc,
 	NULL,
 };

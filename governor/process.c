@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,17 +55,16 @@ static uint64_t ticks_to_ns(uint64_t ticks)
 	return ticks * (NSEC_PER_SEC / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
-int process_read(int process_fd, struct process *ret_process)
+/* Reads and parses an open `stat`. */
+static int read_stat(int fd, struct process *ret_process)
 {
-	_cleanup_close_ int fd = process_file(process_fd, "stat");
 	struct process process = {0};
 	uint64_t user_ticks, system_ticks;
-	char text[STAT_SIZE];
+	char text[STAT_SIZE], state;
 	const char *rest;
 	ssize_t length;
+	long n_threads;
 
-	if (fd < 0)
-		return fd;
 	length = read(fd, text, sizeof(text) - 1);
 	if (length < 0)
 		return -errno;
@@ -74,16 +72,36 @@ int process_read(int process_fd, struct process *ret_process)
 	rest = strrchr(text, ')');
 	if (!rest || sscanf(text, "%d", &process.pid) != 1)
 		return -ESRCH;
-	/* Fields 3 to 5, 16 and 17, 22 of proc(5). */
+	/* Fields 3 to 5, 16 and 17, 20, 22 of proc(5). */
 	if (sscanf(rest + 1,
 		    " %c %d %d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64
-		    " %*d %*d %*d %*d %" SCNu64,
-		    &process.state, &process.parent, &process.group, &user_ticks, &system_ticks,
-		    &process.start_ticks) != 6)
+		    " %*d %*d %ld %*d %" SCNu64,
+		    &state, &process.parent, &process.group, &user_ticks, &system_ticks, &n_threads,
+		    &process.start_ticks) != 7)
 		return -ESRCH;
+	/* A first thread may have ended before the others: that is no end of the process. */
+	process.has_ended = (state == 'Z' && n_threads <= 1) || state == 'X';
+	process.is_stopped = state == 'T';
 	process.children_cpu_ns = ticks_to_ns(user_ticks + system_ticks);
 	*ret_process = process;
 	return 0;
+}
+
+int process_read(int process_fd, struct process *ret_process)
+{
+	_cleanup_close_ int fd = process_file(process_fd, "stat");
+
+	return fd < 0 ? fd : read_stat(fd, ret_process);
+}
+
+int process_peek(DIR *proc, pid_t pid, struct process *ret_process)
+{
+	char path[32];
+	_cleanup_close_ int fd = -EBADF;
+
+	(void)snprintf(path, sizeof(path), "%d/stat", (int)pid);
+	fd = process_file(dirfd(proc), path);
+	return fd < 0 ? fd : read_stat(fd, ret_process);
 }
 
 /* A search for one variable in a stream of NUL-ended entries. */

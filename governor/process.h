@@ -2,6 +2,7 @@
 #pragma once
 
 #include <dirent.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -13,7 +14,8 @@ struct process {
 	pid_t pid;
 	pid_t parent;
 	pid_t group;
-	char state;               /* 'R', 'S', 'T', 'Z', ... */
+	bool is_stopped;          /* by a signal */
+	bool has_ended;           /* a zombie without threads: waits for its parent only */
 	uint64_t start_ticks;     /* since boot */
 	uint64_t children_cpu_ns; /* of children that were waited for; in steps of a clock tick */
 };
@@ -23,6 +25,9 @@ int process_open(pid_t pid);
 
 /* 0 or a negative errno: -ESRCH once the process is gone. */
 int process_read(int process_fd, struct process *ret_process);
+
+/* The same for whoever has that pid now, without holding it. */
+int process_peek(DIR *proc, pid_t pid, struct process *ret_process);
 
 /* The value of a variable in the environment the process was executed with. 1 and ret_value, 0
  * where it has no such variable or one that does not fit, -EACCES for somebody else's process,

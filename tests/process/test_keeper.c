@@ -363,7 +363,7 @@ START_TEST(stopping_is_no_end)
 		struct process process;
 
 		ck_assert_int_eq(process_read(fd, &process), 0);
-		if (process.state == 'T')
+		if (process.is_stopped)
 			break;
 	}
 	kill(pid, SIGCONT);
