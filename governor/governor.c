@@ -336,11 +336,28 @@ static void record(struct governor *governor, struct slot_record *record, size_t
 		governor->setup.recorders[i]->ops->slot(governor->setup.recorders[i], record);
 }
 
+/* Plan, guard, enforce: new grants for the running tasks, in force until the next ones. */
+static int decide(struct governor *governor, uint64_t now_ns, double budget_cpus,
+	struct slot_record *slot, size_t *ret_n_inputs, struct fault *fault)
+{
+	size_t n_inputs = plan(governor, now_ns, budget_cpus);
+	int r;
+
+	slot->granted_ns = guard_clip(governor->guard, nsec_sub(now_ns, governor->decided_ns),
+		slot->slot_ns, slot->budget_ns, governor->inputs, n_inputs, governor->grants);
+	slot->excess_ns = guard_excess_ns(governor->guard);
+	governor->decided_ns = now_ns;
+	governor->has_free_share = false;
+	r = enforce(governor, now_ns, n_inputs, budget_cpus, &slot->enforced, fault);
+	tell_tasks(governor, n_inputs);
+	*ret_n_inputs = n_inputs;
+	return r;
+}
+
 int governor_slot(struct governor *governor, uint64_t now_ns, uint64_t late_ns, struct fault *fault)
 {
 	const struct bundle *bundle = governor->setup.bundle;
 	uint64_t slot_ns = bundle->slot_ns;
-	uint64_t elapsed_ns = nsec_sub(now_ns, governor->slot_now_ns);
 	double budget_cpus = timeline_least(&bundle->budget, now_ns, now_ns + slot_ns);
 	struct slot_record slot = {
 		.slot = governor->n_slots,
@@ -356,19 +373,36 @@ int governor_slot(struct governor *governor, uint64_t now_ns, uint64_t late_ns, 
 	slot.used_ns = governor->used_ns - governor->slot_used_ns;
 	governor->slot_used_ns = governor->used_ns;
 	admit(governor, now_ns);
-
-	n_inputs = plan(governor, now_ns, budget_cpus);
-	slot.granted_ns = guard_clip(governor->guard, elapsed_ns, slot_ns, slot.budget_ns,
-		governor->inputs, n_inputs, governor->grants);
-	slot.excess_ns = guard_excess_ns(governor->guard);
-	r = enforce(governor, now_ns, n_inputs, budget_cpus, &slot.enforced, fault);
-	tell_tasks(governor, n_inputs);
+	r = decide(governor, now_ns, budget_cpus, &slot, &n_inputs, fault);
+	governor->slot_budget_cpus = budget_cpus;
 
 	watch_excess(governor, now_ns, slot.budget_ns);
 	record(governor, &slot, n_inputs);
 	totals_count(governor, &slot);
-	governor->slot_now_ns = now_ns;
 	governor->n_slots++;
+	return r;
+}
+
+int governor_give_on(struct governor *governor, uint64_t now_ns, struct fault *fault)
+{
+	uint64_t slot_ns = governor->setup.bundle->slot_ns;
+	struct slot_record slot = {
+		.slot_ns = slot_ns,
+		.budget_ns = share_to_ns(governor->slot_budget_cpus, slot_ns),
+	};
+	size_t n_inputs;
+	int r;
+
+	if (!governor->has_free_share || governor->n_slots == 0)
+		return 0;
+	observe(governor, now_ns);
+	/* The slot's own number: nothing new for a schedule. */
+	governor->n_slots--;
+	r = decide(governor, now_ns, governor->slot_budget_cpus, &slot, &n_inputs, fault);
+	governor->n_slots++;
+	record_event(governor, now_ns, RECORD_NO_TASK, "given-on",
+		"a share came free and was given to the %zu tasks that run: %.3f CPUs granted",
+		n_inputs, (double)slot.granted_ns / (double)slot_ns);
 	return r;
 }
 

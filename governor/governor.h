@@ -42,6 +42,11 @@ struct governor *governor_free(struct governor *governor);
 int governor_slot(
 	struct governor *governor, uint64_t now_ns, uint64_t late_ns, struct fault *fault);
 
+/* Between two slots: where a task that had a share has ended or has its outcome, what came free is
+ * given on at once, by a new decision for the slot that is under way. Does nothing otherwise. Only in
+ * real runs: in simulated time a share is free from the next slot. Returns as governor_slot(). */
+int governor_give_on(struct governor *governor, uint64_t now_ns, struct fault *fault);
+
 /* The task's first process has ended (or its curve). exit_status as a shell would give it; `reason`
  * NULL, or why it could not be started. Its last reports are taken first. */
 void governor_task_ended(struct governor *governor, uint32_t task, uint64_t now_ns, int exit_status,

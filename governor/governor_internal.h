@@ -45,7 +45,9 @@ struct governor {
 	struct guard *guard;
 	double budget_cpus; /* in force at the enforcer */
 	uint64_t n_slots;
-	uint64_t slot_now_ns; /* start of the slot in force */
+	uint64_t decided_ns;     /* when the grants in force were decided */
+	double slot_budget_cpus; /* of the slot in force */
+	bool has_free_share;     /* a task that had a share has ended or stopped since */
 
 	/* Scratch of a slot, room for every task. */
 	struct policy_task *view_tasks;

@@ -61,6 +61,8 @@ void record_event(struct governor *governor, uint64_t now_ns, uint32_t task, con
 
 static void end(struct governor *governor, uint32_t id)
 {
+	if (governor->tasks[id].share_cpus > 0)
+		governor->has_free_share = true;
 	governor->tasks[id].phase = PHASE_ENDED;
 	governor->n_ended++;
 }
@@ -106,6 +108,8 @@ static void give_outcome(struct governor *governor, uint32_t id, enum outcome ou
 	task->finish_ns = finish_ns;
 	task->outcome_cpu_ns = cpu_ns;
 	governor->n_decided++;
+	if (task->share_cpus > 0)
+		governor->has_free_share = true;
 	governor->has_unsettled = true;
 }
 

@@ -160,6 +160,9 @@ static void view_event(struct recorder *recorder, uint64_t now_ns, uint32_t task
 	view->n_outcomes += strcmp(kind, "learned") == 0 || strcmp(kind, "failed") == 0 ||
 		strcmp(kind, "missed-deadline") == 0 || strcmp(kind, "missed-target") == 0 ||
 		strcmp(kind, "cancelled") == 0;
+	/* What only a trace needs. */
+	if (strcmp(kind, "given-on") == 0 || strcmp(kind, "end") == 0)
+		return;
 	/* The lines stay above the table, which is drawn again with the next slot. */
 	erase_frame(view);
 	put(view, "%7.1f s  ", nsec_to_seconds(now_ns));

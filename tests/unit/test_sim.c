@@ -54,7 +54,7 @@ static void tear_down(void)
 	ck_assert_int_eq(system(command), 0);
 }
 
-static void simulate(const char *text, const char *policy)
+static void prepare(const char *text, const char *policy)
 {
 	struct governor_setup setup = {.policy = policy_find(policy)};
 	struct fault fault = FAULT_INIT;
@@ -70,6 +70,13 @@ static void simulate(const char *text, const char *policy)
 	setup.meter = sim_meter(sim);
 	setup.stage = sim_stage(sim);
 	ck_assert_int_eq(governor_new(&governor, &setup, &fault), 0);
+}
+
+static void simulate(const char *text, const char *policy)
+{
+	struct fault fault = FAULT_INIT;
+
+	prepare(text, policy);
 	ck_assert_msg(sim_run(sim, governor, &fault) == 0, "%s", fault.text);
 }
 
@@ -207,6 +214,30 @@ START_TEST(who_yields_gets_leftovers)
 }
 END_TEST
 
+/* In a real run a share that comes free inside a slot does not wait for the next one. */
+START_TEST(a_free_share_is_given_on)
+{
+	struct task_status status;
+
+	prepare("[bundle]\nbudget = 1cpu\n"
+		"[task a]\ncurve = line.csv\ndeadline = 20s\ntarget = 0.1\n"
+		"[task b]\ncurve = line.csv\ndeadline = 20s\ntarget = 0.1\n",
+		"fifo");
+	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
+	ck_assert_int_eq(governor_give_on(governor, NSEC_PER_SEC / 4, NULL), 0);
+	governor_task_status(governor, 1, &status);
+	ck_assert_uint_eq(status.granted_ns, 0);
+	governor_task_ended(governor, 0, NSEC_PER_SEC / 2, 0, NULL);
+	ck_assert_int_eq(governor_give_on(governor, NSEC_PER_SEC / 2, NULL), 0);
+	governor_task_status(governor, 1, &status);
+	ck_assert_uint_eq(status.granted_ns, NSEC_PER_SEC);
+	/* It is still the first slot. */
+	ck_assert_int_eq(governor_slot(governor, NSEC_PER_SEC, 0, NULL), 0);
+	governor_task_ended(governor, 1, NSEC_PER_SEC, 0, NULL);
+	ck_assert_uint_eq(totals().n_slots, 2);
+}
+END_TEST
+
 START_TEST(no_budget_for_a_while)
 {
 	simulate("[bundle]\nbudget = 0cpu\n[budget]\n3s = 1cpu\n"
@@ -257,6 +288,7 @@ int main(void)
 	tcase_add_test(tcase, the_lower_budget_holds_for_a_slot);
 	tcase_add_test(tcase, a_target_met_at_the_start_costs_nothing);
 	tcase_add_test(tcase, who_yields_gets_leftovers);
+	tcase_add_test(tcase, a_free_share_is_given_on);
 	tcase_add_test(tcase, no_budget_for_a_while);
 	tcase_add_test(tcase, no_tasks);
 	tcase_add_test(tcase, many_reports_in_one_slot);
