@@ -9,7 +9,8 @@
  *
  * Water-filling needs no search for the level: with the tasks sorted by threads, the smallest first,
  * each gets min(threads, left / tasks still to come). A task that is cut by its threads leaves more
- * for the later ones; the first that is not cut has the final level, and so have all after it. */
+ * for the later ones; the first that is not cut has the final level, and so have all after it: to the
+ * last bit, or the rounding of a grant would make them unequal. */
 
 static enum why why_in_order(double share, double threads)
 {
@@ -43,14 +44,19 @@ static bool has_fewer_threads(const void *context, uint32_t a, uint32_t b)
 void give_evenly(const struct policy_view *view, double cpus, uint32_t order[], uint32_t scratch[],
 	double ret_shares[], enum why ret_why[])
 {
-	double left = cpus;
+	double left = cpus, level = 0;
+	bool is_final = false;
 
 	order_init(order, view->n_tasks);
 	order_sort(order, scratch, view->n_tasks, has_fewer_threads, view);
 	for (uint32_t i = 0; i < view->n_tasks; i++) {
-		double level = fmax(left, 0) / (view->n_tasks - i);
+		double threads = view->tasks[order[i]].threads;
 
-		ret_shares[order[i]] = fmin(view->tasks[order[i]].threads, level);
+		if (!is_final) {
+			level = left > 0 ? left / (view->n_tasks - i) : 0;
+			is_final = level < threads;
+		}
+		ret_shares[order[i]] = fmin(threads, level);
 		ret_why[order[i]] = WHY_EQUAL;
 		left -= ret_shares[order[i]];
 	}

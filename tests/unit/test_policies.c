@@ -226,6 +226,21 @@ START_TEST(equal_fills_evenly_up_to_the_threads)
 }
 END_TEST
 
+/* Or they would be rounded to different grants. */
+START_TEST(equal_is_equal_to_the_last_bit)
+{
+	struct views views;
+
+	views_init(&views, 99);
+	views.tasks[7].threads = 0.003;
+	views.view.budget_cpus = 0.7;
+	plan_afresh("equal", &views);
+	for (int i = 1; i < 99; i++)
+		ck_assert(i == 7 || memcmp(&shares[i], &shares[0], sizeof(shares[0])) == 0);
+	views_done(&views);
+}
+END_TEST
+
 START_TEST(fixed_counts_the_absent)
 {
 	struct views views;
@@ -295,6 +310,7 @@ int main(void)
 	tcase_add_test(tcase, free_takes_null);
 	tcase_add_test(tcase, names_are_sorted_and_found);
 	tcase_add_test(tcase, equal_fills_evenly_up_to_the_threads);
+	tcase_add_test(tcase, equal_is_equal_to_the_last_bit);
 	tcase_add_test(tcase, fixed_counts_the_absent);
 	tcase_add_test(tcase, fifo_goes_by_arrival);
 	tcase_add_test(tcase, edf_goes_by_deadline_then_name);
