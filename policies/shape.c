@@ -89,9 +89,11 @@ static void points_read(
 	struct points *points, const struct history *history, double target, bool is_raised)
 {
 	uint32_t n = history->n_points;
-	double used = (double)history->cpu_ns[n - 1], sign = is_raised ? -1 : 1;
+	double used, sign = is_raised ? -1 : 1;
 
-	assert(n > 0 && n <= HISTORY_MAX && used > 0);
+	assert(n > 0 && n <= HISTORY_MAX);
+	used = (double)history->cpu_ns[n - 1];
+	assert(used > 0);
 	points->n = n;
 	points->target = sign * target;
 	for (uint32_t i = 0; i < n; i++) {

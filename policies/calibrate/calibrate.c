@@ -7,6 +7,14 @@
  * learned from: how well they are forecast is told on stderr. To judge a change, learn from some
  * workloads and test on others; then learn from all.
  *
+ * The table of this tree was learned from 723 curves of 11 workloads that others recorded: 507 of
+ * mlcommons/submissions_algorithms (Apache-2.0; previous_leaderboards/, eval_measurements.csv: CPU
+ * time from the accumulated submission time, train loss), 204 of releaunifreiburg/DyHPO (Apache-2.0;
+ * data/taskset/, train loss of small recurrent nets) and 12 of KellerJordan/modded-nanogpt (MIT;
+ * records/track_1_short, loss by step). Learning from the first set and forecasting the second, and
+ * the other way round, the mean surprise is 1.86 and 1.96 (of log 20 = 3.00 without knowledge); from
+ * all, on all, 1.85. 16 s on one core.
+ *
  * The table holds for what shape.c computes: a change there asks for a new one. Same arguments,
  * same table, on machines with the same mathematical library. */
 #include <errno.h>
