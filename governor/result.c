@@ -192,4 +192,16 @@ void result_print(const struct result_setup *setup, FILE *to)
 				: 0);
 	(void)fprintf(to, "\nenforcer %s, meter %s, guarantee %s\n", setup->enforcer, setup->meter,
 		setup->guarantee);
+	if (totals.n_late > 0)
+		(void)fprintf(to, "late slots: %" PRIu64 " of %" PRIu64 ", the worst by %.3f s\n",
+			totals.n_late, totals.n_slots, nsec_to_seconds(totals.worst_late_ns));
+	if (totals.n_excess_slots > 0)
+		(void)fprintf(to,
+			"excess: %.3f CPU-seconds in %" PRIu64 " slots were used beyond the budget "
+			"and taken back\n",
+			nsec_to_seconds(totals.excess_ns), totals.n_excess_slots);
+	if (totals.n_foreign > 0)
+		(void)fprintf(to,
+			"foreign: %" PRIu64 " times somebody else had rewritten a limit of ours\n",
+			totals.n_foreign);
 }

@@ -341,6 +341,37 @@ class Feeds(Case):
                              .fetchone()[0], 0)
 
 
+class Figure1(Case):
+    """The worked examples of the paper, by real processes that replay the curves."""
+
+    def figure(self, name, policy):
+        process = self.start(os.path.join(os.environ["EXAMPLES"], name), "--json",
+                             "--policy", policy)
+        out, err = process.communicate(timeout=PATIENCE)
+        self.assertEqual(process.returncode, 0, err)
+        result = json.loads(out)
+        used = result["used_cpu_seconds"] / result["budget_cpu_seconds"]
+        return result, f"{used:.2f} of the budget used: {out}"
+
+    def test_1c(self):
+        result, told = self.figure("fig1c.bundle", "script")
+        outcomes = {task["name"]: task["outcome"] for task in result["results"]}
+        self.assertEqual(result["kappa"], 0.6, told)
+        self.assertEqual(outcomes["2"], "missed-target", told)
+        self.assertEqual(outcomes["5"], "missed-deadline", told)
+
+    def test_1c_by_core(self):
+        result, told = self.figure("fig1c.bundle", "core")
+        self.assertGreaterEqual(result["kappa"], 0.6, told)
+
+    def test_1d(self):
+        result, told = self.figure("fig1d.bundle", "equal")
+        self.assertEqual(result["kappa"], 0, told)
+        for policy in ("script", "core"):
+            result, told = self.figure("fig1d.bundle", policy)
+            self.assertGreaterEqual(result["kappa"], 0.5, told)
+
+
 class Refused(Case):
     """Bad input: a sentence, the documented status, nothing started, nothing left."""
 
