@@ -267,7 +267,7 @@ static bool match_json(const struct preset_set *set, const struct preset *preset
 	const char *metric, const char *line, size_t length, struct preset_hit *ret_hit)
 {
 	struct preset_hit hit = {.preset = preset->name, .trust = preset->trust};
-	struct metric_choice choice = { .rank = METRIC_RANK_USUAL };
+	struct metric_choice choice = {.rank = METRIC_RANK_USUAL};
 	bool is_core;
 
 	if (!json_line_read(set->json, line, length, metric, &choice, &hit, &is_core))
