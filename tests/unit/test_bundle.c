@@ -64,7 +64,7 @@ START_TEST(reads_every_key)
 		"command = ./train.sh --lr '0.1 ; x' ; comment\n"
 		"curve = \"a b.csv\"\n"
 		"directory = sub\n"
-		"environment = A=1 B='x y' AB=\n"
+		"environment = A=1 B='x y' AZaz_09=\n"
 		"begin = 1.5s\n"
 		"deadline = 1min\n"
 		"target = accuracy >= 0.9 for 3\n"
@@ -99,7 +99,7 @@ START_TEST(reads_every_key)
 	ck_assert_str_eq(task->curve_path, "dir/a b.csv");
 	ck_assert_str_eq(task->directory, "dir/sub");
 	ck_assert_str_eq(task->environment[1], "B=x y");
-	ck_assert_str_eq(task->environment[2], "AB=");
+	ck_assert_str_eq(task->environment[2], "AZaz_09=");
 	ck_assert_ptr_null(task->environment[3]);
 	ck_assert_uint_eq(task->begin_ns, 1500000000);
 	ck_assert_uint_eq(task->deadline_ns, 60 * NSEC_PER_SEC);
@@ -123,6 +123,14 @@ START_TEST(reads_every_key)
 	ck_assert_uint_eq(bundle->budget.steps[1].from_ns, 60 * NSEC_PER_SEC);
 	ck_assert_uint_eq(bundle->budget.steps[1].line, 18);
 	ck_assert(bundle->budget.steps[2].share.is_percent);
+}
+END_TEST
+
+START_TEST(takes_the_longest_slot)
+{
+	_cleanup_bundle_ struct bundle *bundle = parse(HEAD "slot = 1min\n");
+
+	ck_assert_uint_eq(bundle->slot_ns, 60 * NSEC_PER_SEC);
 }
 END_TEST
 
@@ -444,6 +452,7 @@ int main(void)
 	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, fills_defaults);
 	tcase_add_test(tcase, reads_every_key);
+	tcase_add_test(tcase, takes_the_longest_slot);
 	tcase_add_test(tcase, takes_no_tasks);
 	tcase_add_loop_test(tcase, refuses, 0, ARRAY_LENGTH(bad));
 	tcase_add_test(tcase, resolves_per_cent_over_time);

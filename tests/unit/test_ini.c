@@ -7,6 +7,7 @@
 
 #include "cleanup.h"
 #include "suite.h"
+#include "text_file.h"
 
 DEFINE_CLEANUP_FUNC(struct ini, ini_free)
 DEFINE_CLEANUP_FUNC(char *, words_free)
@@ -95,7 +96,9 @@ static const struct {
 	size_t length;
 	const char *says;
 } bad[] = {
-	{TEXT("[a]\nk = 1\nk = 2\nk = 3\n"), "a.ini:3: the key 'k'"},
+	{TEXT("[a]\nk = 1\nk = 2\nk = 3\n"),
+		"a.ini:3: the key 'k' is there a second time in its section, the first is in line "
+		"2"},
 	{TEXT("[a]\nz = 1\na = 1\nz = 2\na = 2\n"), "a.ini:4: the key 'z'"},
 	{TEXT("[a x]\n[b]\n[a  x]\n"), "a.ini:3: the section [a x]"},
 	{TEXT("[a]\n[a]\n"), "the first is in line 1"},
@@ -183,6 +186,25 @@ START_TEST(words_unknown_keys)
 }
 END_TEST
 
+/* RFC 3629, both sides of every edge. */
+START_TEST(knows_utf8)
+{
+	static const char *const good[] = {"", "a~", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80",
+		"\xe1\x80\x80", "\xed\x9f\xbf", "\xee\x80\x80", "\xef\xbf\xbf", "\xf0\x90\x80\x80",
+		"\xf1\x80\x80\x80", "\xf4\x8f\xbf\xbf"};
+	static const char *const bad_at_1[] = {"a\x80", "a\xbf", "a\xc1\xbf", "a\xc2", "a\xc2\x7f",
+		"a\xc2\xc0", "a\xe0\x9f\xbf", "a\xe1\x80", "a\xe1\x80\x7f", "a\xe1\x80\xc0",
+		"a\xed\xa0\x80", "a\xf0\x8f\xbf\xbf", "a\xf1\x80\x80", "a\xf4\x90\x80\x80",
+		"a\xf5\x80\x80\x80", "a\xff"};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(good); i++)
+		ck_assert_msg(text_utf8_valid(good[i], strlen(good[i])) == strlen(good[i]),
+			"good %zu", i);
+	for (size_t i = 0; i < ARRAY_LENGTH(bad_at_1); i++)
+		ck_assert_msg(text_utf8_valid(bad_at_1[i], strlen(bad_at_1[i])) == 1, "bad %zu", i);
+}
+END_TEST
+
 static const struct {
 	const char *text, *words[6];
 } splits[] = {
@@ -246,6 +268,7 @@ int main(void)
 	tcase_add_test(tcase, words_unknown_keys);
 	tcase_add_loop_test(tcase, splits_words, 0, ARRAY_LENGTH(splits));
 	tcase_add_test(tcase, refuses_words);
+	tcase_add_test(tcase, knows_utf8);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);
 }

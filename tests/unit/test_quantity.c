@@ -279,6 +279,7 @@ START_TEST(finds_the_nearest_word)
 {
 	static const char *const keys[] = {"deadline", "directory", "environment", "begin",
 		"target", "threads", "budget", NULL};
+	static const char *const feeds[] = {"auto", "shm", "none", NULL};
 	char longest[200];
 
 	ck_assert_str_eq(nearest_word("dedline", keys), "deadline");
@@ -287,6 +288,8 @@ START_TEST(finds_the_nearest_word)
 	ck_assert_str_eq(nearest_word("buget", keys), "budget");
 	ck_assert_str_eq(nearest_word("treads", keys), "threads");
 	ck_assert_str_eq(nearest_word("env", keys), "environment");
+	ck_assert_str_eq(nearest_word("smh", feeds), "shm"); /* a swap is one mistake, not two */
+	ck_assert_ptr_null(nearest_word("hms", feeds));
 	ck_assert_ptr_null(nearest_word("color", keys));
 	ck_assert_ptr_null(nearest_word("x", keys));
 	ck_assert_ptr_null(nearest_word("", keys));
