@@ -153,10 +153,10 @@ for rank in ranks:
 
     def test_threads_take_turns(self):
         _, facts, _ = run("""
-import coregov, threading
+import coregov, os, threading
 def work():
     for i in range(5000):
-        assert coregov.report(i, loss=1)
+        coregov.report(i, loss=1) or os._exit(1)
 threads = [threading.Thread(target=work) for _ in range(4)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()

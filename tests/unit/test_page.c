@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -114,6 +115,20 @@ START_TEST(target_met_between_two_reads_is_seen)
 	ck_assert_uint_eq(n, COREGOV_RING_LENGTH);
 	ck_assert_double_eq(pair.reports[0].value, 0.6);
 	ck_assert_uint_eq(pair_facts().n_refused, 0);
+}
+END_TEST
+
+/* Two of the three were handed out, the first was not. */
+START_TEST(row_that_lost_its_first_is_seen)
+{
+	pair_make(/* is_raised= */ false, 3);
+	ck_assert_int_eq(coregov_report(1, "loss", 0.4), 1);
+	ck_assert_int_eq(coregov_report(2, "loss", 0.4), 1);
+	ck_assert_uint_eq(page_read(pair.page, pair_now(), pair.reports, 1), 1);
+	ck_assert_int_eq(coregov_report(3, "loss", 0.3), 1);
+	ck_assert_uint_eq(pair_read(), 4);
+	for (unsigned i = 0; i < 4; i++)
+		ck_assert_uint_eq(pair.reports[i].step, 3);
 }
 END_TEST
 
@@ -241,44 +256,55 @@ START_TEST(environment_needs_its_room)
 }
 END_TEST
 
-static int reports_at_full_speed(void)
+#define N_FULL_SPEED 3000000
+
+static _Noreturn void report_at_full_speed(void)
 {
-	/* The value and the step say the same, so that a torn entry would show. */
-	for (uint64_t i = 1; i <= 3000000; i++)
+	/* The value and the step say the same, so that a torn entry shows. */
+	for (uint64_t i = 1; i <= N_FULL_SPEED; i++)
 		if (coregov_report(i, "loss", (double)i) != 1)
-			return 1;
-	return 0;
+			_exit(1);
+	_exit(0);
 }
 
-/* Whole entries in order, nothing twice, every report accounted for. */
+/* Whole, in order, nothing twice. Returns how many. */
+static size_t read_whole(uint64_t *last)
+{
+	const size_t n = pair_read();
+
+	for (size_t i = 0; i < n; i++) {
+		ck_assert_uint_gt(pair.reports[i].step, *last);
+		*last = pair.reports[i].step;
+		ck_assert_double_eq(pair.reports[i].value, (double)*last);
+	}
+	return n;
+}
+
+/* Read while it runs, and while it is stopped in the middle of a report. */
 START_TEST(full_speed_writer_is_read_whole)
 {
 	uint64_t last = 0, n_taken = 0;
-	int status = -1;
+	int status;
 	pid_t pid;
 
 	pid = fork();
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0)
-		_exit(reports_at_full_speed());
-	for (bool is_over = false;;) {
-		const size_t n = pair_read();
-
-		for (size_t i = 0; i < n; i++) {
-			ck_assert_uint_gt(pair.reports[i].step, last);
-			last = pair.reports[i].step;
-			ck_assert_double_eq(pair.reports[i].value, (double)last);
-		}
-		n_taken += n;
-		if (is_over)
-			break;
-		is_over = waitpid(pid, &status, WNOHANG) == pid;
-	}
+		report_at_full_speed();
+	do {
+		for (int i = 0; i < 20; i++)
+			n_taken += read_whole(&last);
+		ck_assert_int_eq(kill(pid, SIGSTOP), 0);
+		ck_assert_int_eq(waitpid(pid, &status, WUNTRACED), pid);
+		n_taken += read_whole(&last);
+		if (WIFSTOPPED(status))
+			ck_assert_int_eq(kill(pid, SIGCONT), 0);
+	} while (WIFSTOPPED(status));
 	ck_assert_int_eq(status, 0);
-	ck_assert_uint_eq(last, 3000000);
-	ck_assert_uint_eq(pair_facts().n_reports, 3000000);
+	ck_assert_uint_eq(last, N_FULL_SPEED);
+	ck_assert_uint_eq(pair_facts().n_reports, N_FULL_SPEED);
 	ck_assert_uint_eq(pair_facts().n_refused, 0);
-	ck_assert_uint_eq(n_taken + pair_facts().n_dropped, 3000000);
+	ck_assert_uint_eq(n_taken + pair_facts().n_dropped, N_FULL_SPEED);
 }
 END_TEST
 
@@ -304,6 +330,7 @@ int main(void)
 	tcase_add_checked_fixture(own, NULL, pair_drop);
 	tcase_add_loop_test(
 		own, target_met_between_two_reads_is_seen, 0, (int)ARRAY_LENGTH(met_cases));
+	tcase_add_test(own, row_that_lost_its_first_is_seen);
 	tcase_add_test(own, row_across_two_reads_is_seen);
 	suite_add_tcase(suite, own);
 	return suite_run(suite);

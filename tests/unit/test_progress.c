@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -67,9 +68,11 @@ START_TEST(raised_metric_is_met_from_below)
 
 	pair_make(/* is_raised= */ true, 1);
 	for (unsigned i = 0; i < 300; i++)
-		ck_assert_int_eq(coregov_report(++step, "accuracy", i == 100 ? 0.95 : 0.8), 1);
+		ck_assert_int_eq(
+			coregov_report(++step, "accuracy", i == 100 || i == 150 ? 0.95 : 0.8), 1);
 	ck_assert_uint_eq(pair_read(), COREGOV_RING_LENGTH + 1);
 	ck_assert_double_eq(pair.reports[0].value, 0.95);
+	ck_assert_uint_eq(pair.shared->task.first_met.number, 101);
 	ck_assert_double_eq(pair.shared->task.best.value, 0.95);
 	ck_assert_uint_eq(pair.shared->task.best.number, 101);
 	ck_assert_uint_eq(pair.shared->task.best_sequence % 2, 0);
@@ -206,6 +209,36 @@ START_TEST(outside_nothing_happens)
 }
 END_TEST
 
+#define N_THREADS 4
+#define N_BY_THREAD 50000
+
+static void *report_much(void *n_busy)
+{
+	for (uint64_t i = 0; i < N_BY_THREAD; i++)
+		*(uint64_t *)n_busy += coregov_report(i, "loss", 1) == -EBUSY;
+	return NULL;
+}
+
+/* What a thread was told and what the page says agree to the last report. */
+START_TEST(threads_take_turns)
+{
+	uint64_t n_busy[N_THREADS] = {0}, n_busy_all = 0;
+	pthread_t threads[N_THREADS];
+
+	for (int i = 0; i < N_THREADS; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, report_much, &n_busy[i]), 0);
+	for (int i = 0; i < N_THREADS; i++) {
+		ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+		n_busy_all += n_busy[i];
+	}
+	(void)pair_read();
+	ck_assert_uint_eq(pair_facts().n_reports, N_THREADS * N_BY_THREAD - n_busy_all);
+	ck_assert_uint_eq(pair.shared->task.n_ring, pair_facts().n_reports);
+	ck_assert_uint_eq(pair.shared->task.n_lost, n_busy_all);
+	ck_assert_uint_eq(pair_facts().n_refused, 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("progress");
@@ -224,6 +257,7 @@ int main(void)
 		plain, wrong_environment_is_said_once, 0, (int)ARRAY_LENGTH(bad_environments));
 	tcase_add_test(plain, newer_versions_are_not_guessed_at);
 	tcase_add_test(plain, outside_nothing_happens);
+	tcase_add_test(plain, threads_take_turns);
 	suite_add_tcase(suite, plain);
 
 	tcase_add_checked_fixture(own, NULL, pair_drop);

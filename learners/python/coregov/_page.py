@@ -149,17 +149,17 @@ class Page:
     # What the task says.
 
     def claim(self):
-        """Makes this process the writer; False where another living one is."""
-        self.is_writer = False
+        """Makes this process the writer, or finds that another living one is: `is_writer`.
+
+        Other threads look at it meanwhile, so it is set once, in the end."""
+        is_writer = False
         fd, _ = _find(self._text)
-        if fd is None:
-            return False
-        try:
-            if self._lock_claim(fd):
-                self.is_writer = self._claim_locked()
-        finally:
-            os.close(fd)  # and with it the lock
-        return self.is_writer
+        if fd is not None:
+            try:
+                is_writer = self._lock_claim(fd) and self._claim_locked()
+            finally:
+                os.close(fd)  # and with it the lock
+        self.is_writer = is_writer
 
     def _lock_claim(self, fd):
         for _ in range(_CLAIM_TRIES):
