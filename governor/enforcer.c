@@ -22,6 +22,7 @@ const char *guarantee_to_string(enum guarantee guarantee)
 }
 
 const struct enforcer_ops *const enforcers[] = {
+	&enforcer_cgroup2,
 	&enforcer_cgroup1,
 	&enforcer_signal,
 	NULL,

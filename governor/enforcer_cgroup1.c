@@ -641,7 +641,6 @@ static int cgroup1_apply(struct enforcer *enforcer, const struct grant *grants, 
 	struct enforced *ret_enforced, struct fault *fault)
 {
 	struct cgroup1 *cgroup1 = cgroup1_of(enforcer);
-	bool is_round_over = cgroup1->placements.next_look == 0;
 	int r;
 
 	if (cgroup1->is_dry) {
@@ -650,7 +649,7 @@ static int cgroup1_apply(struct enforcer *enforcer, const struct grant *grants, 
 	}
 	r = placements_apply(
 		&cgroup1->placements, &cgroup1->budget, grants, n_grants, ret_enforced, fault);
-	if (r == 0 && is_round_over)
+	if (r == 0 && cgroup1->placements.is_round_over)
 		look_at_budget(cgroup1, ret_enforced, fault);
 	return r;
 }

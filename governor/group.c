@@ -184,13 +184,14 @@ int group_thaw(int dir_fd)
 	return group_each(dir_fd, thaw_group, NULL);
 }
 
-static int kill_all(int dir_fd)
+int group_kill(int dir_fd)
 {
-	int r = write_text(dir_fd, "cgroup.kill", "1");
+	int n = group_signal(dir_fd, /* signo= */ 0);
 
-	if (r < 0)
-		r = group_signal(dir_fd, SIGKILL);
-	return is_gone(r) ? 0 : r;
+	if (n >= 0 && write_text(dir_fd, "cgroup.kill", "1") == 0)
+		return n;
+	n = group_signal(dir_fd, SIGKILL);
+	return is_gone(n) ? 0 : n;
 }
 
 /* One round over all places: 1 where something is left, 0 where nothing is. */
@@ -209,7 +210,7 @@ static int end_round(const int dir_fds[], size_t n_dir_fds)
 		if (r == 0)
 			continue;
 		left = 1;
-		r = kill_all(dir_fds[i]);
+		r = group_kill(dir_fds[i]);
 		if (r < 0)
 			return r;
 	}

@@ -23,6 +23,10 @@ int group_is_populated(int dir_fd);
  * it, or a negative errno. */
 int group_signal(int dir_fd, int signo);
 
+/* Kills every process in the group and below, at one stroke where the kernel can (v2). A frozen v1
+ * process dies when it is thawed. Returns how many there were, or a negative errno. */
+int group_kill(int dir_fd);
+
 /* Takes back a freeze of the group and of those below. 0 also where it cannot be frozen at all. */
 int group_thaw(int dir_fd);
 

@@ -67,10 +67,13 @@ static void look_at(struct placements *placements, uint32_t task, struct enforce
 static void look_around(
 	struct placements *placements, struct enforced *enforced, struct fault *fault)
 {
+	placements->is_round_over = placements->n_tasks == 0;
 	for (uint32_t i = 0; i < placements->n_tasks; i++) {
 		uint32_t task = placements->next_look;
 
 		placements->next_look = (task + 1) % placements->n_tasks;
+		if (placements->next_look == 0)
+			placements->is_round_over = true;
 		if (!placements->tasks[task].is_used || placements->tasks[task].is_gone)
 			continue;
 		look_at(placements, task, enforced, fault);
@@ -88,10 +91,12 @@ static bool is_asked_again(const struct quota *asked, const struct quota *quota)
 /* True where what is in force is near enough to what is wanted. */
 static bool is_in_force(const struct placement *placement, const struct quota *wanted)
 {
+	if (placement->is_killed && wanted->quota_us == 0)
+		return true;
 	if (placement->is_foreign)
 		return is_asked_again(&placement->asked, wanted);
 	if (wanted->quota_us == 0)
-		return placement->is_frozen || placement->is_killed;
+		return placement->is_frozen;
 	return !placement->is_frozen && quota_is_near(&placement->quota, wanted);
 }
 
@@ -108,7 +113,7 @@ static int write_wanted(struct placements *placements, uint32_t task, const stru
 {
 	const struct placement_ops *ops = placements->ops;
 	struct placement *placement = &placements->tasks[task];
-	bool is_frozen = wanted->quota_us == 0 && !placement->is_killed;
+	bool is_frozen = wanted->quota_us == 0;
 	int r;
 
 	if (wanted->quota_us > 0 && !quota_is_near(&placement->quota, wanted)) {

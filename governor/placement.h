@@ -37,6 +37,8 @@ struct placements {
 	struct placement *tasks; /* n_tasks of them, owned by the enforcer */
 	uint32_t n_tasks;
 	uint32_t next_look; /* whose values are read back next */
+	bool is_round_over; /* the last call came to the end of the tasks: time to look at the
+			       parent, which is the enforcer's */
 };
 
 /* Puts grants into force below a parent that has `budget`, by the contract of enforcer_ops.apply.

@@ -21,30 +21,13 @@
 #define N_TASKS 4
 #define PERIOD_US 20000
 
+/* The name belongs to the whole suite, not to one test of it: what a failed test leaves is ended
+ * before the next one, and by main(). */
 static char run[RUN_NAME_MAX];
 static struct enforcer *enforcer;
 static struct meter *meter;
 static struct busy busy[N_TASKS];
 static struct fault fault;
-
-/* The run is the whole suite, not one test of it: what a failed test leaves is ended by main(). */
-static void name_run(void)
-{
-	char stat[1024] = "";
-	const char *field;
-	FILE *file = fopen("/proc/self/stat", "re");
-
-	if (!file || fread(stat, 1, sizeof(stat) - 1, file) == 0)
-		abort();
-	(void)fclose(file);
-	field = strrchr(stat, ')');
-	for (int i = 2; i < 22 && field; i++)
-		field = strchr(field + 1, ' ');
-	if (!field)
-		abort();
-	(void)snprintf(
-		run, sizeof(run), "coregov-%d-%llu", (int)getpid(), strtoull(field, NULL, 10));
-}
 
 static struct enforcer_setup setup_with(double budget_cpus)
 {
@@ -246,6 +229,202 @@ START_TEST(removal_ends_what_is_frozen)
 }
 END_TEST
 
+START_TEST(a_stranger_is_reported_and_left_alone)
+{
+	const struct grant grants[] = {grant_of(0, 0.3), grant_of(1, 0.1)};
+	uint32_t n_foreign = 0;
+	int fd;
+
+	open_with(1);
+	add(0, busy_start());
+	add(1, busy_start());
+	apply(grants, 2);
+	fd = open_file("cpu", "/1-tasks/cpu.cfs_quota_us");
+	ck_assert_int_eq(knob_write(fd, "7000"), 0);
+	(void)close(fd);
+	fd = open_file("cpu", "/cpu.cfs_quota_us");
+	ck_assert_int_eq(knob_write(fd, "90000"), 0);
+	(void)close(fd);
+	for (int slot = 0; slot < 2 * N_TASKS; slot++) {
+		struct enforced enforced = apply(grants, 2);
+
+		n_foreign += enforced.n_foreign;
+		ck_assert_uint_eq(enforced.n_writes, 0);
+	}
+	ck_assert_uint_eq(n_foreign, 2);
+	ck_assert_int_eq(read_file("cpu", "/1-tasks/cpu.cfs_quota_us"), 7000);
+	ck_assert_int_eq(read_file("cpu", "/cpu.cfs_quota_us"), 90000);
+	apply((struct grant[]){grant_of(1, 0.2)}, 1);
+	ck_assert_int_eq(read_file("cpu", "/1-tasks/cpu.cfs_quota_us"), 4000);
+	ck_assert_int_eq(enforcer->ops->budget_set(enforcer, 0.6, &fault), 0);
+	ck_assert_int_eq(read_file("cpu", "/cpu.cfs_quota_us"), 60000);
+}
+END_TEST
+
+START_TEST(a_foreign_thaw_is_seen)
+{
+	uint32_t n_foreign = 0;
+	int fd;
+
+	open_with(1);
+	add(0, busy_start());
+	fd = open_file("freezer", "/0-tasks/freezer.state");
+	ck_assert_int_eq(knob_write(fd, "THAWED"), 0);
+	(void)close(fd);
+	for (int slot = 0; slot < N_TASKS; slot++)
+		n_foreign += apply((struct grant[]){grant_of(0, 0)}, 1).n_foreign;
+	ck_assert_uint_eq(n_foreign, 1);
+}
+END_TEST
+
+/* v1 refuses a child above its parent, and a parent below its child: the budget falls after the
+ * grants and rises before them, and what a frozen task has kept must not be in the way. */
+START_TEST(the_budget_changes)
+{
+	open_with(1);
+	add(0, busy_start());
+	add(1, busy_start());
+	apply((struct grant[]){grant_of(0, 1), grant_of(1, 0)}, 2);
+	apply((struct grant[]){grant_of(0, 0), grant_of(1, 0.2)}, 2);
+	ck_assert_int_eq(read_file("cpu", "/0-tasks/cpu.cfs_quota_us"), PERIOD_US);
+	ck_assert_msg(enforcer->ops->budget_set(enforcer, 0.25, &fault) == 0, "%s", fault.text);
+	ck_assert_int_eq(read_file("cpu", "/cpu.cfs_quota_us"), 25000);
+	ck_assert_int_le(read_file("cpu", "/0-tasks/cpu.cfs_quota_us"), PERIOD_US / 4);
+	ck_assert_int_eq(read_file("cpu", "/1-tasks/cpu.cfs_quota_us"), PERIOD_US / 5);
+	ck_assert_int_eq(enforcer->ops->budget_set(enforcer, 2, &fault), 0);
+	apply((struct grant[]){grant_of(0, 1), grant_of(1, 1)}, 2);
+	/* To a budget whose parent needs another period, and back. */
+	apply((struct grant[]){grant_of(0, 0), grant_of(1, 0)}, 2);
+	ck_assert_msg(
+		enforcer->ops->budget_set(enforcer, 0.005, &fault) == -EINVAL, "%s", fault.text);
+}
+END_TEST
+
+START_TEST(small_budgets)
+{
+	open_with(0.005);
+	ck_assert_int_eq(read_file("cpu", "/cpu.cfs_quota_us"), 5000);
+	ck_assert_int_eq(read_file("cpu", "/cpu.cfs_period_us"), 1000000);
+	add(0, busy_start());
+	ck_assert_int_eq(enforcer->ops->budget_set(enforcer, 0.5, &fault), 0);
+	ck_assert_int_eq(read_file("cpu", "/cpu.cfs_period_us"), 100000);
+	ck_assert_int_eq(enforcer->ops->budget_set(enforcer, 0.0001, &fault), -ERANGE);
+}
+END_TEST
+
+/* Somebody kills the task and removes its groups between two slots. */
+START_TEST(a_task_vanishes_under_our_hands)
+{
+	const struct grant grants[] = {grant_of(0, 0.3), grant_of(1, 0.1)};
+	static const char *const controllers[] = {"cpu", "cpuacct", "freezer"};
+	const struct grant more[] = {grant_of(0, 0.2), grant_of(1, 0.5)};
+	uint32_t n_gone = 0;
+	char path[PATH_MAX];
+
+	open_with(1);
+	add(0, busy_start());
+	add(1, busy_start());
+	apply(grants, 2);
+	busy_end(&busy[0]);
+	apply(grants, 2); /* dead, its groups are still there: nothing to notice */
+	for (size_t i = 0; i < 3; i++) {
+		group_path(path, controllers[i], "/0-tasks");
+		ck_assert_int_eq(rmdir(path), 0);
+	}
+	for (int slot = 0; slot < N_TASKS; slot++)
+		n_gone += apply(more, 2).n_gone;
+	ck_assert_uint_eq(n_gone, 1);
+	ck_assert_int_eq(read_file("cpu", "/1-tasks/cpu.cfs_quota_us"), PERIOD_US / 2);
+	ck_assert_int_eq(enforcer->ops->task_is_populated(enforcer, 0), 0);
+	ck_assert_msg(enforcer->ops->task_remove(enforcer, 0, &fault) == 0, "%s", fault.text);
+}
+END_TEST
+
+START_TEST(attaching_the_dead_says_so)
+{
+	struct busy dead = busy_start();
+	pid_t pid = dead.pid;
+
+	open_with(1);
+	ck_assert_int_eq(enforcer->ops->task_add(enforcer, 0, "dead", &fault), 0);
+	busy_end(&dead);
+	ck_assert_int_eq(enforcer->ops->task_attach(enforcer, 0, pid, &fault), -ESRCH);
+	ck_assert_ptr_nonnull(strstr(fault.text, "0-dead"));
+}
+END_TEST
+
+START_TEST(a_dry_run_limits_nothing)
+{
+	struct enforcer_setup dry = setup_with(0.1);
+
+	dry.is_dry = true;
+	ck_assert_int_eq(enforcer_cgroup1.open(&enforcer, &dry, &fault), 0);
+	ck_assert_int_eq(meter_cgroup.open(&meter, N_TASKS, &fault), 0);
+	ck_assert_int_eq(enforcer->guarantee, GUARANTEE_NONE);
+	add(0, busy_start());
+	apply((struct grant[]){grant_of(0, 0)}, 1);
+	ck_assert_int_eq(read_file("cpu", "/cpu.cfs_quota_us"), -1);
+	ck_assert_int_eq(read_file("cpu", "/0-tasks/cpu.cfs_quota_us"), -1);
+	ck_assert(use_over(0, 200 * NSEC_PER_MSEC) > 0.01);
+}
+END_TEST
+
+START_TEST(the_guarantee_depends_on_the_user)
+{
+	struct enforcer_setup other = setup_with(1);
+
+	other.task_uid = 12345;
+	ck_assert_int_eq(enforcer_cgroup1.open(&enforcer, &other, &fault), 0);
+	ck_assert_int_eq(enforcer->guarantee, GUARANTEE_KERNEL);
+	enforcer = enforcer->ops->close(enforcer);
+	other.task_uid = 0;
+	ck_assert_int_eq(enforcer_cgroup1.open(&enforcer, &other, &fault), 0);
+	ck_assert_int_eq(enforcer->guarantee, GUARANTEE_COOPERATIVE);
+}
+END_TEST
+
+START_TEST(a_dead_run_is_found_and_ended)
+{
+	char(*runs)[RUN_NAME_MAX];
+	size_t n_runs;
+	bool is_found = false;
+
+	open_with(1);
+	add(0, busy_start_tree(2)); /* frozen: never had a grant */
+	add(1, busy_start());
+	apply((struct grant[]){grant_of(1, 0.1)}, 1);
+	ck_assert_msg(cgroup_runs(&runs, &n_runs, &fault) == 0, "%s", fault.text);
+	for (size_t i = 0; i < n_runs; i++)
+		is_found = is_found || strcmp(runs[i], run) == 0;
+	free(runs);
+	ck_assert(is_found);
+	ck_assert_int_gt(cgroup_run_end(run, &fault), 0);
+	ck_assert(busy_is_dead(&busy[0]));
+	ck_assert(busy_is_dead(&busy[1]));
+	assert_no_groups();
+	ck_assert_int_eq(cgroup_run_end(run, &fault), 0);
+	ck_assert_int_eq(cgroup_run_end("..", &fault), -EINVAL);
+}
+END_TEST
+
+START_TEST(removal_never_sets_a_process_free)
+{
+	char group[PATH_MAX], path[PATH_MAX];
+
+	open_with(1);
+	add(0, busy_start());
+	group_path(path, "cpu", "/0-tasks");
+	(void)snprintf(group, sizeof(group), "%s/0-tasks", run);
+	ck_assert_int_eq(cgroup_remove("cpu", group, &fault), -EBUSY);
+	ck_assert_int_eq(access(path, F_OK), 0);
+	ck_assert_int_eq(enforcer->ops->task_is_populated(enforcer, 0), 1);
+	ck_assert_int_eq(cgroup_create("cpu", group, &fault), -EEXIST);
+	ck_assert_int_eq(cgroup_create("cpu", "test-no-such-group/x", &fault), -ENOENT);
+	ck_assert_int_eq(cgroup_remove("cpu", "test-no-such-group", &fault), 0);
+	ck_assert_int_eq(cgroup_attach("cpu", "test-no-such-group", getpid(), &fault), -ENOENT);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("cgroup1");
@@ -253,7 +432,8 @@ int main(void)
 	struct enforcer_setup probe;
 	int r;
 
-	name_run();
+	if (run_name_make(run, &fault) < 0)
+		return EXIT_FAILURE;
 	probe = setup_with(1);
 	r = enforcer_cgroup1.probe(&probe, &fault);
 	if (r < 0) {
@@ -266,6 +446,16 @@ int main(void)
 	tcase_add_test(tcase, shares_hold_and_the_parent_holds_the_budget);
 	tcase_add_test(tcase, a_kill_reaches_all_and_thaws);
 	tcase_add_test(tcase, removal_ends_what_is_frozen);
+	tcase_add_test(tcase, a_stranger_is_reported_and_left_alone);
+	tcase_add_test(tcase, a_foreign_thaw_is_seen);
+	tcase_add_test(tcase, the_budget_changes);
+	tcase_add_test(tcase, small_budgets);
+	tcase_add_test(tcase, a_task_vanishes_under_our_hands);
+	tcase_add_test(tcase, attaching_the_dead_says_so);
+	tcase_add_test(tcase, a_dry_run_limits_nothing);
+	tcase_add_test(tcase, the_guarantee_depends_on_the_user);
+	tcase_add_test(tcase, a_dead_run_is_found_and_ended);
+	tcase_add_test(tcase, removal_never_sets_a_process_free);
 	suite_add_tcase(suite, tcase);
 	r = suite_run(suite);
 	if (cgroup_run_end(run, &fault) != 0)

@@ -1,0 +1,844 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "cgroup.h"
+#include "cleanup.h"
+#include "enforcer.h"
+#include "group.h"
+#include "knob.h"
+#include "placement.h"
+#include "quota.h"
+#include "unit_bus.h"
+
+/* The enforcer for cgroup v2. Unproven: so far it has run on a fake tree of plain files only.
+ *
+ *   HOME            a group we may write below; +cpu in its cgroup.subtree_control
+ *     coregov-leaf  what was in HOME itself, ourselves for one: a group that gives a controller to
+ *                   its children may hold no process of its own (EBUSY)
+ *     RUN           cpu.max = budget, rewritten only when the budget changes
+ *       0-mlp       cpu.max = grant; cgroup.freeze = 1 while it is zero
+ *
+ * HOME is, in this order: our own group, where it was delegated to us (systemd marks such groups by
+ * an extended attribute; where systemd does not run, being able to write is enough) and has the cpu
+ * controller; a transient scope that systemd makes around us for the purpose; where there is no
+ * systemd, the root of the tree. Groups that systemd made are not written to, apart from
+ * cgroup.procs and cgroup.subtree_control of the delegated one.
+ *
+ * Groups are made with mkdirat(2): libcgroup's creation would enable the controller in every
+ * ancestor. It finds the tree, attaches, and removes.
+ *
+ * One write to cpu.max sets quota and period together, a child may be given more than its parent
+ * has, a frozen process dies of SIGKILL, and cgroup.kill ends a group at one stroke: all simpler
+ * than v1.
+ *
+ * At close everything is put back: RUN removed, the controller disabled if it was we who enabled
+ * it, the processes of the leaf back in HOME. */
+
+#define LEAF "coregov-leaf"
+#define GROUP_NAME_MAX 128
+#define CHILDREN_MAX 64
+
+struct seat {
+	char name[GROUP_NAME_MAX];
+	int dir_fd;
+	int max_fd, freeze_fd; /* knobs; -EBADF in a dry run */
+	struct place place;
+};
+
+struct cgroup2 {
+	struct enforcer enforcer;
+	bool is_dry;
+	bool is_fake;
+	bool is_leaf_made, is_cpu_enabled; /* by us, in HOME */
+	char run[GROUP_NAME_MAX];
+	char home[PATH_MAX]; /* below the mount point; "" for the root */
+	int home_fd, run_fd;
+	int max_fd; /* of RUN */
+	struct quota budget;
+	bool is_foreign; /* the budget's; reported once */
+	struct seat *seats;
+	struct placement *tasks; /* of placements */
+	struct placements placements;
+};
+
+static struct cgroup2 *cgroup2_of(struct enforcer *enforcer)
+{
+	return (struct cgroup2 *)enforcer;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		(void)close(*fd);
+	*fd = -EBADF;
+}
+
+/* Knobs. */
+
+static int write_max(int fd, const struct quota *quota)
+{
+	char text[2 * NUMBER_TEXT_MAX];
+	size_t n = format_number(text, quota->quota_us);
+
+	text[n++] = ' ';
+	(void)format_number(text + n, quota->period_us);
+	return knob_write(fd, text);
+}
+
+static int read_max(int fd, struct quota *ret_quota)
+{
+	char text[KNOB_TEXT_MAX], *end = text;
+	unsigned long long quota_us = QUOTA_UNLIMITED;
+	unsigned long period_us;
+	int r = knob_read(fd, text);
+
+	if (r < 0)
+		return r;
+	if (strncmp(text, "max ", 4) == 0)
+		end = text + 3;
+	else
+		quota_us = strtoull(text, &end, 10);
+	if (end == text || *end != ' ')
+		return -ERANGE;
+	period_us = strtoul(end, &end, 10);
+	if (*end != '\0' || period_us < 1 || period_us > UINT32_MAX)
+		return -ERANGE;
+	*ret_quota = (struct quota){.quota_us = quota_us, .period_us = (uint32_t)period_us};
+	return 0;
+}
+
+static int cgroup2_write_quota(void *enforcer, uint32_t task, const struct quota *from,
+	const struct quota *to, uint32_t *n_writes, struct fault *fault)
+{
+	struct cgroup2 *cgroup2 = enforcer;
+	int r = write_max(cgroup2->seats[task].max_fd, to);
+
+	(void)from;
+	*n_writes += 1;
+	if (r < 0)
+		return fault_errno(fault, r, "group '%s': set cpu.max to %" PRIu64 " us in %u us",
+			cgroup2->seats[task].name, to->quota_us, to->period_us);
+	return 0;
+}
+
+static int cgroup2_write_freeze(void *enforcer, uint32_t task, bool is_frozen, struct fault *fault)
+{
+	struct cgroup2 *cgroup2 = enforcer;
+	int r = knob_write(cgroup2->seats[task].freeze_fd, is_frozen ? "1" : "0");
+
+	if (r < 0)
+		return fault_errno(fault, r, "group '%s': %s", cgroup2->seats[task].name,
+			is_frozen ? "freeze" : "thaw");
+	return 0;
+}
+
+static int cgroup2_read(void *enforcer, uint32_t task, struct quota *ret_quota, bool *ret_is_frozen)
+{
+	struct cgroup2 *cgroup2 = enforcer;
+	struct quota quota;
+	int64_t is_frozen;
+	int r = read_max(cgroup2->seats[task].max_fd, &quota);
+
+	if (r == 0)
+		r = knob_read_number(cgroup2->seats[task].freeze_fd, &is_frozen);
+	if (r < 0)
+		return r;
+	*ret_quota = quota;
+	*ret_is_frozen = is_frozen != 0;
+	return 0;
+}
+
+static const struct placement_ops cgroup2_placement = {
+	.write_quota = cgroup2_write_quota,
+	.write_freeze = cgroup2_write_freeze,
+	.read = cgroup2_read,
+};
+
+/* A word of a list such as "cpuset cpu io". */
+static bool has_word(const char *list, const char *word)
+{
+	size_t length = strlen(word);
+
+	for (const char *at = list; (at = strstr(at, word)); at += length)
+		if ((at == list || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0'))
+			return true;
+	return false;
+}
+
+/* 1 where the file has the word, 0 where not, or a negative errno. */
+static int file_has_word(int dir_fd, const char *file, const char *word)
+{
+	_cleanup_close_ int fd = openat(dir_fd, file, O_RDONLY | O_CLOEXEC);
+	char text[KNOB_TEXT_MAX];
+	int r = fd < 0 ? -errno : knob_read(fd, text);
+
+	return r < 0 ? r : has_word(text, word);
+}
+
+static int write_file(int dir_fd, const char *file, const char *text)
+{
+	_cleanup_close_ int fd = openat(dir_fd, file, O_WRONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : knob_write(fd, text);
+}
+
+/* HOME: where our groups may be. */
+
+static bool is_delegated(int dir_fd)
+{
+	static const char *const attributes[] = {"trusted.delegate", "user.delegate"};
+	char value[2];
+
+	for (size_t i = 0; i < ARRAY_LENGTH(attributes); i++)
+		if (fgetxattr(dir_fd, attributes[i], value, sizeof(value)) == 1 && value[0] == '1')
+			return true;
+	return !unit_bus_is_booted();
+}
+
+static bool is_usable_home(int dir_fd)
+{
+	return is_delegated(dir_fd) && file_has_word(dir_fd, "cgroup.controllers", "cpu") == 1 &&
+		faccessat(dir_fd, ".", W_OK, AT_EACCESS) == 0 &&
+		faccessat(dir_fd, "cgroup.procs", W_OK, AT_EACCESS) == 0 &&
+		faccessat(dir_fd, "cgroup.subtree_control", W_OK, AT_EACCESS) == 0;
+}
+
+/* A run before us that was killed left its leaf, with us in it: then HOME is above. */
+static void strip_leaf(char *group)
+{
+	size_t length = strlen(group), leaf = strlen(LEAF);
+
+	if (length < leaf || strcmp(group + length - leaf, LEAF) != 0)
+		return;
+	if (length == leaf)
+		group[0] = '\0';
+	else if (group[length - leaf - 1] == '/')
+		group[length - leaf - 1] = '\0';
+}
+
+static int open_home(const struct cgroup_base *base, const char *group)
+{
+	char path[2 * PATH_MAX];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", base->mount, group);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static int find_tree(struct cgroup_base *ret_base, struct fault *fault)
+{
+	int r = cgroup_find("cpu", ret_base, fault);
+
+	if (r == -ENOENT)
+		return fault_set(fault, r,
+			"no cgroup hierarchy has the cpu controller (kernel command line: "
+			"cgroup_disable, systemd.unified_cgroup_hierarchy)");
+	if (r < 0)
+		return r;
+	if (!ret_base->is_unified)
+		return fault_set(fault, -EOPNOTSUPP,
+			"the cpu controller is on cgroup v1 (at '%s'); the unified tree does not "
+			"have it",
+			ret_base->mount);
+	strip_leaf(ret_base->own);
+	return 0;
+}
+
+/* Our own group, where it will do; -EACCES where not. */
+static int try_own_home(const struct cgroup_base *base)
+{
+	_cleanup_close_ int fd = open_home(base, base->own);
+
+	if (fd < 0)
+		return fd;
+	return is_usable_home(fd) ? TAKE_FD(fd) : -EACCES;
+}
+
+/* Ourselves and our children, the keeper among them: all must be in the delegated part, or a user
+ * could not move tasks from there into their groups. */
+static int make_scope(const char *run, struct fault *fault)
+{
+	_cleanup_fclose_ FILE *file = fopen("/proc/thread-self/children", "re");
+	pid_t pids[CHILDREN_MAX] = {getpid()};
+	size_t n = 1;
+	int pid;
+
+	while (file && n < CHILDREN_MAX && fscanf(file, "%d", &pid) == 1)
+		pids[n++] = (pid_t)pid;
+	return unit_bus_make_scope(run, pids, n, fault);
+}
+
+/* Sets home and home_fd. */
+static int find_home(struct cgroup2 *cgroup2, const char *run, struct fault *fault)
+{
+	struct cgroup_base base;
+	int r = find_tree(&base, fault);
+
+	if (r < 0)
+		return r;
+	r = try_own_home(&base);
+	if (r < 0 && unit_bus_is_booted()) {
+		r = make_scope(run, fault);
+		if (r < 0)
+			return r;
+		r = find_tree(&base, fault);
+		if (r == 0)
+			r = try_own_home(&base);
+		if (r < 0)
+			return fault_errno(
+				fault, r, "use '%s/%s', which systemd made", base.mount, base.own);
+	} else if (r < 0) {
+		base.own[0] = '\0';
+		r = try_own_home(&base);
+		if (r < 0)
+			return fault_set(fault, r,
+				"'%s' may not be written to, and no systemd is there to ask for a "
+				"group",
+				base.mount);
+	}
+	cgroup2->home_fd = r;
+	strcpy(cgroup2->home, base.own);
+	return 0;
+}
+
+static int find_fake_home(struct cgroup2 *cgroup2, const char *root, struct fault *fault)
+{
+	int r;
+
+	cgroup2->home_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (cgroup2->home_fd < 0)
+		return fault_errno(fault, -errno, "open '%s'", root);
+	r = file_has_word(cgroup2->home_fd, "cgroup.controllers", "cpu");
+	if (r < 0)
+		return fault_errno(fault, r, "read '%s/cgroup.controllers'", root);
+	if (r == 0)
+		return fault_set(fault, -EOPNOTSUPP,
+			"the cpu controller is not available in '%s'; whoever made that group has "
+			"to enable it in cgroup.subtree_control of the group above",
+			root);
+	return 0;
+}
+
+/* The real root may give its controllers to children and hold processes too; it is the one group
+ * without a cgroup.type. */
+static bool is_real_root(int dir_fd)
+{
+	return faccessat(dir_fd, "cgroup.type", F_OK, 0) < 0;
+}
+
+/* Moves what is in one group to another, until nothing is left: a fork may add to it meanwhile. */
+static int move_all(int from_fd, int to_fd)
+{
+	for (unsigned round = 0; round < 100; round++) {
+		_cleanup_fclose_ FILE *file = NULL;
+		int fd = openat(from_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC), pid, n = 0;
+		char text[NUMBER_TEXT_MAX];
+
+		file = fd < 0 ? NULL : fdopen(fd, "re");
+		if (!file)
+			return -errno;
+		while (fscanf(file, "%d", &pid) == 1) {
+			int r;
+
+			(void)format_number(text, (uint64_t)pid);
+			r = write_file(to_fd, "cgroup.procs", text);
+			if (r < 0 && r != -ESRCH)
+				return r;
+			n++;
+		}
+		if (n == 0)
+			return 0;
+	}
+	return -EBUSY;
+}
+
+static int make_leaf(struct cgroup2 *cgroup2, struct fault *fault)
+{
+	_cleanup_close_ int leaf_fd = -EBADF;
+	int r;
+
+	if (is_real_root(cgroup2->home_fd))
+		return 0;
+	if (mkdirat(cgroup2->home_fd, LEAF, 0755) == 0)
+		cgroup2->is_leaf_made = true;
+	else if (errno != EEXIST) /* left by a run that was killed: used again */
+		return fault_errno(fault, -errno, "make group '%s/" LEAF "'", cgroup2->home);
+	leaf_fd = openat(cgroup2->home_fd, LEAF, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (leaf_fd < 0)
+		return fault_errno(fault, -errno, "open group '%s/" LEAF "'", cgroup2->home);
+	r = move_all(cgroup2->home_fd, leaf_fd);
+	if (r < 0)
+		return fault_errno(
+			fault, r, "move the processes of group '%s' to its leaf", cgroup2->home);
+	return 0;
+}
+
+static int enable_cpu(int dir_fd, const char *group, bool *ret_is_enabled, struct fault *fault)
+{
+	int r = file_has_word(dir_fd, "cgroup.subtree_control", "cpu");
+
+	if (r == 0) {
+		r = write_file(dir_fd, "cgroup.subtree_control", "+cpu");
+		*ret_is_enabled = r == 0;
+	}
+	if (r < 0)
+		return fault_errno(fault, r, "enable the cpu controller below group '%s'", group);
+	return 0;
+}
+
+/* Opening and closing. */
+
+static struct enforcer *cgroup2_close(struct enforcer *enforcer);
+
+/* burst lets a group save up quota: never. The file is missing before Linux 5.14. */
+static int clear_burst(int dir_fd)
+{
+	int r = write_file(dir_fd, "cpu.max.burst", "0");
+
+	return r == -ENOENT ? 0 : r;
+}
+
+static int make_group(int parent_fd, const char *name, int *ret_fd, struct fault *fault)
+{
+	if (mkdirat(parent_fd, name, 0755) < 0)
+		return fault_errno(fault, -errno, "make group '%s'", name);
+	*ret_fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*ret_fd < 0)
+		return fault_errno(fault, -errno, "open group '%s'", name);
+	return 0;
+}
+
+static int open_max(int dir_fd, const char *name, int *ret_fd, struct fault *fault)
+{
+	int r = knob_open(dir_fd, "cpu.max");
+
+	if (r == -ENOENT)
+		return fault_set(fault, -EOPNOTSUPP,
+			"group '%s' has no cpu.max: the cpu controller is not enabled above it, or "
+			"this kernel has no CPU quotas (CONFIG_CFS_BANDWIDTH)",
+			name);
+	if (r < 0)
+		return fault_errno(fault, r, "open cpu.max of group '%s'", name);
+	*ret_fd = r;
+	return 0;
+}
+
+static int open_run(
+	struct cgroup2 *cgroup2, const struct enforcer_setup *setup, struct fault *fault)
+{
+	bool is_enabled;
+	int r;
+
+	if (quota_of_budget(setup->budget_cpus, &cgroup2->budget) < 0)
+		return fault_set(fault, -ERANGE, "a budget of %g CPUs is too small to be enforced",
+			setup->budget_cpus);
+	r = make_leaf(cgroup2, fault);
+	if (r == 0)
+		r = enable_cpu(cgroup2->home_fd, cgroup2->home, &cgroup2->is_cpu_enabled, fault);
+	if (r == 0)
+		r = make_group(cgroup2->home_fd, cgroup2->run, &cgroup2->run_fd, fault);
+	if (r < 0 || cgroup2->is_dry)
+		return r;
+	r = open_max(cgroup2->run_fd, cgroup2->run, &cgroup2->max_fd, fault);
+	if (r < 0)
+		return r;
+	r = write_max(cgroup2->max_fd, &cgroup2->budget);
+	if (r == 0)
+		r = clear_burst(cgroup2->run_fd);
+	if (r < 0)
+		return fault_errno(fault, r, "set the budget of %" PRIu64 " us in %u us",
+			cgroup2->budget.quota_us, cgroup2->budget.period_us);
+	return enable_cpu(cgroup2->run_fd, cgroup2->run, &is_enabled, fault);
+}
+
+static enum guarantee judge(const struct cgroup2 *cgroup2, const struct enforcer_setup *setup)
+{
+	static const char *const files[] = {"cpu.max", "cgroup.procs", "."};
+
+	if (setup->is_dry)
+		return GUARANTEE_NONE;
+	for (size_t i = 0; i < ARRAY_LENGTH(files); i++)
+		if (group_is_writable_by(cgroup2->run_fd, files[i], setup->task_uid))
+			return GUARANTEE_COOPERATIVE;
+	return GUARANTEE_KERNEL;
+}
+
+static struct cgroup2 *new_cgroup2(const struct enforcer_setup *setup)
+{
+	struct cgroup2 *cgroup2 = calloc(1, sizeof(*cgroup2));
+
+	if (!cgroup2)
+		return NULL;
+	cgroup2->enforcer.ops = &enforcer_cgroup2;
+	cgroup2->enforcer.limits = (struct enforcer_limits){
+		.min_quota_us = QUOTA_MIN_US,
+		.min_period_us = 10000,
+		.max_period_us = PERIOD_MAX_US,
+	};
+	cgroup2->is_dry = setup->is_dry;
+	cgroup2->is_fake = setup->root != NULL;
+	(void)snprintf(cgroup2->run, sizeof(cgroup2->run), "%s", setup->run);
+	cgroup2->home_fd = cgroup2->run_fd = cgroup2->max_fd = -EBADF;
+	cgroup2->seats = calloc(setup->n_tasks_max + 1, sizeof(*cgroup2->seats));
+	cgroup2->tasks = calloc(setup->n_tasks_max + 1, sizeof(*cgroup2->tasks));
+	cgroup2->placements = (struct placements){
+		.ops = &cgroup2_placement,
+		.enforcer = cgroup2,
+		.tasks = cgroup2->tasks,
+		.n_tasks = setup->n_tasks_max,
+	};
+	if (!cgroup2->seats || !cgroup2->tasks) {
+		(void)cgroup2_close(&cgroup2->enforcer);
+		return NULL;
+	}
+	return cgroup2;
+}
+
+static int cgroup2_open(
+	struct enforcer **ret_enforcer, const struct enforcer_setup *setup, struct fault *fault)
+{
+	struct cgroup2 *cgroup2 = new_cgroup2(setup);
+	int r;
+
+	if (!cgroup2)
+		return fault_set(fault, -ENOMEM, "out of memory");
+	if (cgroup2->is_fake)
+		r = find_fake_home(cgroup2, setup->root, fault);
+	else
+		r = find_home(cgroup2, setup->run, fault);
+	if (r == 0)
+		r = open_run(cgroup2, setup, fault);
+	if (r < 0) {
+		(void)cgroup2_close(&cgroup2->enforcer);
+		return r;
+	}
+	cgroup2->enforcer.guarantee = judge(cgroup2, setup);
+	*ret_enforcer = &cgroup2->enforcer;
+	return 0;
+}
+
+/* Looks only: a trial would make a scope around us that outlives the call. */
+static int cgroup2_probe(const struct enforcer_setup *setup, struct fault *fault)
+{
+	struct cgroup2 fake = {.home_fd = -EBADF};
+	struct cgroup_base base;
+	int r;
+
+	if (setup->root) {
+		r = find_fake_home(&fake, setup->root, fault);
+		close_fd(&fake.home_fd);
+		return r;
+	}
+	r = find_tree(&base, fault);
+	if (r < 0)
+		return r;
+	r = try_own_home(&base);
+	if (r < 0 && unit_bus_is_booted())
+		return unit_bus_probe(fault);
+	if (r < 0) {
+		base.own[0] = '\0';
+		r = try_own_home(&base);
+	}
+	if (r < 0)
+		return fault_set(fault, r,
+			"'%s' may not be written to, and no systemd is there to ask for a group",
+			base.mount);
+	close_fd(&r);
+	return 0;
+}
+
+/* Tasks. */
+
+static void seat_done(struct seat *seat)
+{
+	close_fd(&seat->dir_fd);
+	close_fd(&seat->max_fd);
+	close_fd(&seat->freeze_fd);
+}
+
+/* Frozen and with the least quota. */
+static int seat_limit(struct cgroup2 *cgroup2, uint32_t task, struct fault *fault)
+{
+	struct seat *seat = &cgroup2->seats[task];
+	const struct quota least = quota_least(&cgroup2->budget);
+	int r = open_max(seat->dir_fd, seat->name, &seat->max_fd, fault);
+
+	if (r < 0)
+		return r;
+	seat->freeze_fd = knob_open(seat->dir_fd, "cgroup.freeze");
+	if (seat->freeze_fd < 0)
+		return fault_errno(fault, seat->freeze_fd, "open cgroup.freeze (Linux 5.2)");
+	r = cgroup2_write_freeze(cgroup2, task, /* is_frozen= */ true, fault);
+	if (r < 0)
+		return r;
+	r = write_max(seat->max_fd, &least);
+	if (r == 0)
+		r = clear_burst(seat->dir_fd);
+	if (r < 0)
+		return fault_errno(fault, r, "set the least quota");
+	cgroup2->tasks[task] = (struct placement){.quota = least, .is_frozen = true};
+	return 0;
+}
+
+static int remove_group(
+	struct cgroup2 *cgroup2, int parent_fd, const char *group, struct fault *fault)
+{
+	const char *name = strrchr(group, '/') ? strrchr(group, '/') + 1 : group;
+	int r;
+
+	if (cgroup2->is_fake)
+		r = group_remove_tree(parent_fd, name);
+	else
+		r = cgroup_remove("cpu", group, /* fault= */ NULL);
+	if (r == -EBUSY) /* the task made groups of its own */
+		r = group_remove_tree(parent_fd, name);
+	return r < 0 ? fault_errno(fault, r, "remove group '%s'", group) : 0;
+}
+
+static int group_of(const struct cgroup2 *cgroup2, const struct seat *seat,
+	char ret_group[static PATH_MAX], struct fault *fault)
+{
+	int n = snprintf(ret_group, PATH_MAX, "%s%s%s%s%s", cgroup2->home,
+		cgroup2->home[0] ? "/" : "", cgroup2->run, seat ? "/" : "", seat ? seat->name : "");
+
+	if (n < 0 || n >= PATH_MAX)
+		return fault_set(
+			fault, -ENAMETOOLONG, "group '%s' has too long a name", cgroup2->home);
+	return 0;
+}
+
+static int seat_remove(struct cgroup2 *cgroup2, struct seat *seat, struct fault *fault)
+{
+	char group[PATH_MAX];
+	int r = group_of(cgroup2, seat, group, fault);
+
+	if (r < 0 || seat->dir_fd < 0)
+		return r;
+	r = group_end(&seat->dir_fd, 1);
+	if (r < 0)
+		return fault_errno(fault, r, "end what runs in group '%s'", seat->name);
+	return remove_group(cgroup2, cgroup2->run_fd, group, fault);
+}
+
+static int cgroup2_task_add(
+	struct enforcer *enforcer, uint32_t task, const char *name, struct fault *fault)
+{
+	struct cgroup2 *cgroup2 = cgroup2_of(enforcer);
+	struct seat *seat = &cgroup2->seats[task];
+	int r;
+
+	assert(task < cgroup2->placements.n_tasks && !cgroup2->tasks[task].is_used);
+	*seat = (struct seat){.dir_fd = -EBADF, .max_fd = -EBADF, .freeze_fd = -EBADF};
+	(void)snprintf(seat->name, sizeof(seat->name), "%" PRIu32 "-%s", task, name);
+	r = make_group(cgroup2->run_fd, seat->name, &seat->dir_fd, fault);
+	if (r == 0 && !cgroup2->is_dry)
+		r = seat_limit(cgroup2, task, fault);
+	if (r < 0) {
+		(void)seat_remove(cgroup2, seat, /* fault= */ NULL);
+		seat_done(seat);
+		return fault_wrap(fault, r, "task %s", name);
+	}
+	seat->place = (struct place){.cgroup2_fd = seat->dir_fd, .cpuacct_fd = -EBADF};
+	cgroup2->tasks[task].is_used = true;
+	return 0;
+}
+
+static int cgroup2_task_attach(
+	struct enforcer *enforcer, uint32_t task, pid_t pid, struct fault *fault)
+{
+	struct cgroup2 *cgroup2 = cgroup2_of(enforcer);
+	struct seat *seat = &cgroup2->seats[task];
+	char group[PATH_MAX], text[NUMBER_TEXT_MAX];
+	int r;
+
+	assert(cgroup2->tasks[task].is_used && pid > 0);
+	if (cgroup2->is_fake) {
+		(void)format_number(text, (uint64_t)pid);
+		r = write_file(seat->dir_fd, "cgroup.procs", text);
+		if (r < 0)
+			return fault_errno(
+				fault, r, "move process %d to group '%s'", (int)pid, seat->name);
+	} else {
+		r = group_of(cgroup2, seat, group, fault);
+		if (r == 0)
+			r = cgroup_attach("cpu", group, pid, fault);
+		if (r < 0)
+			return r;
+	}
+	seat->place.pid = pid;
+	return 0;
+}
+
+static const struct place *cgroup2_task_place(struct enforcer *enforcer, uint32_t task)
+{
+	struct cgroup2 *cgroup2 = cgroup2_of(enforcer);
+
+	assert(cgroup2->tasks[task].is_used);
+	return &cgroup2->seats[task].place;
+}
+
+static int cgroup2_task_signal(struct enforcer *enforcer, uint32_t task, int signo)
+{
+	struct cgroup2 *cgroup2 = cgroup2_of(enforcer);
+	int dir_fd = cgroup2->seats[task].dir_fd;
+
+	assert(cgroup2->tasks[task].is_used);
+	return signo == SIGKILL ? group_kill(dir_fd) : group_signal(dir_fd, signo);
+}
+
+static int cgroup2_task_is_populated(struct enforcer *enforcer, uint32_t task)
+{
+	struct cgroup2 *cgroup2 = cgroup2_of(enforcer);
+	int r;
+
+	assert(cgroup2->tasks[task].is_used);
+	r = group_is_populated(cgroup2->seats[task].dir_fd);
+	return r == -ENODEV || r == -ENOENT ? 0 : r;
+}
+
+static int cgroup2_task_remove(struct enforcer *enforcer, uint32_t task, struct fault *fault)
+{
+	struct cgroup2 *cgroup2 = cgroup2_of(enforcer);
+	int r;
+
+	assert(cgroup2->tasks[task].is_used);
+	r = seat_remove(cgroup2, &cgroup2->seats[task], fault);
+	if (r < 0)
+		return r; /* still ours: close() tries again */
+	seat_done(&cgroup2->seats[task]);
+	cgroup2->tasks[task] = (struct placement){0};
+	return 0;
+}
+
+/* The slot. */
+
+static int cgroup2_budget_set(struct enforcer *enforcer, double budget_cpus, struct fault *fault)
+{
+	struct cgroup2 *cgroup2 = cgroup2_of(enforcer);
+	struct quota budget;
+	int r;
+
+	if (quota_of_budget(budget_cpus, &budget) < 0)
+		return fault_set(fault, -ERANGE, "a budget of %g CPUs is too small to be enforced",
+			budget_cpus);
+	if (cgroup2->is_dry)
+		return 0;
+	r = write_max(cgroup2->max_fd, &budget);
+	if (r < 0)
+		return fault_errno(fault, r, "set the budget of %" PRIu64 " us in %u us",
+			budget.quota_us, budget.period_us);
+	cgroup2->budget = budget;
+	cgroup2->is_foreign = false;
+	return 0;
+}
+
+/* As for a task; a stranger's value is left until the next budget_set(). */
+static void look_at_budget(struct cgroup2 *cgroup2, struct enforced *enforced, struct fault *fault)
+{
+	struct quota quota;
+
+	if (cgroup2->is_foreign || read_max(cgroup2->max_fd, &quota) < 0)
+		return;
+	if (quota.quota_us == cgroup2->budget.quota_us &&
+		quota.period_us == cgroup2->budget.period_us)
+		return;
+	cgroup2->is_foreign = true;
+	enforced->n_foreign++;
+	(void)fault_set(fault, -EEXIST,
+		"somebody else set the budget to %" PRIu64
+		" us in %u us; left alone until the budget changes",
+		quota.quota_us, quota.period_us);
+}
+
+static int cgroup2_apply(struct enforcer *enforcer, const struct grant *grants, size_t n_grants,
+	struct enforced *ret_enforced, struct fault *fault)
+{
+	struct cgroup2 *cgroup2 = cgroup2_of(enforcer);
+	int r;
+
+	if (cgroup2->is_dry) {
+		*ret_enforced = (struct enforced){.n_unchanged = (uint32_t)n_grants};
+		return 0;
+	}
+	r = placements_apply(
+		&cgroup2->placements, &cgroup2->budget, grants, n_grants, ret_enforced, fault);
+	if (r == 0 && cgroup2->placements.is_round_over)
+		look_at_budget(cgroup2, ret_enforced, fault);
+	return r;
+}
+
+static void cgroup2_tick(struct enforcer *enforcer, uint64_t now_ns)
+{
+	(void)enforcer; /* tick_ns is 0: the kernel does the work between slots */
+	(void)now_ns;
+}
+
+/* Puts HOME back as it was. What cannot be undone is harmless: an empty leaf, an enabled
+ * controller. */
+static void leave_home(struct cgroup2 *cgroup2)
+{
+	_cleanup_close_ int leaf_fd = -EBADF;
+
+	if (cgroup2->is_cpu_enabled)
+		(void)write_file(cgroup2->home_fd, "cgroup.subtree_control", "-cpu");
+	if (!cgroup2->is_leaf_made)
+		return;
+	leaf_fd = openat(cgroup2->home_fd, LEAF, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (leaf_fd >= 0)
+		(void)move_all(leaf_fd, cgroup2->home_fd);
+	(void)unlinkat(cgroup2->home_fd, LEAF, AT_REMOVEDIR);
+}
+
+static struct enforcer *cgroup2_close(struct enforcer *enforcer)
+{
+	struct cgroup2 *cgroup2 = cgroup2_of(enforcer);
+	char group[PATH_MAX];
+
+	if (!enforcer)
+		return NULL;
+	for (uint32_t task = 0; cgroup2->tasks && task < cgroup2->placements.n_tasks; task++) {
+		if (!cgroup2->tasks[task].is_used)
+			continue;
+		/* What is left here is found by its name at the next start. */
+		(void)seat_remove(cgroup2, &cgroup2->seats[task], /* fault= */ NULL);
+		seat_done(&cgroup2->seats[task]);
+	}
+	close_fd(&cgroup2->max_fd);
+	if (cgroup2->run_fd >= 0 && group_of(cgroup2, /* seat= */ NULL, group, NULL) == 0)
+		(void)remove_group(cgroup2, cgroup2->home_fd, group, /* fault= */ NULL);
+	close_fd(&cgroup2->run_fd);
+	if (cgroup2->home_fd >= 0)
+		leave_home(cgroup2);
+	close_fd(&cgroup2->home_fd);
+	free(cgroup2->seats);
+	free(cgroup2->tasks);
+	free(cgroup2);
+	return NULL;
+}
+
+const struct enforcer_ops enforcer_cgroup2 = {
+	.name = "cgroup2",
+	.probe = cgroup2_probe,
+	.open = cgroup2_open,
+	.task_add = cgroup2_task_add,
+	.task_attach = cgroup2_task_attach,
+	.task_place = cgroup2_task_place,
+	.task_signal = cgroup2_task_signal,
+	.task_is_populated = cgroup2_task_is_populated,
+	.task_remove = cgroup2_task_remove,
+	.budget_set = cgroup2_budget_set,
+	.apply = cgroup2_apply,
+	.tick = cgroup2_tick,
+	.close = cgroup2_close,
+};

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "fault.h"
+
+/* A cgroup v2 group of our own, from the manager that owns the tree: systemd's system manager for
+ * root, the user's own manager otherwise. */
+
+/* True where systemd runs this machine: then its groups are its own. */
+bool unit_bus_is_booted(void);
+
+/* Can the manager be reached? 0, or a negative errno with a sentence. */
+int unit_bus_probe(struct fault *fault);
+
+/* Makes the transient scope "RUN.scope" with Delegate=cpu out of the given processes, and waits
+ * until they are in it, at most five seconds. The scope ends by itself with its last process. */
+int unit_bus_make_scope(const char *run, const pid_t pids[], size_t n_pids, struct fault *fault);
