@@ -285,7 +285,8 @@ START_TEST(a_chatty_task_costs_no_memory)
 		ck_assert_int_eq(output_readable(output, 1, NSEC_PER_SEC), 1);
 	}
 	getrusage(RUSAGE_SELF, &after);
-	ck_assert_int_le(after.ru_maxrss - before.ru_maxrss, 512);
+	/* KiB; some 60 MB went through. The address sanitizer keeps what was freed for a while. */
+	ck_assert_int_le(after.ru_maxrss - before.ru_maxrss, 4096);
 	output_facts(output, &facts);
 	ck_assert_uint_eq(facts.n_reports, 0);
 	kill(pid, SIGKILL);
