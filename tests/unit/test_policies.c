@@ -5,43 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "count_allocations.h"
 #include "suite.h"
 #include "views.h"
 
 /* What every policy must hold, over random views and the corners; and what each of the plain ones
- * decides, worked by hand. Memory that a plan asks for is counted: the linker sends malloc(3) and
- * its family through here (see meson.build). */
+ * decides, worked by hand. Memory that a plan asks for is counted. */
 
 #define SECOND UINT64_C(1000000000)
 #define N_TASKS 1000
 #define N_SEEDS 60
-
-static size_t n_allocations;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *pointer, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *pointer, size_t size);
-
-void *__wrap_malloc(size_t size)
-{
-	n_allocations++;
-	return __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	n_allocations++;
-	return __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *pointer, size_t size)
-{
-	n_allocations++;
-	return __real_realloc(pointer, size);
-}
 
 static double shares[N_TASKS];
 static enum why why[N_TASKS];

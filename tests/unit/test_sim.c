@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "bundle.h"
+#include "count_allocations.h"
 #include "governor.h"
 #include "nsec.h"
 #include "policy.h"
@@ -75,9 +76,13 @@ static void prepare(const char *text, const char *policy)
 static void simulate(const char *text, const char *policy)
 {
 	struct fault fault = FAULT_INIT;
+	size_t before;
 
 	prepare(text, policy);
+	before = n_allocations;
 	ck_assert_msg(sim_run(sim, governor, &fault) == 0, "%s", fault.text);
+	/* Nothing in the slot path allocates. */
+	ck_assert_uint_eq(n_allocations, before);
 }
 
 static void assert_task(
