@@ -33,6 +33,7 @@ int trace_open(struct trace **ret_trace, const char *path, const struct trace_se
 /* All four copy, and return at once; they are called by one thread. What does not fit into the
  * queue is counted as dropped. trace_slot() comes last in its slot. */
 void trace_slot(struct trace *trace, const struct slot_record *record);
+/* report->cpu_ns is set, exact or interpolated: a replay takes the learning curve from here. */
 void trace_report(struct trace *trace, uint32_t task, const struct report *report);
 /* task RECORD_NO_TASK: of none. A kind of more than 31 and a text of more than 1023 bytes are cut. */
 void trace_event(

@@ -143,10 +143,7 @@ int trace_rows_report(
 	trace_put_count(&row, report->stamp_ns);
 	trace_put_count(&row, report->step);
 	trace_put_real(&row, report->value);
-	if (report->has_cpu)
-		trace_put_count(&row, report->cpu_ns);
-	else
-		trace_put_null(&row);
+	trace_put_count(&row, report->cpu_ns);
 	return trace_insert_run(&row, fault);
 }
 

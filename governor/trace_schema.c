@@ -55,7 +55,7 @@ static const char schema[] =
 	" PRIMARY KEY (slot, task)) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE reports ("
 	" task INTEGER NOT NULL, stamp_ns INTEGER NOT NULL, step INTEGER NOT NULL, value REAL,"
-	" cpu_ns INTEGER) STRICT;"
+	" cpu_ns INTEGER NOT NULL) STRICT;"
 	"CREATE TABLE events ("
 	" now_ns INTEGER NOT NULL, task INTEGER, kind TEXT NOT NULL,"
 	" text TEXT NOT NULL) STRICT;"

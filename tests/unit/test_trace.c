@@ -251,7 +251,7 @@ END_TEST
 
 START_TEST(holds_what_happened)
 {
-	const struct report plain = {.stamp_ns = 11, .step = 12, .value = 0.25};
+	const struct report plain = {.stamp_ns = 11, .step = 12, .value = 0.25, .cpu_ns = 10};
 	const struct report broken = {.stamp_ns = 13, .value = NAN, .has_cpu = true, .cpu_ns = 14};
 	struct trace *trace = must_open();
 
@@ -265,7 +265,7 @@ START_TEST(holds_what_happened)
 	ck_assert_uint_eq(trace_lost(trace), 0);
 	must_close(trace, "{\"kappa\":0.5}");
 
-	expect("SELECT * FROM reports", "1|11|12|0.25|\n0|13|0||14\n");
+	expect("SELECT * FROM reports", "1|11|12|0.25|10\n0|13|0||14\n");
 	expect("SELECT * FROM events", "15|1|start|begun\n16||a kind that is longer than it m|x\n");
 	expect("SELECT * FROM slots", "7|7000000000|5|1000000000|1500|1400|1300|7|1|2|3|4\n");
 	expect("SELECT * FROM slot_tasks",
