@@ -89,6 +89,7 @@ static int host(int argc, char *argv[])
 	char environment[PAGE_ENVIRONMENT_MAX];
 	struct page *page;
 	pid_t pid;
+	int status;
 
 	if (argc < 6 || parse_target(argv[1], &target, &fault) < 0 ||
 		page_new(&page, "host", &target, now_ns, now_ns + 90 * NSEC_PER_SEC, &fault) < 0 ||
@@ -102,7 +103,9 @@ static int host(int argc, char *argv[])
 		return 125;
 	if (pid == 0)
 		become(page, environment, argv + 5);
-	return watch(page, pid);
+	status = watch(page, pid);
+	page_free(page);
+	return status;
 }
 
 int main(int argc, char *argv[])
