@@ -37,6 +37,8 @@
  * a child above its parent (EINVAL), hence the cap in placements_apply() and the lowering of idle
  * children in budget_set().
  *
+ * Burst (cpu.cfs_burst_us) is 0 in a new group and stays so: it lets a group save up quota.
+ *
  * A frozen v1 process does not die of SIGKILL, so that signal also thaws, after it was sent.
  *
  * What is in the group at removal is killed; libcgroup then removes the directories (cgroup.c has

@@ -67,18 +67,6 @@ bool quota_is_near(const struct quota *in_force, const struct quota *asked)
 	return difference <= right / DEAD_BAND;
 }
 
-struct quota quota_cap(const struct quota *asked, const struct quota *parent)
-{
-	struct quota capped = *asked;
-
-	if (quota_compare(asked, parent) <= 0)
-		return capped;
-	capped.quota_us = sane(parent->quota_us) * asked->period_us / parent->period_us;
-	if (capped.quota_us < QUOTA_MIN_US)
-		capped.quota_us = QUOTA_MIN_US;
-	return capped;
-}
-
 bool quota_period_goes_first(const struct quota *from, const struct quota *to)
 {
 	return to->period_us > from->period_us;
@@ -96,6 +84,16 @@ struct quota quota_least(const struct quota *parent)
 			period_us = fits_us < PERIOD_MAX_US ? fits_us : PERIOD_MAX_US;
 	}
 	return (struct quota){.quota_us = QUOTA_MIN_US, .period_us = (uint32_t)period_us};
+}
+
+struct quota quota_cap(const struct quota *asked, const struct quota *parent)
+{
+	struct quota capped = *asked;
+
+	if (quota_compare(asked, parent) <= 0)
+		return capped;
+	capped.quota_us = sane(parent->quota_us) * asked->period_us / parent->period_us;
+	return capped.quota_us < QUOTA_MIN_US ? quota_least(parent) : capped;
 }
 
 int quota_of_budget(double cpus, struct quota *ret_quota)

@@ -27,7 +27,7 @@ int quota_compare(const struct quota *a, const struct quota *b);
 bool quota_is_near(const struct quota *in_force, const struct quota *asked);
 
 /* `asked`, or what of it fits below `parent` in the same period, rounded down (v1 refuses a child
- * that may use more than its parent). A rest below QUOTA_MIN_US stays at QUOTA_MIN_US. */
+ * that may use more than its parent); where that would be less than QUOTA_MIN_US, quota_least(). */
 struct quota quota_cap(const struct quota *asked, const struct quota *parent);
 
 /* v1 has one file for the quota and one for the period. True where the period is to be written
