@@ -70,8 +70,11 @@ static pid_t fork_keeper(const struct keeper *keeper, int its_control_fd, int it
 static int send_request(struct keeper *keeper, const struct wire_request *request, const int fds[],
 	size_t n_fds, struct fault *fault)
 {
-	int r = wire_send(keeper->control_fd, request, sizeof(*request), fds, n_fds, 0);
+	int r = -EPIPE;
 
+	/* It may be told lost before this socket has closed. */
+	if (!keeper->is_lost)
+		r = wire_send(keeper->control_fd, request, sizeof(*request), fds, n_fds, 0);
 	if (r == -EPIPE || r == -ECONNRESET || r == -ENOTCONN)
 		return fault_set(fault, -EPIPE, "the keeper (pid %d) is gone", (int)keeper->pid);
 	if (r == -EAGAIN)

@@ -60,7 +60,8 @@ int keeper_start(struct keeper **ret_keeper, const char *run, struct fault *faul
 int keeper_spawn(struct keeper *keeper, const struct launch *launch, struct launched *ret_launched,
 	struct fault *fault);
 
-/* Opens the gate: the command is executed as soon as its place lets it. A command that cannot be
+/* Opens the gate: the command is executed as soon as its place lets it. Before the first grant is
+ * the best moment: the process then wakes up once, and starts some milliseconds earlier. A command that cannot be
  * executed shows up as KEEPER_EXEC_FAILED; for a pid that has ended nothing happens. 0, -EPIPE,
  * -ETIMEDOUT. */
 int keeper_release(struct keeper *keeper, pid_t pid, struct fault *fault);
