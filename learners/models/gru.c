@@ -394,7 +394,7 @@ static double gru_probe(struct learner *learner, double ret_gradient[])
 const struct model model_gru = {
 	.name = "gru",
 	.about = "recurrent model of the characters of Newton's Opticks, with Adam",
-	.steps = 1000,
+	.steps = 3500,
 	.report_every = 10,
 	.settings = settings,
 	.n_settings = ARRAY_LENGTH(settings),

@@ -241,7 +241,7 @@ static double ngram_probe(struct learner *learner, double ret_gradient[])
 const struct model model_ngram = {
 	.name = "ngram",
 	.about = "neural n-gram model of the characters of Newton's Opticks, with Adam",
-	.steps = 20000,
+	.steps = 24000,
 	.report_every = 200,
 	.settings = settings,
 	.n_settings = ARRAY_LENGTH(settings),

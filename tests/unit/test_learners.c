@@ -27,12 +27,12 @@ static const struct model_case {
 	const char *arguments[8];
 } cases[] = {
 	{&model_boost, {"--depth", "2", "--learning-rate", "0.1"}},
-	{&model_factors, {"--rank", "4", "--learning-rate", "0.01"}},
+	{&model_factors, {"--rank", "4", "--decay", "0.1", "--learning-rate", "0.01"}},
 	{&model_gru, {"--hidden", "8", "--window", "6", "--batch", "3"}},
 	{&model_mlp, {"--hidden", "8", "--layers", "2", "--batch", "9"}},
 	{&model_mlp, {"--hidden", "8", "--activation", "logistic", "--learning-rate", "0.1"}},
 	{&model_ngram, {"--hidden", "8", "--context", "3", "--batch", "7"}},
-	{&model_softmax, {"--decay", "0.01"}},
+	{&model_softmax, {"--decay", "0.01", "--learning-rate", "0.02"}},
 };
 
 static const char *data(void)
