@@ -31,8 +31,9 @@
 #define STOPPING_CPUS 0.05
 #define STOPPING_PART 0.2
 
-/* Excess worth an event: more than this part of a slot's budget. */
+/* Excess worth an event: more than this part of a slot's budget, and more than a fork costs. */
 #define EXCESS_PART 0.1
+#define EXCESS_LEAST_NS (5 * NSEC_PER_MSEC)
 
 static int compare_arrival(const void *a, const void *b, void *context)
 {
@@ -295,7 +296,7 @@ static void watch_excess(struct governor *governor, uint64_t now_ns, uint64_t bu
 	if (excess_ns > governor->excess_seen_ns)
 		governor->excess_ns += excess_ns - governor->excess_seen_ns;
 	governor->excess_seen_ns = excess_ns;
-	if ((double)excess_ns <= EXCESS_PART * (double)budget_ns || excess_ns == 0)
+	if ((double)excess_ns <= EXCESS_PART * (double)budget_ns || excess_ns <= EXCESS_LEAST_NS)
 		return;
 	governor->n_excess_slots++;
 	record_event(governor, now_ns, RECORD_NO_TASK, "excess",

@@ -355,6 +355,11 @@ static int set_up(struct run *run, enum run_error *ret_error, struct fault *faul
 			"`coregov simulate`)",
 			bundle->path, bundle->n_tasks, RUN_TASKS_MAX);
 	}
+	if (!(timeline_most(&bundle->budget) > 0)) {
+		*ret_error = RUN_ERROR_DATA;
+		return fault_set(fault, -EBADMSG,
+			"%s: the budget is 0 at all times: no task could ever run", bundle->path);
+	}
 	r = read_presets(run, ret_error, fault);
 	if (r == 0)
 		r = run_name_make(run->name, fault);

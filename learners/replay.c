@@ -74,8 +74,11 @@ static uint64_t burn_until(uint64_t until_ns, uint64_t *iterations)
 
 static int report(size_t row, size_t n_rows, double loss, uint64_t used_ns, struct fault *fault)
 {
-	/* Whoever listens; that nobody does is the usual case and no failure. */
-	(void)coregov_report(row, "loss", loss);
+	struct coregov_target_info target;
+
+	/* A curve's value stands for the target's metric, whatever that is called. Whoever listens;
+	 * that nobody does is the usual case and no failure. */
+	(void)coregov_report(row, coregov_target(&target) == 1 ? target.metric : "loss", loss);
 	if (printf("step %zu/%zu loss %.9g cpu %" PRIu64 ".%06" PRIu64 "s\n", row, n_rows, loss,
 		    used_ns / NS_PER_S, used_ns % NS_PER_S / 1000) < 0 ||
 		fflush(stdout) != 0)

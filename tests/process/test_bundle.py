@@ -264,6 +264,13 @@ class Feeds(Case):
         self.assertEqual((task["outcome"], task["feed"]), ("learned", "shm"))
         self.assertAlmostEqual(task["cpu_seconds"], 0.3, delta=0.1)
 
+    def test_a_curve_stands_for_any_metric(self):
+        self.write("curve.csv", "cpu_seconds,loss\n0.1,0.2\n0.2,0.6\n")
+        path = self.bundle({"a": {"curve": "curve.csv", "deadline": "50s",
+                                  "target": "accuracy >= 0.5"}})
+        result, _ = self.run_json(path)
+        self.assertEqual(result["results"][0]["outcome"], "learned")
+
     def test_who_yields_runs_to_its_end(self):
         self.write("done.py", "print('loss 0.1')\nimport time\ntime.sleep(0.8)\n"
                    f"open({self.path('done')!r}, 'w').close()\n")
@@ -415,6 +422,9 @@ class Refused(Case):
 
     def test_budget_above_the_machine(self):
         self.refuse(65, "budget", self.bundle(self.good(), budget="4096cpu"))
+
+    def test_no_budget_at_all(self):
+        self.refuse(65, "budget", self.bundle(self.good(), budget="0cpu"))
 
     def test_target_nan(self):
         self.refuse(65, "test.bundle:", self.bundle(self.good(target="nan")))
