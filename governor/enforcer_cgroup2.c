@@ -8,45 +8,32 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "cgroup.h"
 #include "cleanup.h"
 #include "enforcer.h"
 #include "group.h"
+#include "home.h"
 #include "knob.h"
 #include "placement.h"
 #include "quota.h"
-#include "unit_bus.h"
 
 /* The enforcer for cgroup v2. Unproven: so far it has run on a fake tree of plain files only.
  *
- *   HOME            a group we may write below; +cpu in its cgroup.subtree_control
- *     coregov-leaf  what was in HOME itself, ourselves for one: a group that gives a controller to
- *                   its children may hold no process of its own (EBUSY)
+ *   HOME            a group we may write below (home.h); +cpu in its cgroup.subtree_control
+ *     coregov-leaf  what was in HOME itself, ourselves for one
  *     RUN           cpu.max = budget, rewritten only when the budget changes
  *       0-mlp       cpu.max = grant; cgroup.freeze = 1 while it is zero
- *
- * HOME is, in this order: our own group, where it was delegated to us (systemd marks such groups by
- * an extended attribute; where systemd does not run, being able to write is enough) and has the cpu
- * controller; a transient scope that systemd makes around us for the purpose; where there is no
- * systemd, the root of the tree. Groups that systemd made are not written to, apart from
- * cgroup.procs and cgroup.subtree_control of the delegated one.
  *
  * Groups are made with mkdirat(2): libcgroup's creation would enable the controller in every
  * ancestor. It finds the tree, attaches, and removes.
  *
  * One write to cpu.max sets quota and period together, a child may be given more than its parent
  * has, a frozen process dies of SIGKILL, and cgroup.kill ends a group at one stroke: all simpler
- * than v1.
- *
- * At close everything is put back: RUN removed, the controller disabled if it was we who enabled
- * it, the processes of the leaf back in HOME. */
+ * than v1. */
 
-#define LEAF "coregov-leaf"
 #define GROUP_NAME_MAX 128
-#define CHILDREN_MAX 64
 
 struct seat {
 	char name[GROUP_NAME_MAX];
@@ -59,10 +46,9 @@ struct cgroup2 {
 	struct enforcer enforcer;
 	bool is_dry;
 	bool is_fake;
-	bool is_leaf_made, is_cpu_enabled; /* by us, in HOME */
 	char run[GROUP_NAME_MAX];
-	char home[PATH_MAX]; /* below the mount point; "" for the root */
-	int home_fd, run_fd;
+	struct home home;
+	int run_fd;
 	int max_fd; /* of RUN */
 	struct quota budget;
 	bool is_foreign; /* the budget's; reported once */
@@ -164,239 +150,6 @@ static const struct placement_ops cgroup2_placement = {
 	.read = cgroup2_read,
 };
 
-/* A word of a list such as "cpuset cpu io". */
-static bool has_word(const char *list, const char *word)
-{
-	size_t length = strlen(word);
-
-	for (const char *at = list; (at = strstr(at, word)); at += length)
-		if ((at == list || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0'))
-			return true;
-	return false;
-}
-
-/* 1 where the file has the word, 0 where not, or a negative errno. */
-static int file_has_word(int dir_fd, const char *file, const char *word)
-{
-	_cleanup_close_ int fd = openat(dir_fd, file, O_RDONLY | O_CLOEXEC);
-	char text[KNOB_TEXT_MAX];
-	int r = fd < 0 ? -errno : knob_read(fd, text);
-
-	return r < 0 ? r : has_word(text, word);
-}
-
-static int write_file(int dir_fd, const char *file, const char *text)
-{
-	_cleanup_close_ int fd = openat(dir_fd, file, O_WRONLY | O_CLOEXEC);
-
-	return fd < 0 ? -errno : knob_write(fd, text);
-}
-
-/* HOME: where our groups may be. */
-
-static bool is_delegated(int dir_fd)
-{
-	static const char *const attributes[] = {"trusted.delegate", "user.delegate"};
-	char value[2];
-
-	for (size_t i = 0; i < ARRAY_LENGTH(attributes); i++)
-		if (fgetxattr(dir_fd, attributes[i], value, sizeof(value)) == 1 && value[0] == '1')
-			return true;
-	return !unit_bus_is_booted();
-}
-
-static bool is_usable_home(int dir_fd)
-{
-	return is_delegated(dir_fd) && file_has_word(dir_fd, "cgroup.controllers", "cpu") == 1 &&
-		faccessat(dir_fd, ".", W_OK, AT_EACCESS) == 0 &&
-		faccessat(dir_fd, "cgroup.procs", W_OK, AT_EACCESS) == 0 &&
-		faccessat(dir_fd, "cgroup.subtree_control", W_OK, AT_EACCESS) == 0;
-}
-
-/* A run before us that was killed left its leaf, with us in it: then HOME is above. */
-static void strip_leaf(char *group)
-{
-	size_t length = strlen(group), leaf = strlen(LEAF);
-
-	if (length < leaf || strcmp(group + length - leaf, LEAF) != 0)
-		return;
-	if (length == leaf)
-		group[0] = '\0';
-	else if (group[length - leaf - 1] == '/')
-		group[length - leaf - 1] = '\0';
-}
-
-static int open_home(const struct cgroup_base *base, const char *group)
-{
-	char path[2 * PATH_MAX];
-	int fd;
-
-	(void)snprintf(path, sizeof(path), "%s/%s", base->mount, group);
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
-static int find_tree(struct cgroup_base *ret_base, struct fault *fault)
-{
-	int r = cgroup_find("cpu", ret_base, fault);
-
-	if (r == -ENOENT)
-		return fault_set(fault, r,
-			"no cgroup hierarchy has the cpu controller (kernel command line: "
-			"cgroup_disable, systemd.unified_cgroup_hierarchy)");
-	if (r < 0)
-		return r;
-	if (!ret_base->is_unified)
-		return fault_set(fault, -EOPNOTSUPP,
-			"the cpu controller is on cgroup v1 (at '%s'); the unified tree does not "
-			"have it",
-			ret_base->mount);
-	strip_leaf(ret_base->own);
-	return 0;
-}
-
-/* Our own group, where it will do; -EACCES where not. */
-static int try_own_home(const struct cgroup_base *base)
-{
-	_cleanup_close_ int fd = open_home(base, base->own);
-
-	if (fd < 0)
-		return fd;
-	return is_usable_home(fd) ? TAKE_FD(fd) : -EACCES;
-}
-
-/* Ourselves and our children, the keeper among them: all must be in the delegated part, or a user
- * could not move tasks from there into their groups. */
-static int make_scope(const char *run, struct fault *fault)
-{
-	_cleanup_fclose_ FILE *file = fopen("/proc/thread-self/children", "re");
-	pid_t pids[CHILDREN_MAX] = {getpid()};
-	size_t n = 1;
-	int pid;
-
-	while (file && n < CHILDREN_MAX && fscanf(file, "%d", &pid) == 1)
-		pids[n++] = (pid_t)pid;
-	return unit_bus_make_scope(run, pids, n, fault);
-}
-
-/* Sets home and home_fd. */
-static int find_home(struct cgroup2 *cgroup2, const char *run, struct fault *fault)
-{
-	struct cgroup_base base;
-	int r = find_tree(&base, fault);
-
-	if (r < 0)
-		return r;
-	r = try_own_home(&base);
-	if (r < 0 && unit_bus_is_booted()) {
-		r = make_scope(run, fault);
-		if (r < 0)
-			return r;
-		r = find_tree(&base, fault);
-		if (r == 0)
-			r = try_own_home(&base);
-		if (r < 0)
-			return fault_errno(
-				fault, r, "use '%s/%s', which systemd made", base.mount, base.own);
-	} else if (r < 0) {
-		base.own[0] = '\0';
-		r = try_own_home(&base);
-		if (r < 0)
-			return fault_set(fault, r,
-				"'%s' may not be written to, and no systemd is there to ask for a "
-				"group",
-				base.mount);
-	}
-	cgroup2->home_fd = r;
-	strcpy(cgroup2->home, base.own);
-	return 0;
-}
-
-static int find_fake_home(struct cgroup2 *cgroup2, const char *root, struct fault *fault)
-{
-	int r;
-
-	cgroup2->home_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (cgroup2->home_fd < 0)
-		return fault_errno(fault, -errno, "open '%s'", root);
-	r = file_has_word(cgroup2->home_fd, "cgroup.controllers", "cpu");
-	if (r < 0)
-		return fault_errno(fault, r, "read '%s/cgroup.controllers'", root);
-	if (r == 0)
-		return fault_set(fault, -EOPNOTSUPP,
-			"the cpu controller is not available in '%s'; whoever made that group has "
-			"to enable it in cgroup.subtree_control of the group above",
-			root);
-	return 0;
-}
-
-/* The real root may give its controllers to children and hold processes too; it is the one group
- * without a cgroup.type. */
-static bool is_real_root(int dir_fd)
-{
-	return faccessat(dir_fd, "cgroup.type", F_OK, 0) < 0;
-}
-
-/* Moves what is in one group to another, until nothing is left: a fork may add to it meanwhile. */
-static int move_all(int from_fd, int to_fd)
-{
-	for (unsigned round = 0; round < 100; round++) {
-		_cleanup_fclose_ FILE *file = NULL;
-		int fd = openat(from_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC), pid, n = 0;
-		char text[NUMBER_TEXT_MAX];
-
-		file = fd < 0 ? NULL : fdopen(fd, "re");
-		if (!file)
-			return -errno;
-		while (fscanf(file, "%d", &pid) == 1) {
-			int r;
-
-			(void)format_number(text, (uint64_t)pid);
-			r = write_file(to_fd, "cgroup.procs", text);
-			if (r < 0 && r != -ESRCH)
-				return r;
-			n++;
-		}
-		if (n == 0)
-			return 0;
-	}
-	return -EBUSY;
-}
-
-static int make_leaf(struct cgroup2 *cgroup2, struct fault *fault)
-{
-	_cleanup_close_ int leaf_fd = -EBADF;
-	int r;
-
-	if (is_real_root(cgroup2->home_fd))
-		return 0;
-	if (mkdirat(cgroup2->home_fd, LEAF, 0755) == 0)
-		cgroup2->is_leaf_made = true;
-	else if (errno != EEXIST) /* left by a run that was killed: used again */
-		return fault_errno(fault, -errno, "make group '%s/" LEAF "'", cgroup2->home);
-	leaf_fd = openat(cgroup2->home_fd, LEAF, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (leaf_fd < 0)
-		return fault_errno(fault, -errno, "open group '%s/" LEAF "'", cgroup2->home);
-	r = move_all(cgroup2->home_fd, leaf_fd);
-	if (r < 0)
-		return fault_errno(
-			fault, r, "move the processes of group '%s' to its leaf", cgroup2->home);
-	return 0;
-}
-
-static int enable_cpu(int dir_fd, const char *group, bool *ret_is_enabled, struct fault *fault)
-{
-	int r = file_has_word(dir_fd, "cgroup.subtree_control", "cpu");
-
-	if (r == 0) {
-		r = write_file(dir_fd, "cgroup.subtree_control", "+cpu");
-		*ret_is_enabled = r == 0;
-	}
-	if (r < 0)
-		return fault_errno(fault, r, "enable the cpu controller below group '%s'", group);
-	return 0;
-}
-
 /* Opening and closing. */
 
 static struct enforcer *cgroup2_close(struct enforcer *enforcer);
@@ -404,7 +157,7 @@ static struct enforcer *cgroup2_close(struct enforcer *enforcer);
 /* burst lets a group save up quota: never. The file is missing before Linux 5.14. */
 static int clear_burst(int dir_fd)
 {
-	int r = write_file(dir_fd, "cpu.max.burst", "0");
+	int r = knob_write_at(dir_fd, "cpu.max.burst", "0");
 
 	return r == -ENOENT ? 0 : r;
 }
@@ -443,11 +196,7 @@ static int open_run(
 	if (quota_of_budget(setup->budget_cpus, &cgroup2->budget) < 0)
 		return fault_set(fault, -ERANGE, "a budget of %g CPUs is too small to be enforced",
 			setup->budget_cpus);
-	r = make_leaf(cgroup2, fault);
-	if (r == 0)
-		r = enable_cpu(cgroup2->home_fd, cgroup2->home, &cgroup2->is_cpu_enabled, fault);
-	if (r == 0)
-		r = make_group(cgroup2->home_fd, cgroup2->run, &cgroup2->run_fd, fault);
+	r = make_group(cgroup2->home.dir_fd, cgroup2->run, &cgroup2->run_fd, fault);
 	if (r < 0 || cgroup2->is_dry)
 		return r;
 	r = open_max(cgroup2->run_fd, cgroup2->run, &cgroup2->max_fd, fault);
@@ -459,7 +208,7 @@ static int open_run(
 	if (r < 0)
 		return fault_errno(fault, r, "set the budget of %" PRIu64 " us in %u us",
 			cgroup2->budget.quota_us, cgroup2->budget.period_us);
-	return enable_cpu(cgroup2->run_fd, cgroup2->run, &is_enabled, fault);
+	return home_enable_cpu(cgroup2->run_fd, cgroup2->run, &is_enabled, fault);
 }
 
 static enum guarantee judge(const struct cgroup2 *cgroup2, const struct enforcer_setup *setup)
@@ -489,7 +238,8 @@ static struct cgroup2 *new_cgroup2(const struct enforcer_setup *setup)
 	cgroup2->is_dry = setup->is_dry;
 	cgroup2->is_fake = setup->root != NULL;
 	(void)snprintf(cgroup2->run, sizeof(cgroup2->run), "%s", setup->run);
-	cgroup2->home_fd = cgroup2->run_fd = cgroup2->max_fd = -EBADF;
+	cgroup2->home = (struct home)HOME_INIT;
+	cgroup2->run_fd = cgroup2->max_fd = -EBADF;
 	cgroup2->seats = calloc(setup->n_tasks_max + 1, sizeof(*cgroup2->seats));
 	cgroup2->tasks = calloc(setup->n_tasks_max + 1, sizeof(*cgroup2->tasks));
 	cgroup2->placements = (struct placements){
@@ -513,10 +263,7 @@ static int cgroup2_open(
 
 	if (!cgroup2)
 		return fault_set(fault, -ENOMEM, "out of memory");
-	if (cgroup2->is_fake)
-		r = find_fake_home(cgroup2, setup->root, fault);
-	else
-		r = find_home(cgroup2, setup->run, fault);
+	r = home_open(&cgroup2->home, setup->root, setup->run, fault);
 	if (r == 0)
 		r = open_run(cgroup2, setup, fault);
 	if (r < 0) {
@@ -531,31 +278,7 @@ static int cgroup2_open(
 /* Looks only: a trial would make a scope around us that outlives the call. */
 static int cgroup2_probe(const struct enforcer_setup *setup, struct fault *fault)
 {
-	struct cgroup2 fake = {.home_fd = -EBADF};
-	struct cgroup_base base;
-	int r;
-
-	if (setup->root) {
-		r = find_fake_home(&fake, setup->root, fault);
-		close_fd(&fake.home_fd);
-		return r;
-	}
-	r = find_tree(&base, fault);
-	if (r < 0)
-		return r;
-	r = try_own_home(&base);
-	if (r < 0 && unit_bus_is_booted())
-		return unit_bus_probe(fault);
-	if (r < 0) {
-		base.own[0] = '\0';
-		r = try_own_home(&base);
-	}
-	if (r < 0)
-		return fault_set(fault, r,
-			"'%s' may not be written to, and no systemd is there to ask for a group",
-			base.mount);
-	close_fd(&r);
-	return 0;
+	return home_probe(setup->root, fault);
 }
 
 /* Tasks. */
@@ -609,12 +332,13 @@ static int remove_group(
 static int group_of(const struct cgroup2 *cgroup2, const struct seat *seat,
 	char ret_group[static PATH_MAX], struct fault *fault)
 {
-	int n = snprintf(ret_group, PATH_MAX, "%s%s%s%s%s", cgroup2->home,
-		cgroup2->home[0] ? "/" : "", cgroup2->run, seat ? "/" : "", seat ? seat->name : "");
+	int n = snprintf(ret_group, PATH_MAX, "%s%s%s%s%s", cgroup2->home.group,
+		cgroup2->home.group[0] ? "/" : "", cgroup2->run, seat ? "/" : "",
+		seat ? seat->name : "");
 
 	if (n < 0 || n >= PATH_MAX)
-		return fault_set(
-			fault, -ENAMETOOLONG, "group '%s' has too long a name", cgroup2->home);
+		return fault_set(fault, -ENAMETOOLONG, "group '%s' has too long a name",
+			cgroup2->home.group);
 	return 0;
 }
 
@@ -665,7 +389,7 @@ static int cgroup2_task_attach(
 	assert(cgroup2->tasks[task].is_used && pid > 0);
 	if (cgroup2->is_fake) {
 		(void)format_number(text, (uint64_t)pid);
-		r = write_file(seat->dir_fd, "cgroup.procs", text);
+		r = knob_write_at(seat->dir_fd, "cgroup.procs", text);
 		if (r < 0)
 			return fault_errno(
 				fault, r, "move process %d to group '%s'", (int)pid, seat->name);
@@ -784,22 +508,6 @@ static void cgroup2_tick(struct enforcer *enforcer, uint64_t now_ns)
 	(void)now_ns;
 }
 
-/* Puts HOME back as it was. What cannot be undone is harmless: an empty leaf, an enabled
- * controller. */
-static void leave_home(struct cgroup2 *cgroup2)
-{
-	_cleanup_close_ int leaf_fd = -EBADF;
-
-	if (cgroup2->is_cpu_enabled)
-		(void)write_file(cgroup2->home_fd, "cgroup.subtree_control", "-cpu");
-	if (!cgroup2->is_leaf_made)
-		return;
-	leaf_fd = openat(cgroup2->home_fd, LEAF, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (leaf_fd >= 0)
-		(void)move_all(leaf_fd, cgroup2->home_fd);
-	(void)unlinkat(cgroup2->home_fd, LEAF, AT_REMOVEDIR);
-}
-
 static struct enforcer *cgroup2_close(struct enforcer *enforcer)
 {
 	struct cgroup2 *cgroup2 = cgroup2_of(enforcer);
@@ -816,11 +524,9 @@ static struct enforcer *cgroup2_close(struct enforcer *enforcer)
 	}
 	close_fd(&cgroup2->max_fd);
 	if (cgroup2->run_fd >= 0 && group_of(cgroup2, /* seat= */ NULL, group, NULL) == 0)
-		(void)remove_group(cgroup2, cgroup2->home_fd, group, /* fault= */ NULL);
+		(void)remove_group(cgroup2, cgroup2->home.dir_fd, group, /* fault= */ NULL);
 	close_fd(&cgroup2->run_fd);
-	if (cgroup2->home_fd >= 0)
-		leave_home(cgroup2);
-	close_fd(&cgroup2->home_fd);
+	home_leave(&cgroup2->home);
 	free(cgroup2->seats);
 	free(cgroup2->tasks);
 	free(cgroup2);

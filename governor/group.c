@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "knob.h"
 
 /* What can be done with a group once its directory is open, whichever version made it.
  *
@@ -159,23 +160,13 @@ int group_signal(int dir_fd, int signo)
 	return r < 0 ? r : signalling.n;
 }
 
-/* 0, or a negative errno; -ENOENT where the group has no such file. */
-static int write_text(int dir_fd, const char *file, const char *text)
-{
-	_cleanup_close_ int fd = openat(dir_fd, file, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	return write(fd, text, strlen(text)) < 0 ? -errno : 0;
-}
-
 static int thaw_group(int dir_fd, void *data)
 {
-	int r = write_text(dir_fd, "freezer.state", "THAWED");
+	int r = knob_write_at(dir_fd, "freezer.state", "THAWED");
 
 	(void)data;
 	if (r == -ENOENT)
-		r = write_text(dir_fd, "cgroup.freeze", "0");
+		r = knob_write_at(dir_fd, "cgroup.freeze", "0");
 	return is_gone(r) ? 0 : r;
 }
 
@@ -188,7 +179,7 @@ int group_kill(int dir_fd)
 {
 	int n = group_signal(dir_fd, /* signo= */ 0);
 
-	if (n >= 0 && write_text(dir_fd, "cgroup.kill", "1") == 0)
+	if (n >= 0 && knob_write_at(dir_fd, "cgroup.kill", "1") == 0)
 		return n;
 	n = group_signal(dir_fd, SIGKILL);
 	return is_gone(n) ? 0 : n;

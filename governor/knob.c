@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cleanup.h"
+
 /* Control files of cgroups by held descriptors. The kernel takes a control file's new value from
  * one write(2) at any offset and shows the current one to a pread(2) at offset 0, so one descriptor
  * serves for good. Numbers are formatted by hand: this is the one piece of code that runs for every
@@ -34,6 +36,13 @@ static int write_all(int fd, const char *text, size_t length)
 int knob_write(int fd, const char *text)
 {
 	return write_all(fd, text, strlen(text));
+}
+
+int knob_write_at(int dir_fd, const char *file, const char *text)
+{
+	_cleanup_close_ int fd = openat(dir_fd, file, O_WRONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : knob_write(fd, text);
 }
 
 size_t format_number(char text[static NUMBER_TEXT_MAX], uint64_t number)

@@ -14,6 +14,9 @@ int knob_open(int dir_fd, const char *file);
 int knob_write(int fd, const char *text);
 int knob_write_number(int fd, uint64_t number);
 
+/* The same once, without holding it. -ENOENT where there is no such file. */
+int knob_write_at(int dir_fd, const char *file, const char *text);
+
 #define KNOB_TEXT_MAX 128
 
 /* The whole contents, ended by a NUL, without the newline at the end. */

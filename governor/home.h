@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+
+#include "fault.h"
+
+/* HOME: the cgroup v2 group below which a run may make its own. */
+
+struct home {
+	char group[PATH_MAX]; /* below the mount point; "" for the root */
+	int dir_fd;           /* -EBADF before home_open() */
+	bool is_leaf_made;    /* by us */
+	bool is_cpu_enabled;  /* by us */
+};
+
+#define HOME_INIT                \
+	{                        \
+		.dir_fd = -EBADF \
+	}
+
+/* Would home_open() find one? Looks only. 0, or a negative errno with a sentence. `fake_root`: for
+ * tests, a directory to be taken for HOME; else NULL. */
+int home_probe(const char *fake_root, struct fault *fault);
+
+/* Finds HOME, asking systemd for a scope called after the run where that is needed, moves what is in
+ * it to a leaf, and enables the cpu controller for the groups below. On failure home_leave() undoes
+ * what was done. */
+int home_open(struct home *home, const char *fake_root, const char *run, struct fault *fault);
+
+/* Puts HOME back as it was, and closes it. */
+void home_leave(struct home *home);
+
+/* Enables the cpu controller for the groups below `dir_fd`; `group` is its name for messages.
+ * *ret_is_enabled where it was not enabled before. */
+int home_enable_cpu(int dir_fd, const char *group, bool *ret_is_enabled, struct fault *fault);
