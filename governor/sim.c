@@ -268,6 +268,7 @@ static const char *stage_sim_feed_name(struct stage *stage, uint32_t id)
 
 static const struct stage_ops stage_sim = {
 	.max_batches = UINT32_MAX,
+	.is_simulated = true,
 	.start = stage_sim_start,
 	.reports = stage_sim_reports,
 	.facts = stage_sim_facts,

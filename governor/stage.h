@@ -35,6 +35,7 @@ struct stage_ops {
 	/* How often reports() is asked in one slot while it returns n_max: what keeps a task that
 	 * reports without end from holding up the loop. */
 	uint32_t max_batches;
+	bool is_simulated; /* every task is its curve, also one that has a command */
 
 	/* Starts a task in a place that the enforcer and the meter know. Nothing of it runs before
 	 * its first grant. */

@@ -88,7 +88,8 @@ static void stop_or_yield(
 	struct governor *governor, uint32_t id, uint64_t now_ns, enum at_end at_end)
 {
 	struct task *task = &governor->tasks[id];
-	bool is_curve = governor->setup.bundle->tasks[id].curve_path != NULL;
+	bool is_curve = governor->setup.stage->ops->is_simulated ||
+		!governor->setup.bundle->tasks[id].argv;
 
 	if (at_end == AT_END_DEFAULT)
 		at_end = is_curve || task->facts.speaks_page ? AT_END_STOP : AT_END_YIELD;
