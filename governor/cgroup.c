@@ -208,6 +208,9 @@ int cgroup_create(const char *controller, const char *group, struct fault *fault
 		return fault_set(fault, -EOPNOTSUPP, "'%s' is a cgroup v2 tree", path);
 	if (!is_directory(path))
 		return fault_set(fault, -ENOENT, "group '%s' is not there", path);
+	/* libcgroup says ENOENT where it may not. */
+	if (faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) < 0)
+		return fault_errno(fault, -errno, "make a group in '%s'", path);
 	*slash = '/';
 	errno = 0;
 	code = cgroup_create_cgroup(cgroup, /* ignore_ownership= */ 1);

@@ -61,7 +61,7 @@ struct preset_hit {
 };
 
 /* Reads all presets of the directories (NULL-ended; a later one's file replaces an earlier one's of
- * the same name; a directory that does not exist is skipped). Malformed: -EBADMSG with file:line. */
+ * the same name; a directory that is not there, or not for us, is skipped). Malformed: -EBADMSG with file:line. */
 int preset_set_read(
 	struct preset_set **ret_set, const char *const directories[], struct fault *fault);
 struct preset_set *preset_set_free(struct preset_set *set);

@@ -104,7 +104,7 @@ static int directory_read(struct preset_set *set, const char *path, struct fault
 	int r = 0;
 
 	if (!dir) {
-		if (errno == ENOENT || errno == ENOTDIR)
+		if (errno == ENOENT || errno == ENOTDIR || errno == EACCES)
 			return 0;
 		return fault_errno(fault, -errno, "directory of presets '%s'", path);
 	}
