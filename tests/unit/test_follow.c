@@ -272,6 +272,7 @@ START_TEST(events_of_pytorch_and_tensorflow)
 	ck_assert_double_eq_tol(reports[0].value, 0.5, 1e-6);
 	ck_assert_double_eq_tol(reports[1].value, 0.25, 1e-6);
 	ck_assert_uint_eq(reports[1].step, 2);
+	event_file_done(&events);
 }
 END_TEST
 
@@ -303,6 +304,7 @@ START_TEST(half_a_record_is_not_there_yet)
 	ck_assert_uint_gt(events.n, first);
 	expect(0.5);
 	ck_assert_uint_eq(n_refused(), 0);
+	event_file_done(&events);
 }
 END_TEST
 
@@ -322,6 +324,7 @@ START_TEST(a_record_with_a_wrong_checksum_is_stepped_over)
 	ck_assert_uint_eq(look(), 2);
 	ck_assert_uint_eq(reports[1].step, 3);
 	ck_assert_uint_eq(n_refused(), 1);
+	event_file_done(&events);
 }
 END_TEST
 
@@ -344,6 +347,7 @@ START_TEST(lost_framing_is_counted_once_and_waited_for)
 	events.bytes[second + 9] ^= 1;
 	put_bytes(path, 0, events.bytes, events.n);
 	expect(0.4);
+	event_file_done(&events);
 }
 END_TEST
 
