@@ -269,7 +269,8 @@ static int stream_flush(struct stream *stream)
 		stream_close(stream);
 	/* The lines are a courtesy: if their reader is gone they are lost, no more. */
 	(void)sink_flush(&stream->lines);
-	return stream->read_fd >= 0 || sink_waits(&stream->bytes) || sink_waits(&stream->lines);
+	/* At the end of file no bytes wait, or it would not have been read; a last line may. */
+	return stream->read_fd >= 0 || sink_waits(&stream->lines);
 }
 
 static int stream_end(struct output *output, struct stream *stream, int error)

@@ -17,6 +17,7 @@ static void begin(void)
 {
 	const char *directories[] = {getenv("COREGOV_PRESETS"), NULL};
 
+	ck_assert_ptr_nonnull(directories[0]);
 	ck_assert_int_eq(preset_set_read(&set, directories, NULL), 0);
 	target = (struct target){.metric = "loss", .in_a_row = 1};
 	listener_init(&listener, set, &target, NULL);

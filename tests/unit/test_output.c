@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <systemd/sd-event.h>
@@ -43,6 +44,7 @@ static void begin(void)
 	const char *directories[] = {getenv("COREGOV_PRESETS"), NULL};
 
 	signal(SIGPIPE, SIG_IGN);
+	ck_assert_ptr_nonnull(directories[0]);
 	ck_assert_int_eq(preset_set_read(&set, directories, NULL), 0);
 	target = (struct target){.metric = "loss", .value = 0.1, .in_a_row = 1};
 	out_fd = temporary();
@@ -178,7 +180,7 @@ START_TEST(a_full_destination_slows_the_task_and_blocks_nobody)
 	struct pollfd poll_fd = {.events = POLLOUT};
 	size_t n_written = 0, n_read = 0;
 	ssize_t n;
-	int ends[2];
+	int ends[2], alive;
 
 	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
 	open_output((struct output_setup){.stdout_to = ends[1], .stderr_to = -EBADF});
@@ -205,14 +207,40 @@ START_TEST(a_full_destination_slows_the_task_and_blocks_nobody)
 	while (output_poll_fd(output, 1) >= 0 || output_write_fd(output, 1) >= 0) {
 		while ((n = read(ends[0], back, sizeof(back))) > 0)
 			n_read += (size_t)n;
-		if (output_write_fd(output, 1) >= 0)
-			output_writable(output, 1);
-		else
-			output_readable(output, 1, 1);
+		alive = output_write_fd(output, 1) >= 0 ? output_writable(output, 1)
+							: output_readable(output, 1, 1);
+		/* Bytes that wait are life, also after the task's end. */
+		ck_assert_int_eq(
+			alive, output_poll_fd(output, 1) >= 0 || output_write_fd(output, 1) >= 0);
 	}
 	while ((n = read(ends[0], back, sizeof(back))) > 0)
 		n_read += (size_t)n;
 	ck_assert_uint_eq(n_read, n_written);
+	close(ends[0]);
+	close(ends[1]);
+}
+END_TEST
+
+/* A socket, and what cannot be opened a second time: the master of a pty. */
+START_TEST(other_destinations_do_not_block_either)
+{
+	static char chunk[4096];
+	int ends[2];
+
+	if (_i == 0)
+		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	else
+		ck_assert_int_eq(openpty(&ends[1], &ends[0], NULL, NULL, NULL), 0);
+	open_output((struct output_setup){.stdout_to = ends[1], .stderr_to = -EBADF});
+	fcntl(output_task_fd(output, 1), F_SETFL, O_NONBLOCK);
+	memset(chunk, '\n', sizeof(chunk));
+	for (int i = 0; i < 10000 && output_write_fd(output, 1) < 0; i++) {
+		(void)!write(output_task_fd(output, 1), chunk, sizeof(chunk));
+		ck_assert_int_eq(output_readable(output, 1, 1), 1);
+	}
+	ck_assert_int_ge(output_write_fd(output, 1), 0);
+	ck_assert_int_eq(output_writable(output, 1), 1);
+	ck_assert_int_eq(fcntl(ends[1], F_GETFL) & O_NONBLOCK, 0);
 	close(ends[0]);
 	close(ends[1]);
 }
@@ -510,6 +538,7 @@ int main(void)
 	tcase_add_test(tcase, takes_what_stands_without_line_end);
 	tcase_add_test(tcase, a_line_comes_in_pieces);
 	tcase_add_test(tcase, a_full_destination_slows_the_task_and_blocks_nobody);
+	tcase_add_loop_test(tcase, other_destinations_do_not_block_either, 0, 2);
 	tcase_add_test(tcase, a_destination_without_reader_ends_the_stream);
 	tcase_add_test(tcase, a_full_disk_loses_bytes_but_no_reports);
 	tcase_add_test(tcase, a_chatty_task_costs_no_memory);

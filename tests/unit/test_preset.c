@@ -219,7 +219,7 @@ START_TEST(a_line_that_another_preset_takes)
 
 	put("own.preset",
 		"[preset]\ntrust = 20\n[line a]\nmatch = '^Iteration .*loss = "
-	        "(?<loss>(?&number))'\n"
+		"(?<loss>(?&number))'\n"
 		"[test 1]\nline = \"Iteration 1, loss = 0.5\"\nloss = 0.5\n");
 	ck_assert_msg(read_own(&fault) == 0, "%s", fault.text);
 	ck_assert_int_eq(preset_set_check(set, &fault), -EBADMSG);
