@@ -87,8 +87,9 @@ struct enforcer_ops {
 
 	/* Puts the grants into force: what fell first, then what rose; writes only what differs from
 	 * what is in force by more than the dead band. A task without a grant keeps what it has.
-	 * Allocates nothing. 0, or the first negative errno with a sentence; every other grant has
-	 * been tried then, and no grant that rose is in force unless all that fell are. */
+	 * Allocates nothing. 0, or the first negative errno with a sentence; every other grant that
+	 * fell has been tried then, and no grant that rose is in force unless all that fell are. With
+	 * 0 and n_foreign > 0 the sentence says what somebody else has set. */
 	int (*apply)(struct enforcer *enforcer, const struct grant *grants, size_t n_grants,
 		struct enforced *ret_enforced, struct fault *fault);
 

@@ -239,8 +239,11 @@ static int create_run(
 	if (r < 0 && r != -EEXIST && base.own[0])
 		r = create_run_below(cgroup1, hierarchy, "", run, fault);
 	if (r < 0)
-		return fault_wrap(
-			fault, r, "%s hierarchy at '%s'", controllers[hierarchy], base.mount);
+		return fault_wrap(fault, r, "%s hierarchy at '%s'%s", controllers[hierarchy],
+			base.mount,
+			r == -EACCES || r == -EPERM
+				? " (needs root, or to be run in a group that belongs to this user)"
+				: "");
 	return 0;
 }
 
