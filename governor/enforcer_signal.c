@@ -315,6 +315,11 @@ static int signal_task_attach(
 	struct signal_task *of_task = task_of(enforcer, task);
 	int r;
 
+	if (proctree_n_missed(by_signal->tree) > 0)
+		return fault_set(fault, -EMFILE,
+			"the tasks that run have more processes than can be watched (%d, and one "
+			"descriptor each: see `ulimit -n`)",
+			PROCTREE_MEMBERS_MAX);
 	r = proctree_task_add(by_signal->tree, task, pid);
 	if (r < 0)
 		return fault_errno(fault, r, "watch process %d", (int)pid);

@@ -63,7 +63,8 @@ static int place_descriptors(const struct launch_child *child, int *ret_pack_fd)
 			continue;
 		from[i] = fcntl(from[i], F_DUPFD_CLOEXEC, KEEPER_PAGE_FD + 1);
 		if (from[i] < 0)
-			return -errno;
+			/* EINVAL: the number itself is above the limit. */
+			return errno == EINVAL ? -EMFILE : -errno;
 	}
 	for (size_t i = 0; i < ARRAY_LENGTH(from); i++)
 		if (from[i] >= 0 && dup2(from[i], to[i]) < 0)

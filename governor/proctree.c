@@ -207,7 +207,11 @@ static void refresh_members(struct proctree *tree)
 		struct member *member = &tree->members[i];
 		struct process process;
 
-		if (process_read(member->process_fd, &process) < 0) {
+		int r = process_read(member->process_fd, &process);
+
+		if (r < 0 && r != -ESRCH)
+			continue; /* not now: no descriptor is left */
+		if (r < 0) {
 			hand_on(tree, member);
 			(void)close(member->process_fd);
 			member->process_fd = -EBADF;
@@ -269,26 +273,28 @@ static bool may_be_ours(struct proctree *tree, const struct process *process)
 	return false;
 }
 
-/* Takes the process in if it is one of ours. */
-static void look_at(struct proctree *tree, DIR *proc, pid_t pid)
+/* Takes the process in if it is one of ours. 0 or a negative errno: -ESRCH where it is gone, -EMFILE
+ * where there is no room or no descriptor for it. */
+static int look_at(struct proctree *tree, DIR *proc, pid_t pid)
 {
 	_cleanup_close_ int fd = -EBADF;
 	struct process process;
 	uint32_t task;
+	int r;
 
-	if (process_peek(proc, pid, &process) < 0 || !may_be_ours(tree, &process))
-		return;
+	r = process_peek(proc, pid, &process);
+	if (r < 0 || !may_be_ours(tree, &process))
+		return r;
 	fd = process_open(pid);
-	if (fd < 0) {
-		tree->n_missed += fd == -EMFILE || fd == -ENFILE;
-		return;
-	}
-	if (process_read(fd, &process) < 0 || !find_task(tree, &process, fd, &task))
-		return;
-	if (insert(tree, task, &process, fd) == 0)
+	if (fd < 0)
+		return fd;
+	r = process_read(fd, &process);
+	if (r < 0 || !find_task(tree, &process, fd, &task))
+		return r;
+	r = insert(tree, task, &process, fd);
+	if (r == 0)
 		(void)TAKE_FD(fd);
-	else
-		tree->n_missed++;
+	return r;
 }
 
 int proctree_scan(struct proctree *tree)
@@ -303,8 +309,8 @@ int proctree_scan(struct proctree *tree)
 	tree->n_missed = 0;
 	while ((pid = process_next(proc)) > 0) {
 		n_processes++;
-		if (!find(tree, pid))
-			look_at(tree, proc, pid);
+		if (!find(tree, pid) && look_at(tree, proc, pid) == -EMFILE)
+			tree->n_missed++;
 	}
 	return n_processes;
 }

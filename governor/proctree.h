@@ -28,7 +28,8 @@ int proctree_scan(struct proctree *tree);
 
 /* How many processes the task had at the last scan; zombies do not count. */
 size_t proctree_count(const struct proctree *tree, uint32_t task);
-/* Processes beyond PROCTREE_MEMBERS_MAX or the descriptor limit, at the last scan. */
+/* Processes that the last scan had no room or no descriptor for; where descriptors are used up, also
+ * such as may be of no task. */
 size_t proctree_n_missed(const struct proctree *tree);
 
 /* CPU time of the task: exact for its living processes as of now; of ended ones what was seen last

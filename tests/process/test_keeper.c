@@ -2,6 +2,7 @@
 #include "keeper.h"
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -409,6 +410,49 @@ START_TEST(survives_the_terminals_signals)
 }
 END_TEST
 
+/* What the caller left open must not stay open for the keeper's sake: somebody may wait for its end.
+ * What is close-on-exec is ours, and stays: a claim has to. */
+START_TEST(lets_go_of_what_is_not_its_own)
+{
+	int theirs[2], ours[2];
+	struct pollfd poll_fd;
+	struct crew other;
+	char byte;
+
+	ck_assert_int_eq(pipe2(theirs, O_CLOEXEC) | pipe2(ours, O_CLOEXEC), 0);
+	ck_assert_int_eq(fcntl(theirs[1], F_SETFD, 0), 0);
+	crew_start(&other);
+	close(theirs[1]);
+	close(ours[1]);
+	ck_assert_int_eq(read(theirs[0], &byte, 1), 0); /* waits for the end of file */
+	poll_fd = (struct pollfd){.fd = ours[0], .events = POLLIN};
+	ck_assert_int_eq(poll(&poll_fd, 1, 0), 0);
+	other.keeper = keeper_stop(other.keeper);
+	ck_assert_int_eq(read(ours[0], &byte, 1), 0);
+	close(theirs[0]);
+	close(ours[0]);
+}
+END_TEST
+
+START_TEST(says_when_descriptors_do_not_suffice)
+{
+	struct rlimit before, small = {.rlim_cur = KEEPER_PAGE_FD};
+	char *argv[] = {(char *)"true", NULL};
+	struct launch launch = crew_launch(argv, STDERR_FILENO);
+	struct fault fault = FAULT_INIT;
+	struct launched launched;
+	struct crew other;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	small.rlim_max = before.rlim_max;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &small), 0);
+	crew_start(&other);
+	ck_assert_int_eq(keeper_spawn(other.keeper, &launch, &launched, &fault), -EMFILE);
+	ck_assert_str_eq(fault.text, "task test: start a process: Too many open files");
+	other.keeper = keeper_stop(other.keeper);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("keeper");
@@ -429,6 +473,8 @@ int main(void)
 	tcase_add_test(tcase, loses_no_event);
 	tcase_add_test(tcase, stopping_is_no_end);
 	tcase_add_test(tcase, reaps_orphans);
+	tcase_add_test(tcase, lets_go_of_what_is_not_its_own);
+	tcase_add_test(tcase, says_when_descriptors_do_not_suffice);
 	tcase_add_test(tcase, survives_the_terminals_signals);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);

@@ -2,7 +2,7 @@
 #include "enforcer.h"
 
 #include <inttypes.h>
-#include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "../unit/suite.h"
 #include "crew.h"
@@ -280,6 +280,33 @@ START_TEST(a_task_that_ended_is_no_error)
 }
 END_TEST
 
+/* More processes than there are descriptors to hold them: no further task is let in. */
+START_TEST(more_processes_than_can_be_watched_are_an_error)
+{
+	char *argv[] = {(char *)"true", NULL};
+	struct launch launch = crew_launch(argv, STDERR_FILENO);
+	struct launched second = crew_spawn(&crew, &launch);
+	struct rlimit small = {.rlim_cur = 40, .rlim_max = 40};
+	struct fault fault = FAULT_INIT;
+
+	pid_t pid = crew_run(
+		&crew, "for i in $(seq 60); do sleep 1000 & done; wait", STDERR_FILENO);
+
+	close(second.pidfd);
+	for (uint64_t deadline_ns = 0; crew_waits(&deadline_ns);)
+		if (crew_count(RUN_ENVIRONMENT, crew.run) > 50)
+			break;
+	enforcer_signal.task_add(enforcer, 0, "first", NULL);
+	enforcer_signal.task_add(enforcer, 1, "second", NULL);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &small), 0);
+	ck_assert_int_eq(enforcer_signal.task_attach(enforcer, 0, pid, NULL), 0);
+	ck_assert_int_eq(enforcer_signal.task_is_populated(enforcer, 0), 1); /* looks */
+	ck_assert_int_eq(enforcer_signal.task_attach(enforcer, 1, second.pid, &fault), -EMFILE);
+	ck_assert_ptr_nonnull(strstr(fault.text, "more processes than can be watched"));
+	ck_assert_int_eq(enforcer_signal.task_remove(enforcer, 0, NULL), 0);
+}
+END_TEST
+
 START_TEST(a_dry_run_limits_nothing)
 {
 	enforcer = enforcer_signal.close(enforcer);
@@ -375,6 +402,7 @@ int main(void)
 	tcase_add_test(tcase, who_continues_a_task_from_outside_is_noticed);
 	tcase_add_test(tcase, nothing_stays_stopped_or_alive);
 	tcase_add_test(tcase, a_task_that_ended_is_no_error);
+	tcase_add_test(tcase, more_processes_than_can_be_watched_are_an_error);
 	tcase_add_test(tcase, a_dry_run_limits_nothing);
 	tcase_add_test(tcase, the_meter_agrees_with_the_kernel);
 	tcase_add_test(tcase, the_meter_never_goes_back);
