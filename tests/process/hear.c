@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
 #include <getopt.h>
-#include <math.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <systemd/sd-event.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
 #include "nsec.h"
 #include "output.h"
-#include "output_event.h"
 #include "preset.h"
 
 /* hear [--metric M] [--preset P] [--reports N] [--needs TEST]... COMMAND...
@@ -73,28 +72,35 @@ static void take_reports(struct output *output, struct heard *heard)
 	}
 }
 
+static uint64_t clock_ns(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+/* Until both streams have ended. Nothing waits for a destination: there is none. */
 static int listen_to(struct output *output, struct heard *heard)
 {
-	struct output_event *event = NULL;
-	sd_event *loop = NULL;
-	uint64_t started_us, now_us;
-	int r;
+	uint64_t deadline_ns = clock_ns() + SECONDS_MAX * NSEC_PER_SEC;
 
-	r = sd_event_new(&loop);
-	if (r >= 0)
-		r = output_event_new(&event, output, loop, SD_EVENT_PRIORITY_NORMAL, NULL);
-	if (r >= 0)
-		r = sd_event_now(loop, CLOCK_MONOTONIC, &started_us);
-	while (r >= 0 && (output_poll_fd(output, 1) >= 0 || output_poll_fd(output, 2) >= 0)) {
-		r = sd_event_run(loop, USEC_PER_SEC);
+	while (output_poll_fd(output, 1) >= 0 || output_poll_fd(output, 2) >= 0) {
+		struct pollfd streams[2] = {
+			{.fd = output_poll_fd(output, 1), .events = POLLIN},
+			{.fd = output_poll_fd(output, 2), .events = POLLIN},
+		};
+
+		if (poll(streams, 2, 1000) < 0)
+			return -errno;
+		for (int i = 0; i < 2; i++)
+			if (streams[i].revents != 0)
+				(void)output_readable(output, i + 1, clock_ns());
 		take_reports(output, heard);
-		if (r >= 0 && sd_event_now(loop, CLOCK_MONOTONIC, &now_us) >= 0 &&
-			now_us > started_us + SECONDS_MAX * USEC_PER_SEC)
-			r = -ETIMEDOUT;
+		if (clock_ns() > deadline_ns)
+			return -ETIMEDOUT;
 	}
-	(void)output_event_free(event);
-	(void)sd_event_unref(loop);
-	return r < 0 ? r : 0;
+	return 0;
 }
 
 static struct options read_options(int argc, char *argv[])

@@ -15,12 +15,10 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <systemd/sd-event.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "nsec.h"
-#include "output_event.h"
 #include "preset.h"
 #include "suite.h"
 
@@ -479,53 +477,6 @@ START_TEST(a_preset_may_be_forced)
 }
 END_TEST
 
-/* A whole task on a loop, its stdout into a pipe that is emptied only when all else rests. */
-START_TEST(an_event_loop_serves_both_streams)
-{
-	struct output_event *event;
-	struct fault fault = FAULT_INIT;
-	char back[65536];
-	sd_event *loop;
-	size_t n_read = 0;
-	ssize_t n;
-	pid_t pid;
-	int ends[2];
-
-	ck_assert_int_eq(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
-	open_output((struct output_setup){.stdout_to = ends[1], .stderr_to = err_fd});
-	pid = fork();
-	ck_assert_int_ge(pid, 0);
-	if (pid == 0) {
-		dup2(output_task_fd(output, 1), 1);
-		dup2(output_task_fd(output, 2), 2);
-		execl("/bin/sh", "sh", "-c", "echo words >&2; head -c 1000000 /dev/zero",
-			(char *)NULL);
-		_exit(127);
-	}
-	output_launched(output);
-	ck_assert_int_ge(sd_event_new(&loop), 0);
-	ck_assert_int_eq(output_event_new(&event, output, loop, SD_EVENT_PRIORITY_IDLE, &fault), 0);
-	while (output_poll_fd(output, 1) >= 0 || output_write_fd(output, 1) >= 0 ||
-		output_poll_fd(output, 2) >= 0) {
-		int r = sd_event_run(
-			loop, output_write_fd(output, 1) >= 0 ? 0 : DEADLINE_MS * 1000);
-
-		ck_assert_int_ge(r, 0);
-		while (r == 0 && (n = read(ends[0], back, sizeof(back))) > 0)
-			n_read += (size_t)n;
-	}
-	while ((n = read(ends[0], back, sizeof(back))) > 0)
-		n_read += (size_t)n;
-	ck_assert_uint_eq(n_read, 1000000);
-	ck_assert_str_eq(contents(err_fd), "words\n");
-	output_event_free(event);
-	sd_event_unref(loop);
-	waitpid(pid, NULL, 0);
-	close(ends[0]);
-	close(ends[1]);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *suite = suite_create("output");
@@ -550,7 +501,6 @@ int main(void)
 	tcase_add_test(tcase, last_words_are_of_stderr);
 	tcase_add_test(tcase, last_words_are_few);
 	tcase_add_test(tcase, a_preset_may_be_forced);
-	tcase_add_test(tcase, an_event_loop_serves_both_streams);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);
 }
