@@ -116,7 +116,8 @@ class Measured(unittest.TestCase):
     def test_writes_a_bundle_with_curves_of_its_own(self):
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "here.bundle")
-            done = calibrate(path, "--seconds", "10", "--learners", LEARNERS)
+            done = calibrate(path, "--seconds", "10", "--measure", "0.05", "--learners",
+                             LEARNERS)
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             self.assertIn("targets at ", done.stdout)
             _, tasks = read_bundle(path)
@@ -141,6 +142,7 @@ class Usage(unittest.TestCase):
                 (["x.ini"], "'x.ini' does not end in .bundle"),
                 (["x.bundle", "--seconds", "0"], "--seconds must be above 0"),
                 (["x.bundle", "--seconds", "nan"], "--seconds must be above 0"),
+                (["x.bundle", "--measure", "-1"], "--measure must be above 0"),
                 (["x.bundle", "--seconds", "soon"], "invalid float value: 'soon'"),
                 (["x.bundle", "--fast"], "unrecognized arguments: --fast"),
                 (["x.bundle", "--learners", "/nowhere"], "no learners in '/nowhere'")):
