@@ -16,7 +16,6 @@
  * passive waiting); and libraries start a thread per CPU of the machine, whatever their share of it
  * is. So each gets a default that a user can still override. */
 
-#define REPLAY_LEARNER "coregov-replay"
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 struct variables {

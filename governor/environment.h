@@ -4,6 +4,8 @@
 #include "bundle.h"
 #include "fault.h"
 
+#define REPLAY_LEARNER "coregov-replay"
+
 /* What a task is started with: its command, its environment, and where its command is looked up. */
 
 /* The caller's environment, over it what keeps trainings well-behaved under a quota

@@ -47,10 +47,17 @@ int governor_slot(
  * real runs: in simulated time a share is free from the next slot. Returns as governor_slot(). */
 int governor_give_on(struct governor *governor, uint64_t now_ns, struct fault *fault);
 
-/* The task's first process has ended (or its curve). exit_status as a shell would give it; `reason`
- * NULL, or why it could not be started. Its last reports are taken first. */
-void governor_task_ended(struct governor *governor, uint32_t task, uint64_t now_ns, int exit_status,
-	const char *reason);
+/* How a task has ended. */
+struct task_end {
+	int exit_status;    /* as a shell would give it */
+	const char *reason; /* why it could not be started, or NULL */
+	uint64_t cpu_ns; /* what its first process is known to have used, 0 where not known; counts
+	                     * where the meter has seen less */
+};
+
+/* The task's first process has ended (or its curve). Its last reports are taken first. */
+void governor_task_ended(
+	struct governor *governor, uint32_t task, uint64_t now_ns, const struct task_end *how);
 
 /* Gives their outcome to the tasks whose deadline has come; governor_slot() does it too. */
 void governor_deadlines(struct governor *governor, uint64_t now_ns);

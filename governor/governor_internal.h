@@ -18,6 +18,7 @@ struct task {
 	uint64_t cpu_ns;         /* used, as of the last reading of the meter */
 	uint64_t read_ns;        /* when that was */
 	uint64_t slot_cpu_ns;    /* used, as of the last record */
+	uint64_t final_cpu_ns;   /* known at its end, see struct task_end */
 	uint64_t outcome_cpu_ns; /* used when it got its outcome */
 	struct history history;
 	struct progress_facts facts;

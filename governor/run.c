@@ -470,9 +470,6 @@ struct run *run_free(
 	if (run->enforcer)
 		run->enforcer = run->enforcer->ops->close(run->enforcer);
 	run->keeper = keeper_stop(run->keeper);
-	if (run->error == -EPIPE)
-		/* The keeper could not: end what is left ourselves. */
-		(void)leftover_end_run(run->name, /* fault= */ NULL);
 	if (run->trace)
 		r = trace_recorder_close(run->trace, result_json, fault);
 	(void)sd_event_source_disable_unref(run->slot_timer);

@@ -176,7 +176,7 @@ static void tell_ended(struct sim *sim, struct governor *governor)
 		if (!sim->tasks[i].has_ended)
 			continue;
 		sim->tasks[i].has_ended = false;
-		governor_task_ended(governor, i, sim->tasks[i].ended_ns, 0, /* reason= */ NULL);
+		governor_task_ended(governor, i, sim->tasks[i].ended_ns, &(struct task_end){0});
 	}
 }
 

@@ -489,24 +489,45 @@ static const struct stage_ops stage_process_ops = {
 
 /* What the keeper tells. */
 
+static void remember_failure(
+	const struct bundle_task *planned, struct cast *cast, const struct keeper_event *event)
+{
+	bool is_directory = event->step == LAUNCH_DIRECTORY;
+
+	(void)snprintf(cast->exec_error, sizeof(cast->exec_error), "cannot %s '%s': %s",
+		is_directory ? "enter directory" : "execute",
+		is_directory            ? planned->directory
+			: planned->argv ? planned->argv[0]
+					: REPLAY_LEARNER,
+		strerror(-event->error));
+}
+
+static void end_task(struct stage_process *self, struct governor *governor, uint32_t id,
+	const struct keeper_event *event, uint64_t now_ns)
+{
+	struct cast *cast = &self->casts[id];
+	const struct task_end how = {
+		.exit_status = event->exit_status,
+		.reason = cast->exec_error[0] != '\0' ? cast->exec_error : NULL,
+		.cpu_ns = event->cpu_ns,
+	};
+
+	drain(cast, self->start_ns + now_ns);
+	governor_task_ended(governor, id, now_ns, &how);
+}
+
 void stage_process_event(struct stage_process *self, struct governor *governor,
 	const struct keeper_event *event, uint64_t now_ns)
 {
 	for (uint32_t id = 0; id < self->n_tasks; id++) {
-		const struct bundle_task *planned = &self->setup.bundle->tasks[id];
 		struct cast *cast = &self->casts[id];
 
 		if (cast->pid != event->pid || cast->pid == 0)
 			continue;
 		if (event->kind == KEEPER_EXEC_FAILED)
-			(void)snprintf(cast->exec_error, sizeof(cast->exec_error),
-				"cannot execute '%s': %s", planned->argv[0],
-				strerror(-event->error));
-		if (event->kind != KEEPER_EXITED)
-			return;
-		drain(cast, self->start_ns + now_ns);
-		governor_task_ended(governor, id, now_ns, event->exit_status,
-			cast->exec_error[0] != '\0' ? cast->exec_error : NULL);
+			remember_failure(&self->setup.bundle->tasks[id], cast, event);
+		else if (event->kind == KEEPER_EXITED)
+			end_task(self, governor, id, event, now_ns);
 		return;
 	}
 }

@@ -175,6 +175,8 @@ void task_observe(struct governor *governor, uint32_t id, uint64_t now_ns)
 	/* A meter that fails for once keeps the last reading. */
 	if (meter->ops->read(meter, id, &cpu_ns) == 0 && cpu_ns > task->cpu_ns)
 		task->cpu_ns = cpu_ns;
+	if (task->final_cpu_ns > task->cpu_ns)
+		task->cpu_ns = task->final_cpu_ns;
 	task->read_ns = now_ns;
 	governor->used_ns += task->cpu_ns - cpu0_ns;
 
@@ -260,17 +262,17 @@ void task_cancel(struct governor *governor, uint32_t id, uint64_t now_ns, enum s
 
 /* What an end without an outcome means. */
 static enum outcome outcome_of_end(
-	const struct bundle_task *planned, uint64_t now_ns, int exit_status, const char *reason)
+	const struct bundle_task *planned, uint64_t now_ns, const struct task_end *how)
 {
-	if (reason)
+	if (how->reason)
 		return OUTCOME_FAILED;
 	if (now_ns > planned->deadline_ns)
 		return OUTCOME_MISSED_DEADLINE;
-	return exit_status == 0 ? OUTCOME_MISSED_TARGET : OUTCOME_FAILED;
+	return how->exit_status == 0 ? OUTCOME_MISSED_TARGET : OUTCOME_FAILED;
 }
 
-void governor_task_ended(struct governor *governor, uint32_t id, uint64_t now_ns, int exit_status,
-	const char *reason)
+void governor_task_ended(
+	struct governor *governor, uint32_t id, uint64_t now_ns, const struct task_end *how)
 {
 	const struct bundle_task *planned = &governor->setup.bundle->tasks[id];
 	struct task *task = &governor->tasks[id];
@@ -279,20 +281,21 @@ void governor_task_ended(struct governor *governor, uint32_t id, uint64_t now_ns
 
 	if (!task_is_running(task))
 		return;
+	task->final_cpu_ns = how->cpu_ns;
 	task_observe(governor, id, now_ns);
-	if (reason)
+	if (how->reason)
 		task->was_started = false;
 	if (task->outcome == OUTCOME_NONE) {
-		give_outcome(governor, id, outcome_of_end(planned, now_ns, exit_status, reason),
-			now_ns, task->cpu_ns);
+		give_outcome(
+			governor, id, outcome_of_end(planned, now_ns, how), now_ns, task->cpu_ns);
 		kind = outcome_to_string(task->outcome);
 	} else if (task->outcome != OUTCOME_LEARNED) {
 		task->finish_ns = now_ns;
 	}
-	if (reason)
-		record_event(governor, now_ns, id, kind, "%s", reason);
+	if (how->reason)
+		record_event(governor, now_ns, id, kind, "%s", how->reason);
 	else
-		record_event(governor, now_ns, id, kind, "ended with status %d", exit_status);
+		record_event(governor, now_ns, id, kind, "ended with status %d", how->exit_status);
 	stage->ops->clear(stage, id);
 	end(governor, id);
 }

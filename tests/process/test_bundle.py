@@ -140,15 +140,18 @@ class Enforced:
             "dies": {"command": "sh -c 'echo why >&2; exit 3'", "deadline": "50s",
                      "target": "0.5"},
             "absent": {"command": "no-such-command", "deadline": "50s", "target": "0.5"},
+            "lost": {"command": "true", "directory": "no-such-folder", "deadline": "50s",
+                     "target": "0.5"},
             "never": {"command": "true", "begin": "20ms", "deadline": "30ms", "target": "0.5"},
         })
         result, err = self.run_json(path, "--enforcer", self.enforcer)
         outcomes = {name: task["outcome"] for name, task in result["by_name"].items()}
         self.assertEqual(outcomes, {"learns": "learned", "late": "missed-deadline",
                                     "ends": "missed-target", "dies": "failed",
-                                    "absent": "failed", "never": "missed-deadline"})
+                                    "absent": "failed", "lost": "failed",
+                                    "never": "missed-deadline"})
         self.assertEqual(result["enforcer"], self.enforcer)
-        self.assertEqual((result["tasks"], result["learned"]), (6, 1))
+        self.assertEqual((result["tasks"], result["learned"]), (7, 1))
         learns = result["by_name"]["learns"]
         self.assertLessEqual(learns["loss"], 0.5)
         self.assertTrue(learns["feed"].startswith("output:"), learns["feed"])
@@ -158,6 +161,7 @@ class Enforced:
         self.assertIsNone(result["by_name"]["never"]["finish_seconds"])
         self.assertIn("why", err)
         self.assertIn("no-such-command", err)
+        self.assertIn("enter directory", err)
 
     def test_the_budget_holds(self):
         path = self.bundle(

@@ -235,13 +235,13 @@ START_TEST(a_free_share_is_given_on)
 	ck_assert_int_eq(governor_give_on(governor, NSEC_PER_SEC / 4, NULL), 0);
 	governor_task_status(governor, 1, &status);
 	ck_assert_uint_eq(status.granted_ns, 0);
-	governor_task_ended(governor, 0, NSEC_PER_SEC / 2, 0, NULL);
+	governor_task_ended(governor, 0, NSEC_PER_SEC / 2, &(struct task_end){0});
 	ck_assert_int_eq(governor_give_on(governor, NSEC_PER_SEC / 2, NULL), 0);
 	governor_task_status(governor, 1, &status);
 	ck_assert_uint_eq(status.granted_ns, NSEC_PER_SEC);
 	/* It is still the first slot. */
 	ck_assert_int_eq(governor_slot(governor, NSEC_PER_SEC, 0, NULL), 0);
-	governor_task_ended(governor, 1, NSEC_PER_SEC, 0, NULL);
+	governor_task_ended(governor, 1, NSEC_PER_SEC, &(struct task_end){0});
 	ck_assert_uint_eq(totals().n_slots, 2);
 }
 END_TEST
