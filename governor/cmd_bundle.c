@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,6 +121,19 @@ static void print_last_words(const struct run *run, const struct result_setup *r
 	}
 }
 
+static void print_lost_output(const struct run *run, const struct result_setup *result)
+{
+	for (uint32_t id = 0; id < result->bundle->n_tasks; id++) {
+		int error = 0;
+		uint64_t n_bytes = run_lost_bytes(run, id, &error);
+
+		if (n_bytes > 0)
+			cmd_message("task %s: %" PRIu64
+				    " bytes of its output could not be kept: %s",
+				result->bundle->tasks[id].name, n_bytes, strerror(-error));
+	}
+}
+
 /* Prints the result; its JSON goes into the trace too. */
 static int finish(struct run *run, const struct options *options, int status)
 {
@@ -139,6 +153,7 @@ static int finish(struct run *run, const struct options *options, int status)
 		result_print(&result, stdout);
 	}
 	print_last_words(run, &result);
+	print_lost_output(run, &result);
 	(void)run_free(run, json, &trace_error, &fault);
 	if (trace_error < 0)
 		cmd_message("%s", fault.text);

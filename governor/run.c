@@ -443,6 +443,11 @@ const char *run_last_words(const struct run *run, uint32_t task)
 	return stage_process_last_words(run->stage, task);
 }
 
+uint64_t run_lost_bytes(const struct run *run, uint32_t task, int *ret_error)
+{
+	return stage_process_lost_bytes(run->stage, task, ret_error);
+}
+
 static void trace_outcomes(struct run *run)
 {
 	for (uint32_t id = 0; run->governor && id < run->setup.bundle->n_tasks; id++) {

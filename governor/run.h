@@ -53,6 +53,8 @@ int run_loop(struct run *run, int *ret_signo, struct fault *fault);
 void run_result(const struct run *run, struct result_setup *ret_result);
 /* What a task has written last, for one that failed. */
 const char *run_last_words(const struct run *run, uint32_t task);
+/* Bytes of its output that could not be kept, and why (a negative errno). */
+uint64_t run_lost_bytes(const struct run *run, uint32_t task, int *ret_error);
 
 /* Ends what still runs, removes everything from the machine, writes the trace. *ret_trace_error is 0
  * or what went wrong with the trace, with its sentence. NULL is fine; returns NULL. */

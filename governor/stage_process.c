@@ -172,9 +172,11 @@ static int make_feeds(struct stage_process *self, uint32_t id, uint64_t now_ns, 
 {
 	const struct bundle_task *planned = &self->setup.bundle->tasks[id];
 	struct cast *cast = &self->casts[id];
+	char prefix[TASK_NAME_MAX + sizeof(": ")];
 	uint64_t start_ns = self->start_ns;
 	int r = 0;
 
+	(void)snprintf(prefix, sizeof(prefix), "%s: ", planned->name);
 	if (has_page(planned))
 		r = page_new(&cast->page, planned->name, &planned->target, start_ns + now_ns,
 			start_ns + planned->deadline_ns, fault);
@@ -186,7 +188,7 @@ static int make_feeds(struct stage_process *self, uint32_t id, uint64_t now_ns, 
 			.preset = planned->feed_preset,
 			.stdout_to = cast->files[0],
 			.stderr_to = cast->files[1],
-			.prefix = self->setup.is_verbose ? planned->name : NULL,
+			.prefix = self->setup.is_verbose ? prefix : NULL,
 			.prefixed_to = STDERR_FILENO,
 		};
 
@@ -213,8 +215,8 @@ static int on_stream(sd_event_source *source, int fd, uint32_t events, void *use
 			? output_writable(cast->output, which)
 			: output_readable(cast->output, which, now_us * NSEC_PER_USEC);
 	if (r > 0)
-		r = poll_stream(cast, which);
-	if (r < 0 || output_poll_fd(cast->output, which) < 0)
+		r = poll_stream(cast, which) < 0 ? -EIO : 1;
+	if (r <= 0)
 		cast->sources[which - 1] = sd_event_source_disable_unref(cast->sources[which - 1]);
 	return 0;
 }
@@ -486,6 +488,13 @@ static const struct stage_ops stage_process_ops = {
 	.clear = stage_process_clear,
 	.feed_name = stage_process_feed_name,
 };
+
+uint64_t stage_process_lost_bytes(const struct stage_process *self, uint32_t id, int *ret_error)
+{
+	const struct output *output = self->casts[id].output;
+
+	return output ? output_lost_bytes(output, ret_error) : 0;
+}
 
 /* What the keeper tells. */
 

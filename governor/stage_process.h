@@ -49,3 +49,6 @@ void stage_process_event(struct stage_process *stage, struct governor *governor,
 
 /* The last lines a task has written, "" where none are known. */
 const char *stage_process_last_words(const struct stage_process *stage, uint32_t task);
+/* Bytes of its output that could not be kept (a full disk), and the first reason as a negative errno
+ * where there are any. */
+uint64_t stage_process_lost_bytes(const struct stage_process *stage, uint32_t task, int *ret_error);
