@@ -12,6 +12,7 @@
 #include "cgroup.h"
 #include "enforcer.h"
 #include "knob.h"
+#include "leftover.h"
 #include "meter.h"
 #include "nsec.h"
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The format is told in governor/tfevents.c; this is its other direction. */
+/* The format is told in governor/feeds/tfevents.c; this is its other direction. */
 
 static void append(struct event_file *events, const void *bytes, size_t n_bytes)
 {

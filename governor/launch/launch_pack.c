@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 
 #include "cleanup.h"
-#include "leftover.h"
+#include "marks.h"
 
 /* Arguments and environment can be megabytes, more than any packet. So they travel in a memfd that
  * only the new process maps: the keeper itself never looks into it and never grows.

@@ -7,7 +7,7 @@
 #include <sys/types.h>
 
 #include "fault.h"
-#include "leftover.h"
+#include "marks.h"
 
 /* The only file that includes libcgroup is cgroup.c: discovery, attaching, removal everywhere, and
  * creation on v1. Its errors are translated there into errno and a sentence; none of its types get

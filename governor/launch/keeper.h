@@ -19,10 +19,6 @@ struct keeper;
  * everything else the lowest free one. */
 #define KEEPER_PAGE_FD 199
 
-/* In the environment of every task, beside COREGOV_RUN (leftover.h): the pid of its first process,
- * so that a process that left its group and its parents is still known to be of that task. */
-#define TASK_PID_ENVIRONMENT "COREGOV_TASK_PID"
-
 /* Bytes of all strings of one launch together. The kernel takes some 2 MiB, at most 6. */
 #define LAUNCH_BYTES_MAX (16u << 20)
 

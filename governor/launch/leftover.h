@@ -4,12 +4,10 @@
 #include <sys/types.h>
 
 #include "fault.h"
+#include "marks.h"
 
 /* What runs leave on the machine, found again by name: groups called after the run, and processes
- * with COREGOV_RUN=<run> in their environment. */
-
-#define RUN_NAME_MAX 64
-#define RUN_ENVIRONMENT "COREGOV_RUN"
+ * with COREGOV_RUN=<run> in their environment (marks.h). */
 
 /* "coregov-PID-STARTTIME" of the calling process (start time in clock ticks since boot, field 22
  * of /proc/PID/stat, so that a recycled pid is not taken for the old run). */

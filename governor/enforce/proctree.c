@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "cleanup.h"
-#include "keeper.h"
+#include "marks.h"
 #include "nsec.h"
 #include "process.h"
 
