@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What coregov.report() costs the training that makes it; run below page_host. The median of many
-batches. The loss falls all the way, so that every report is a new best one: the dear case."""
+batches, and of five such medians some time apart the least: what else the machine does can only add
+to it. The loss falls all the way, so that every report is a new best one: the dear case."""
 
 import statistics
 import sys
@@ -8,6 +9,8 @@ import time
 
 import coregov
 
+N_ROUNDS = 5
+PAUSE_SECONDS = 0.5
 N_BATCHES = 201
 N_CALLS = 500
 LIMIT_US = 2.0
@@ -25,7 +28,15 @@ def main():
     if not coregov.report(0, loss=2):
         print("coregov_report_python skipped: there is no progress page")
         return 0
-    median_us = statistics.median(batch(1 + n * N_CALLS) for n in range(N_BATCHES))
+    medians, step = [], 1
+    for _ in range(N_ROUNDS):
+        times = []
+        for _ in range(N_BATCHES):
+            times.append(batch(step))
+            step += N_CALLS
+        medians.append(statistics.median(times))
+        time.sleep(PAUSE_SECONDS)
+    median_us = min(medians)
     verdict = "ok" if median_us <= LIMIT_US else "short"
     print(f"coregov_report_python {median_us:.2f}us {LIMIT_US:.0f}us {verdict}")
     return 0 if verdict == "ok" else 1
