@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "fuzz_readers.h"
+#include "fuzz.h"
 
 #include <dirent.h>
 #include <errno.h>

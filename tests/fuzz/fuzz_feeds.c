@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "fuzz_readers.h"
+#include "fuzz.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -19,16 +19,8 @@
 
 /* What a training program may print or write, and all of it may be hostile: `lines` takes the input
  * as a program's output, `file` as a file that grows and is then written anew, `events` as the data
- * of one event. The entries are those of fuzz_readers.h, so both drivers serve here too. Needs
+ * of one event. The entries are those of fuzz.h, so both drivers serve here too. Needs
  * COREGOV_PRESETS. */
-
-#define CHECK(fact)                                                           \
-	do {                                                                  \
-		if (!(fact)) {                                                \
-			(void)fprintf(stderr, "broken promise: %s\n", #fact); \
-			abort();                                              \
-		}                                                             \
-	} while (0)
 
 static const char *const metrics[] = {"loss", "accuracy", "eval-auc"};
 
@@ -160,41 +152,9 @@ static void fuzz_events(const char *text, size_t length)
 		CHECK(record_length + TFEVENTS_FRAME <= length);
 }
 
-static const struct {
-	const char *mode;
-	void (*run)(const char *text, size_t length);
-} feeds[] = {
+const struct fuzz_mode fuzz_modes[] = {
 	{"events", fuzz_events},
 	{"file", fuzz_file},
 	{"lines", fuzz_lines},
+	{NULL, NULL},
 };
-
-static size_t chosen;
-
-int fuzz_choose(const char *mode)
-{
-	for (size_t i = 0; i < ARRAY_LENGTH(feeds); i++) {
-		if (strcmp(mode, feeds[i].mode) != 0)
-			continue;
-		chosen = i;
-		return 0;
-	}
-	return -EINVAL;
-}
-
-int LLVMFuzzerInitialize(int *argc __attribute__((unused)), char ***argv __attribute__((unused)))
-{
-	const char *mode = getenv("FUZZ_MODE");
-
-	if (!mode || fuzz_choose(mode) < 0) {
-		(void)fputs("set FUZZ_MODE to events, file or lines\n", stderr);
-		exit(64);
-	}
-	return 0;
-}
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length)
-{
-	feeds[chosen].run(length > 0 ? (const char *)data : "", length);
-	return 0;
-}

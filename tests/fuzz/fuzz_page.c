@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "fuzz_readers.h"
+#include "fuzz.h"
 
 #include <errno.h>
 #include <math.h>
@@ -21,14 +21,6 @@
 
 #define MOVE_SIZE 12
 #define N_MAX 200
-
-#define CHECK(fact)                                                           \
-	do {                                                                  \
-		if (!(fact)) {                                                \
-			(void)fprintf(stderr, "broken promise: %s\n", #fact); \
-			abort();                                              \
-		}                                                             \
-	} while (0)
 
 enum move_kind {
 	MOVE_WORD,  /* any word of the task's side */
@@ -182,22 +174,13 @@ static void end(struct game *game)
 	page_free(game->page);
 }
 
-int fuzz_choose(const char *mode)
+static void fuzz_page(const char *text, size_t length)
 {
-	return strcmp(mode, "page") == 0 ? 0 : -EINVAL;
-}
-
-int LLVMFuzzerInitialize(int *argc __attribute__((unused)), char ***argv __attribute__((unused)))
-{
-	return 0;
-}
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length)
-{
+	const uint8_t *data = (const uint8_t *)text;
 	struct game game = {.page = NULL};
 
 	if (length == 0)
-		return 0;
+		return;
 	start(&game, data[0]);
 	for (size_t at = 1; length - at >= MOVE_SIZE; at += MOVE_SIZE) {
 		const struct move move = next_move(data + at);
@@ -205,5 +188,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length)
 		play(&game, &move);
 	}
 	end(&game);
-	return 0;
 }
+
+const struct fuzz_mode fuzz_modes[] = {
+	{"page", fuzz_page},
+	{NULL, NULL},
+};

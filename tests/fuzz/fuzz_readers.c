@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "fuzz_readers.h"
+#include "fuzz.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -26,14 +26,6 @@
 DEFINE_CLEANUP_FUNC(struct ini, ini_free)
 DEFINE_CLEANUP_FUNC(struct bundle, bundle_free)
 DEFINE_CLEANUP_FUNC(char *, words_free)
-
-#define CHECK(fact)                                                           \
-	do {                                                                  \
-		if (!(fact)) {                                                \
-			(void)fprintf(stderr, "broken promise: %s\n", #fact); \
-			abort();                                              \
-		}                                                             \
-	} while (0)
 
 static void check_failure(int r, const struct fault *fault)
 {
@@ -227,43 +219,11 @@ static void fuzz_quantity(const char *data, size_t length)
 	check_target(text);
 }
 
-static const struct {
-	const char *mode;
-	void (*run)(const char *text, size_t length);
-} readers[] = {
+const struct fuzz_mode fuzz_modes[] = {
 	{"bundle", fuzz_bundle},
 	{"curve", fuzz_curve},
 	{"ini", fuzz_ini},
 	{"quantity", fuzz_quantity},
 	{"schedule", fuzz_schedule},
+	{NULL, NULL},
 };
-
-static size_t chosen;
-
-int fuzz_choose(const char *mode)
-{
-	for (size_t i = 0; i < ARRAY_LENGTH(readers); i++) {
-		if (strcmp(mode, readers[i].mode) != 0)
-			continue;
-		chosen = i;
-		return 0;
-	}
-	return -EINVAL;
-}
-
-int LLVMFuzzerInitialize(int *argc __attribute__((unused)), char ***argv __attribute__((unused)))
-{
-	const char *mode = getenv("FUZZ_MODE");
-
-	if (!mode || fuzz_choose(mode) < 0) {
-		(void)fputs("set FUZZ_MODE to bundle, curve, ini, quantity or schedule\n", stderr);
-		exit(64);
-	}
-	return 0;
-}
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length)
-{
-	readers[chosen].run(length > 0 ? (const char *)data : "", length);
-	return 0;
-}
