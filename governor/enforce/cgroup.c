@@ -448,7 +448,28 @@ static int end_places(struct run_places *places, struct fault *fault)
 	return (int)places->n;
 }
 
-int cgroup_run_end(const char *run, struct fault *fault)
+static int look_at_places(struct run_places *places, struct fault *fault)
+{
+	int state = CGROUP_RUN_EMPTY;
+
+	for (size_t i = 0; i < places->n; i++) {
+		int has_invisible = group_has_invisible(places->dir_fds[i]);
+		int is_populated = group_is_populated(places->dir_fds[i]);
+		int r = has_invisible < 0 ? has_invisible : is_populated;
+
+		if (has_invisible == 1)
+			return CGROUP_RUN_ELSEWHERE;
+		if (r == 1)
+			state = CGROUP_RUN_POPULATED;
+		if (r < 0 && r != -ENOENT && r != -ENODEV)
+			return fault_errno(fault, r, "look into the groups of run %s", places->run);
+	}
+	return state;
+}
+
+/* Finds the places of a run, and does something with all of them. */
+static int with_places(const char *run, int (*work)(struct run_places *places, struct fault *fault),
+	struct fault *fault)
 {
 	struct run_places places = {.run = run};
 	struct walk walk = {.take = hold_place, .data = &places};
@@ -458,10 +479,20 @@ int cgroup_run_end(const char *run, struct fault *fault)
 		return fault_set(fault, -EINVAL, "'%s' is no run's name", run);
 	r = walk_mounts(&walk, fault);
 	if (r == 0)
-		r = end_places(&places, fault);
+		r = work(&places, fault);
 	for (size_t i = 0; i < places.n; i++) {
 		(void)close(places.dir_fds[i]);
 		(void)close(places.parent_fds[i]);
 	}
 	return r;
+}
+
+int cgroup_run_look(const char *run, struct fault *fault)
+{
+	return with_places(run, look_at_places, fault);
+}
+
+int cgroup_run_end(const char *run, struct fault *fault)
+{
+	return with_places(run, end_places, fault);
 }

@@ -20,8 +20,8 @@
  * descriptor keeps its cache: polling through a held descriptor never sees a process leave. So the
  * file is opened afresh for every look. (v2 has no such cache; cgroup.events would do there.)
  *
- * A process of another pid namespace is listed as pid 0, and kill(0) is our own process group: such
- * lines are counted as "populated" and never signalled.
+ * A process that our pid namespace does not see is listed as pid 0 on v2, and not at all on v1. kill(0)
+ * is our own process group: such lines are counted as "populated" and never signalled.
  *
  * Between reading the list and the last kill() a process may fork. group_end() therefore repeats
  * until nothing is left. It does not freeze first: a v1 group takes as long to freeze as its
@@ -131,6 +131,27 @@ int group_is_populated(int dir_fd)
 	int r = group_each(dir_fd, see_group, &is_populated);
 
 	return r < 0 ? r : is_populated;
+}
+
+static int see_invisible(pid_t pid, void *data)
+{
+	if (pid != 0)
+		return 0;
+	*(int *)data = 1;
+	return 1;
+}
+
+static int look_for_invisible(int dir_fd, void *data)
+{
+	return each_process(dir_fd, see_invisible, data);
+}
+
+int group_has_invisible(int dir_fd)
+{
+	int has_invisible = 0;
+	int r = group_each(dir_fd, look_for_invisible, &has_invisible);
+
+	return r < 0 ? r : has_invisible;
 }
 
 struct signalling {

@@ -19,6 +19,10 @@ int group_each(int dir_fd, group_visit visit, void *data);
  * -ENOENT: the group itself is gone). */
 int group_is_populated(int dir_fd);
 
+/* 1 where a process is in the group or below that belongs to a pid namespace we cannot see, 0 where
+ * none does, or a negative errno. */
+int group_has_invisible(int dir_fd);
+
 /* Sends a signal to every process in the group and below, except the caller. Returns how many got
  * it, or a negative errno. */
 int group_signal(int dir_fd, int signo);

@@ -506,5 +506,66 @@ class Refused(Case):
         self.assert_nothing_left(process.pid)
 
 
+BELOW = ["unshare", "--pid", "--fork", "--mount-proc"]
+
+
+def has_namespaces():
+    try:
+        return subprocess.run(BELOW + ["true"], capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+@unittest.skipUnless(has_namespaces(), "no pid namespace can be made here (needs root)")
+class PidNamespaces(Case):
+    """A start takes no living run of another pid namespace for a dead one."""
+
+    def governors(self, name):
+        found = []
+        for pid in processes_of(self.path(name)):
+            try:
+                executable = os.readlink(f"/proc/{pid}/exe")
+            except OSError:
+                continue
+            if os.path.realpath(COREGOV) == executable:
+                found.append(pid)
+        return found
+
+    def command(self, name, is_below):
+        return (BELOW if is_below else []) + [COREGOV, "bundle", self.path(name), "--json"]
+
+    def ends(self, command):
+        """False where a stranger's run has the budget now."""
+        run = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        self.assertIn(run.returncode, (0, BUDGET_TAKEN), run.stderr)
+        return run.returncode == 0
+
+    def start_beside(self, is_below):
+        self.write("first.bundle", "[bundle]\nbudget = 0.1cpu\nslot = 200ms\n[task a]\n"
+                   f"command = {self.python('spin.py')}\ndeadline = 1h\ntarget = 0.1\n"
+                   "grace = 100ms\n")
+        self.write("second.bundle", "[bundle]\nbudget = 0.05cpu\nslot = 200ms\n[task b]\n"
+                   "command = true\ndeadline = 9s\ntarget = 1\n")
+        with subprocess.Popen(self.command("first.bundle", is_below), stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True) as first:
+            wait_until(lambda: processes_of(self.path("spin.py")) or first.poll() is not None,
+                       "the first run")
+            pids = processes_of(self.path("spin.py"))
+            wait_until(lambda: self.ends(self.command("second.bundle", not is_below)),
+                       "the second run")
+            self.assertEqual(processes_of(self.path("spin.py")), pids)
+            for pid in self.governors("first.bundle"):
+                os.kill(pid, signal.SIGTERM)
+            out, err = first.communicate(timeout=PATIENCE)
+        self.assertEqual(json.loads(out)["results"][0]["outcome"], "cancelled", err)
+        wait_until(lambda: not processes_of(self.marker), "all tasks to be gone")
+
+    def test_a_run_below_is_left_alone(self):
+        self.start_beside(is_below=True)
+
+    def test_a_run_above_is_left_alone(self):
+        self.start_beside(is_below=False)
+
+
 if __name__ == "__main__":
     tap.main()
