@@ -83,7 +83,8 @@ int governor_new(
 	governor->n_tasks = n_tasks;
 	governor->leftovers = policy_find("equal");
 	if (allocate(governor, n_tasks) < 0 ||
-		guard_new(&governor->guard, n_tasks, &setup->enforcer->limits) < 0 ||
+		guard_new(&governor->guard, n_tasks, &setup->enforcer->limits,
+			setup->enforcer->guarantee == GUARANTEE_NONE) < 0 ||
 		setup->policy->new (&governor->policy_state, &policy_setup) < 0 ||
 		governor->leftovers->new (&governor->leftovers_state, &policy_setup) < 0)
 		return fault_errno(fault, -ENOMEM, "loop of %u tasks", n_tasks);
@@ -234,6 +235,16 @@ static size_t plan(struct governor *governor, uint64_t now_ns, double budget_cpu
 
 /* Enforce. */
 
+static int change_budget(struct governor *governor, double budget_cpus, struct fault *fault)
+{
+	struct enforcer *enforcer = governor->setup.enforcer;
+	int r = enforcer->ops->budget_set(enforcer, budget_cpus, fault);
+
+	if (r == 0)
+		governor->budget_cpus = budget_cpus;
+	return r;
+}
+
 static int enforce(struct governor *governor, uint64_t now_ns, size_t n_grants, double budget_cpus,
 	struct enforced *ret_enforced, struct fault *fault)
 {
@@ -242,23 +253,23 @@ static int enforce(struct governor *governor, uint64_t now_ns, size_t n_grants, 
 	/* A budget of 0 cannot be written; with every task frozen it need not be. */
 	bool has_changed = budget_cpus > 0 && fabs(budget_cpus - governor->budget_cpus) > 1e-9;
 	struct fault reason = FAULT_INIT;
-	int r = 0, first = 0;
+	int r = 0, lowered = 0;
 
 	/* Parent before child when raising, child before parent when lowering. */
 	if (has_changed && has_risen)
-		first = enforcer->ops->budget_set(enforcer, budget_cpus, &reason);
-	if (first == 0)
-		first = enforcer->ops->apply(
+		r = change_budget(governor, budget_cpus, &reason);
+	if (r == 0)
+		r = enforcer->ops->apply(
 			enforcer, governor->grants, n_grants, ret_enforced, &reason);
-	if (has_changed && !has_risen && first == 0)
-		r = enforcer->ops->budget_set(enforcer, budget_cpus, &reason);
-	if (first == 0)
-		first = r;
-	if (first == 0 && has_changed)
-		governor->budget_cpus = budget_cpus;
-	if (first < 0) {
+	governor->n_foreign += ret_enforced->n_foreign;
+	/* Also where a grant could not be lowered: the group around them holds it back then. */
+	if (has_changed && !has_risen)
+		lowered = change_budget(governor, budget_cpus, r < 0 ? /* fault= */ NULL : &reason);
+	if (r == 0)
+		r = lowered;
+	if (r < 0) {
 		record_event(governor, now_ns, RECORD_NO_TASK, "enforce", "%s", reason.text);
-		return fault_set(fault, first, "%s", reason.text);
+		return fault_set(fault, r, "%s", reason.text);
 	}
 	if (ret_enforced->n_foreign > 0)
 		record_event(governor, now_ns, RECORD_NO_TASK, "foreign", "%s", reason.text);
@@ -361,7 +372,6 @@ int governor_slot(struct governor *governor, uint64_t now_ns, uint64_t late_ns, 
 	uint64_t slot_ns = bundle->slot_ns;
 	double budget_cpus = timeline_least(&bundle->budget, now_ns, now_ns + slot_ns);
 	struct slot_record slot = {
-		.slot = governor->n_slots,
 		.now_ns = now_ns,
 		.late_ns = late_ns,
 		.slot_ns = slot_ns,
@@ -370,6 +380,8 @@ int governor_slot(struct governor *governor, uint64_t now_ns, uint64_t late_ns, 
 	size_t n_inputs;
 	int r;
 
+	totals_miss(governor, now_ns / slot_ns);
+	slot.slot = governor->n_slots;
 	observe(governor, now_ns);
 	slot.used_ns = governor->used_ns - governor->slot_used_ns;
 	governor->slot_used_ns = governor->used_ns;

@@ -19,6 +19,7 @@ struct task {
 	uint64_t read_ns;        /* when that was */
 	uint64_t slot_cpu_ns;    /* used, as of the last record */
 	uint64_t final_cpu_ns;   /* known at its end, see struct task_end */
+	uint32_t n_unread;       /* readings of the meter in a row that failed */
 	uint64_t outcome_cpu_ns; /* used when it got its outcome */
 	struct history history;
 	struct progress_facts facts;
@@ -90,6 +91,8 @@ void record_event(struct governor *governor, uint64_t now_ns, uint32_t task, con
 	const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 /* totals.c */
+/* Slots before number `slot` that were not made count with their budget: they have passed. */
+void totals_miss(struct governor *governor, uint64_t slot);
 void totals_count(struct governor *governor, const struct slot_record *slot);
 /* Where there was an outcome: the sums up to here are those of the run so far. */
 void totals_settle(struct governor *governor);

@@ -57,22 +57,26 @@ struct account {
 
 struct guard {
 	struct enforcer_limits limits;
+	bool is_dry;
 	uint64_t n_clips;
 	uint32_t period_us;
 	uint32_t n_shorter;   /* slots in a row in which a shorter period would have done */
+	uint64_t ended_ns;    /* used since the last clip by tasks that have ended */
 	int64_t overdrawn_ns; /* used beyond the budget, all tasks together */
 	double budget_cpus;   /* in force since the last clip */
 	uint32_t n_accounts;
 	struct account accounts[];
 };
 
-int guard_new(struct guard **ret_guard, uint32_t n_tasks_max, const struct enforcer_limits *limits)
+int guard_new(struct guard **ret_guard, uint32_t n_tasks_max, const struct enforcer_limits *limits,
+	bool is_dry)
 {
 	struct guard *guard = calloc(1, sizeof(*guard) + n_tasks_max * sizeof(guard->accounts[0]));
 
 	if (!guard)
 		return -ENOMEM;
 	guard->limits = *limits;
+	guard->is_dry = is_dry;
 	guard->n_accounts = n_tasks_max;
 	*ret_guard = guard;
 	return 0;
@@ -87,6 +91,19 @@ struct guard *guard_free(struct guard *guard)
 uint64_t guard_excess_ns(const struct guard *guard)
 {
 	return guard->overdrawn_ns > 0 ? (uint64_t)guard->overdrawn_ns : 0;
+}
+
+/* Was it part of the last clip? */
+static bool has_account(const struct guard *guard, const struct account *account)
+{
+	return !guard->is_dry && guard->n_clips > 0 && account->seen_slot == guard->n_clips;
+}
+
+void guard_task_ended(struct guard *guard, uint32_t task, uint64_t cpu_ns)
+{
+	assert(task < guard->n_accounts);
+	if (has_account(guard, &guard->accounts[task]))
+		guard->ended_ns += nsec_sub(cpu_ns, guard->accounts[task].cpu_ns);
 }
 
 uint64_t share_to_ns(double share_cpus, uint64_t span_ns)
@@ -153,7 +170,7 @@ static uint64_t quota_to_ns(uint64_t quota_us, uint32_t period_us, uint64_t slot
 static void settle(struct guard *guard, struct account *account, const struct guard_input *input,
 	uint64_t elapsed_ns, uint64_t *used_ns)
 {
-	bool is_new = guard->n_clips == 0 || account->seen_slot != guard->n_clips;
+	bool is_new = !has_account(guard, account);
 	uint64_t used = is_new ? 0 : nsec_sub(input->cpu_ns, account->cpu_ns);
 
 	if (is_new)
@@ -265,7 +282,8 @@ uint64_t guard_clip(struct guard *guard, uint64_t elapsed_ns, uint64_t slot_ns, 
 		shares += inputs[i].share_cpus;
 	}
 	if (guard->n_clips > 0)
-		settle_excess(guard, elapsed_ns, used_ns);
+		settle_excess(guard, elapsed_ns, used_ns + guard->ended_ns);
+	guard->ended_ns = 0;
 	guard->n_clips++;
 	guard->budget_cpus = (double)budget_ns / (double)slot_ns;
 	left_ns = nsec_sub(budget_ns, guard_excess_ns(guard));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,8 +23,10 @@ struct guard_input {
 	uint64_t cpu_ns; /* used so far, as observed at the start of this slot */
 };
 
-/* `limits` says what the enforcer can express (copied). 0 or -ENOMEM. */
-int guard_new(struct guard **ret_guard, uint32_t n_tasks_max, const struct enforcer_limits *limits);
+/* `limits` says what the enforcer can express (copied). `is_dry`: nothing is enforced, so what is used
+ * is held against nobody. 0 or -ENOMEM. */
+int guard_new(struct guard **ret_guard, uint32_t n_tasks_max, const struct enforcer_limits *limits,
+	bool is_dry);
 struct guard *guard_free(struct guard *guard);
 
 /* Grants for one slot.
@@ -39,6 +42,9 @@ struct guard *guard_free(struct guard *guard);
  * are scaled down. Allocates nothing. */
 uint64_t guard_clip(struct guard *guard, uint64_t elapsed_ns, uint64_t slot_ns, uint64_t budget_ns,
 	const struct guard_input inputs[], size_t n_inputs, struct grant ret_grants[]);
+
+/* A task has ended, having used cpu_ns: what of that is new counts in the excess of the next clip. */
+void guard_task_ended(struct guard *guard, uint32_t task, uint64_t cpu_ns);
 
 /* CPU time used beyond the budget that has not been taken back yet, as of the last guard_clip(). */
 uint64_t guard_excess_ns(const struct guard *guard);

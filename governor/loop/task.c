@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "governor_internal.h"
 #include "nsec.h"
@@ -23,6 +24,10 @@
 
 /* Reports taken in one go. */
 #define REPORTS_BATCH 64
+
+/* Failed readings of the meter in a row that are worth an event. One may be a task that has just
+ * ended. */
+#define UNREAD_MAX 3
 
 void task_init(struct task *task)
 {
@@ -63,6 +68,7 @@ static void end(struct governor *governor, uint32_t id)
 {
 	if (governor->tasks[id].share_cpus > 0)
 		governor->has_free_share = true;
+	guard_task_ended(governor->guard, id, governor->tasks[id].cpu_ns);
 	governor->tasks[id].phase = PHASE_ENDED;
 	governor->n_ended++;
 }
@@ -171,10 +177,16 @@ void task_observe(struct governor *governor, uint32_t id, uint64_t now_ns)
 	uint64_t cpu0_ns = task->cpu_ns, at0_ns = task->read_ns, cpu_ns;
 	enum outcome before = task->outcome;
 	size_t n_reports;
+	int r;
 
 	/* A meter that fails for once keeps the last reading. */
-	if (meter->ops->read(meter, id, &cpu_ns) == 0 && cpu_ns > task->cpu_ns)
+	r = meter->ops->read(meter, id, &cpu_ns);
+	if (r == 0 && cpu_ns > task->cpu_ns)
 		task->cpu_ns = cpu_ns;
+	task->n_unread = r < 0 ? task->n_unread + 1 : 0;
+	if (task->n_unread == UNREAD_MAX)
+		record_event(governor, now_ns, id, "meter",
+			"its CPU time cannot be read, the last reading stands: %s", strerror(-r));
 	if (task->final_cpu_ns > task->cpu_ns)
 		task->cpu_ns = task->final_cpu_ns;
 	task->read_ns = now_ns;

@@ -10,12 +10,25 @@
 /* A slot is late when it is made later than this part of its length. */
 #define LATE_PART 10
 
+void totals_miss(struct governor *governor, uint64_t slot)
+{
+	const struct bundle *bundle = governor->setup.bundle;
+
+	for (; governor->n_slots < slot; governor->n_slots++) {
+		uint64_t start_ns = governor->n_slots * bundle->slot_ns;
+		double budget_cpus = timeline_least(
+			&bundle->budget, start_ns, start_ns + bundle->slot_ns);
+
+		governor->budget_ns += share_to_ns(budget_cpus, bundle->slot_ns);
+		governor->n_late++;
+	}
+}
+
 void totals_count(struct governor *governor, const struct slot_record *slot)
 {
 	double granted_cpus = (double)slot->granted_ns / (double)slot->slot_ns;
 
 	governor->budget_ns += slot->budget_ns;
-	governor->n_foreign += slot->enforced.n_foreign;
 	if (granted_cpus > governor->granted_cpus_max)
 		governor->granted_cpus_max = granted_cpus;
 	if (slot->late_ns > slot->slot_ns / LATE_PART)

@@ -179,7 +179,7 @@ static void start(struct bench *bench)
 		die("open the enforcer", fault.text);
 	if (meter_cgroup.open(&bench->meter, N_TASKS, &fault) < 0)
 		die("open the meter", fault.text);
-	if (guard_new(&bench->guard, N_TASKS, &bench->enforcer->limits) < 0)
+	if (guard_new(&bench->guard, N_TASKS, &bench->enforcer->limits, /* is_dry= */ false) < 0)
 		die("open the guard", "out of memory");
 	for (uint32_t i = 0; i < N_TASKS; i++)
 		add_task(bench, i);

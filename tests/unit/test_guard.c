@@ -22,7 +22,7 @@ static struct guard *make_guard(const struct enforcer_limits *limits)
 {
 	struct guard *guard;
 
-	ck_assert_int_eq(guard_new(&guard, N_MAX, limits), 0);
+	ck_assert_int_eq(guard_new(&guard, N_MAX, limits, /* is_dry= */ false), 0);
 	return guard;
 }
 

@@ -1,0 +1,561 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "governor.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "nsec.h"
+#include "suite.h"
+
+/* The loop over a machine that does as it is told, and fails when it is told to: each seam keeps what
+ * it was asked, in the order in which it was asked. */
+
+#define N_MAX 4
+#define SECOND NSEC_PER_SEC
+
+static struct {
+	struct enforcer enforcer;
+	struct meter meter;
+	struct stage stage;
+	struct recorder recorder;
+	char calls[256]; /* 'B'udget and 'A'pply since the last look, with their values */
+	int budget_error, apply_error, meter_error, start_error;
+	uint32_t n_foreign;
+	uint64_t cpu_ns[N_MAX];
+	uint64_t granted_ns[N_MAX];
+	double share_cpus[N_MAX];
+	struct report reports[N_MAX][8];
+	size_t n_reports[N_MAX];
+	bool speaks_page;
+	char stops[N_MAX][16]; /* A, T and K for each step */
+	unsigned n_cleared;
+	char events[4096];
+	struct slot_record slot;
+} machine;
+
+static char path[] = "/tmp/coregov-test-XXXXXX";
+static struct bundle *bundle;
+static struct governor *governor;
+
+static void say(char *to, size_t size, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+static void say(char *to, size_t size, const char *format, ...)
+{
+	size_t length = strlen(to);
+	va_list args;
+
+	va_start(args, format);
+	ck_assert_int_lt(vsnprintf(to + length, size - length, format, args), (int)(size - length));
+	va_end(args);
+}
+
+static int budget_set(struct enforcer *enforcer, double budget_cpus, struct fault *fault)
+{
+	(void)enforcer;
+	say(machine.calls, sizeof(machine.calls), "B%g ", budget_cpus);
+	return machine.budget_error < 0 ? fault_set(fault, machine.budget_error, "no budget") : 0;
+}
+
+static int apply(struct enforcer *enforcer, const struct grant *grants, size_t n_grants,
+	struct enforced *ret_enforced, struct fault *fault)
+{
+	(void)enforcer;
+	say(machine.calls, sizeof(machine.calls), "A ");
+	if (machine.apply_error < 0)
+		return fault_set(fault, machine.apply_error, "no grant");
+	for (size_t i = 0; i < n_grants; i++)
+		machine.granted_ns[grants[i].task] = grants[i].cpu_ns;
+	ret_enforced->n_foreign = machine.n_foreign;
+	return machine.n_foreign > 0 ? (fault_set(fault, -EEXIST, "a stranger"), 0) : 0;
+}
+
+static int meter_read(struct meter *meter, uint32_t task, uint64_t *ret_cpu_ns)
+{
+	(void)meter;
+	if (machine.meter_error < 0)
+		return machine.meter_error;
+	*ret_cpu_ns = machine.cpu_ns[task];
+	return 0;
+}
+
+static int start(struct stage *stage, uint32_t task, uint64_t now_ns, struct fault *fault)
+{
+	(void)stage;
+	(void)task;
+	(void)now_ns;
+	return machine.start_error < 0 ? fault_set(fault, machine.start_error, "no start") : 0;
+}
+
+static size_t take_reports(struct stage *stage, uint32_t task, uint64_t now_ns,
+	struct report ret_reports[], size_t n_max)
+{
+	size_t n = machine.n_reports[task];
+
+	(void)stage;
+	(void)now_ns;
+	ck_assert_uint_le(n, n_max);
+	memcpy(ret_reports, machine.reports[task], n * sizeof(ret_reports[0]));
+	machine.n_reports[task] = 0;
+	return n;
+}
+
+static void facts(struct stage *stage, uint32_t task, struct progress_facts *ret_facts)
+{
+	(void)stage;
+	(void)task;
+	*ret_facts = (struct progress_facts){.speaks_page = machine.speaks_page};
+}
+
+static void tell(struct stage *stage, uint32_t task, const struct stage_news *news)
+{
+	(void)stage;
+	machine.share_cpus[task] = news->share_cpus;
+}
+
+static bool stop(struct stage *stage, uint32_t task, enum stop_step step)
+{
+	(void)stage;
+	say(machine.stops[task], sizeof(machine.stops[task]), "%c",
+		step == STOP_ASK            ? 'A'
+			: step == STOP_TERM ? 'T'
+					    : 'K');
+	return false;
+}
+
+static void clear(struct stage *stage, uint32_t task)
+{
+	(void)stage;
+	(void)task;
+	machine.n_cleared++;
+}
+
+static const char *feed_name(struct stage *stage, uint32_t task)
+{
+	(void)stage;
+	(void)task;
+	return "none";
+}
+
+static void record_slot(struct recorder *recorder, const struct slot_record *slot)
+{
+	(void)recorder;
+	machine.slot = *slot;
+}
+
+static void record_report(struct recorder *recorder, uint32_t task, const struct report *report)
+{
+	(void)recorder;
+	(void)task;
+	(void)report;
+}
+
+static void keep_event(struct recorder *recorder, uint64_t now_ns, uint32_t task, const char *kind,
+	const char *text)
+{
+	(void)recorder;
+	(void)now_ns;
+	(void)task;
+	say(machine.events, sizeof(machine.events), "%s: %s\n", kind, text);
+}
+
+static const struct enforcer_ops enforcer_ops = {
+	.name = "test",
+	.budget_set = budget_set,
+	.apply = apply,
+};
+static const struct meter_ops meter_ops = {.name = "test", .read = meter_read};
+static const struct stage_ops stage_ops = {
+	.max_batches = 1,
+	.start = start,
+	.reports = take_reports,
+	.facts = facts,
+	.tell = tell,
+	.stop = stop,
+	.clear = clear,
+	.feed_name = feed_name,
+};
+static const struct recorder_ops recorder_ops = {
+	.slot = record_slot,
+	.report = record_report,
+	.event = keep_event,
+};
+
+static void prepare_as(const char *text, const char *policy, enum guarantee guarantee)
+{
+	static struct recorder *recorders[] = {&machine.recorder};
+	struct governor_setup setup = {
+		.policy = policy_find(policy),
+		.enforcer = &machine.enforcer,
+		.meter = &machine.meter,
+		.stage = &machine.stage,
+		.recorders = recorders,
+		.n_recorders = 1,
+	};
+	struct fault fault = FAULT_INIT;
+	int fd = mkstemp(path);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	ck_assert_int_eq(close(fd), 0);
+	ck_assert_msg(bundle_read(path, &bundle, &fault) == 0, "%s", fault.text);
+	ck_assert_msg(bundle_resolve(bundle, BUNDLE_REAL, 4, &fault) == 0, "%s", fault.text);
+	ck_assert_int_eq(unlink(path), 0);
+	machine.enforcer.ops = &enforcer_ops;
+	machine.enforcer.guarantee = guarantee;
+	machine.meter.ops = &meter_ops;
+	machine.stage.ops = &stage_ops;
+	machine.recorder.ops = &recorder_ops;
+	setup.bundle = bundle;
+	ck_assert_int_eq(governor_new(&governor, &setup, &fault), 0);
+}
+
+static void prepare(const char *text, const char *policy)
+{
+	prepare_as(text, policy, GUARANTEE_COOPERATIVE);
+}
+
+static void tear_down(void)
+{
+	governor = governor_free(governor);
+	bundle_free(bundle);
+}
+
+/* What the enforcer was asked since the last look. */
+static const char *calls(void)
+{
+	static char copy[sizeof(machine.calls)];
+
+	memcpy(copy, machine.calls, sizeof(copy));
+	machine.calls[0] = '\0';
+	return copy;
+}
+
+static struct task_status status_of(uint32_t task)
+{
+	struct task_status status;
+
+	governor_task_status(governor, task, &status);
+	return status;
+}
+
+static struct governor_totals totals(void)
+{
+	struct governor_totals sums;
+
+	governor_totals(governor, &sums);
+	return sums;
+}
+
+static void report(uint32_t task, uint64_t stamp_ns, double value)
+{
+	machine.reports[task][machine.n_reports[task]++] = (struct report){
+		.stamp_ns = stamp_ns, .value = value};
+}
+
+#define TASK(name) "[task " name "]\ncommand = x\ntarget = 0.1\ngrace = 2s\ndeadline = "
+
+START_TEST(the_budget_is_lowered_last_and_raised_first)
+{
+	prepare("[bundle]\nbudget = 1cpu\n[budget]\n1s = 2cpu\n3s = 0.5cpu\n4s = 0cpu\n5s = "
+	        "0.5cpu\n"
+		"6s = 1cpu\n" TASK("a") "9s\n",
+		"equal");
+	for (uint64_t slot = 0; slot <= 6; slot++) {
+		static const char *const expected[] = {
+			"B1 A ", "B2 A ", "A ", "A B0.5 ", "A ", "A ", "B1 A "};
+
+		ck_assert_int_eq(governor_slot(governor, slot * SECOND, 0, NULL), 0);
+		ck_assert_str_eq(calls(), expected[slot]);
+		ck_assert_uint_eq(machine.granted_ns[0],
+			slot == 4                        ? 0
+				: slot == 3 || slot == 5 ? SECOND / 2
+							 : SECOND);
+	}
+}
+END_TEST
+
+START_TEST(a_budget_that_fell_is_set_though_a_grant_failed)
+{
+	struct fault fault = FAULT_INIT;
+
+	prepare("[bundle]\nbudget = 2cpu\n[budget]\n1s = 1cpu\n" TASK("a") "9s\n", "equal");
+	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
+	ck_assert_str_eq(calls(), "B2 A ");
+	machine.apply_error = -EIO;
+	ck_assert_int_eq(governor_slot(governor, SECOND, 0, &fault), -EIO);
+	ck_assert_str_eq(fault.text, "no grant");
+	ck_assert_str_eq(calls(), "A B1 ");
+	ck_assert_ptr_nonnull(strstr(machine.events, "enforce: no grant\n"));
+	/* It is in force: it is not written again. */
+	machine.apply_error = 0;
+	ck_assert_int_eq(governor_slot(governor, 2 * SECOND, 0, &fault), 0);
+	ck_assert_str_eq(calls(), "A ");
+}
+END_TEST
+
+START_TEST(nothing_is_raised_under_a_budget_that_could_not)
+{
+	struct fault fault = FAULT_INIT;
+
+	prepare("[bundle]\nbudget = 1cpu\n" TASK("a") "9s\n", "equal");
+	machine.budget_error = -EACCES;
+	ck_assert_int_eq(governor_slot(governor, 0, 0, &fault), -EACCES);
+	ck_assert_str_eq(fault.text, "no budget");
+	ck_assert_str_eq(calls(), "B1 ");
+	/* It is tried again. */
+	machine.budget_error = 0;
+	ck_assert_int_eq(governor_slot(governor, SECOND, 0, &fault), 0);
+	ck_assert_str_eq(calls(), "B1 A ");
+}
+END_TEST
+
+START_TEST(slots_that_were_missed_have_passed)
+{
+	prepare("[bundle]\nbudget = 1cpu\n[budget]\n2s = 2cpu\n" TASK("a") "9s\n", "equal");
+	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
+	ck_assert_uint_eq(machine.slot.slot, 0);
+	/* Due at 1 s; slots 1 and 2 could not be made. */
+	ck_assert_int_eq(governor_slot(governor, 3 * SECOND + 1, 2 * SECOND + 1, NULL), 0);
+	ck_assert_uint_eq(machine.slot.slot, 3);
+	governor_task_ended(governor, 0, 3 * SECOND + 2, &(struct task_end){0});
+	ck_assert_uint_eq(totals().n_slots, 4);
+	ck_assert_uint_eq(totals().budget_ns, (1 + 1 + 2 + 2) * SECOND);
+	ck_assert_uint_eq(totals().n_late, 3);
+	ck_assert_uint_eq(totals().worst_late_ns, 2 * SECOND + 1);
+}
+END_TEST
+
+START_TEST(a_slot_is_late_after_a_tenth_of_it)
+{
+	prepare("[bundle]\nbudget = 1cpu\n" TASK("a") "9s\n", "equal");
+	ck_assert_int_eq(governor_slot(governor, SECOND / 10, SECOND / 10, NULL), 0);
+	ck_assert_uint_eq(totals().n_late, 0);
+	ck_assert_int_eq(governor_slot(governor, SECOND * 12 / 10, SECOND / 5, NULL), 0);
+	ck_assert_uint_eq(totals().n_late, 1);
+	ck_assert_double_eq_tol(totals().granted_cpus_max, 1, 1e-9);
+}
+END_TEST
+
+START_TEST(what_an_ended_task_used_is_excess_too)
+{
+	prepare("[bundle]\nbudget = 1cpu\n" TASK("a") "9s\n" TASK("b") "9s\n", "equal");
+	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
+	machine.cpu_ns[0] = 2 * SECOND;
+	governor_task_ended(governor, 0, SECOND - 1, &(struct task_end){.exit_status = 1});
+	ck_assert_int_eq(governor_slot(governor, SECOND, 0, NULL), 0);
+	ck_assert_uint_eq(machine.slot.excess_ns, SECOND);
+	ck_assert_uint_eq(machine.slot.granted_ns, 0);
+	ck_assert_uint_eq(totals().excess_ns, SECOND);
+	ck_assert_uint_eq(totals().n_excess_slots, 1);
+	ck_assert_ptr_nonnull(strstr(machine.events, "excess: "));
+	/* Once. */
+	ck_assert_int_eq(governor_slot(governor, 2 * SECOND, 0, NULL), 0);
+	ck_assert_uint_eq(machine.slot.excess_ns, 0);
+	ck_assert_uint_eq(machine.slot.granted_ns, SECOND);
+	ck_assert_uint_eq(totals().excess_ns, SECOND);
+}
+END_TEST
+
+START_TEST(a_dry_run_holds_nothing_against_a_task)
+{
+	prepare_as("[bundle]\nbudget = 0.2cpu\n" TASK("a") "9s\n" TASK("b") "9s\n", "equal",
+		GUARANTEE_NONE);
+	for (uint64_t slot = 0; slot < 5; slot++) {
+		machine.cpu_ns[0] = machine.cpu_ns[1] = slot * SECOND;
+		ck_assert_int_eq(governor_slot(governor, slot * SECOND, 0, NULL), 0);
+		ck_assert_uint_eq(machine.granted_ns[0], SECOND / 10);
+		ck_assert_uint_eq(machine.granted_ns[1], SECOND / 10);
+	}
+	ck_assert_uint_eq(totals().n_excess_slots, 0);
+}
+END_TEST
+
+START_TEST(strangers_are_counted_between_slots_too)
+{
+	prepare("[bundle]\nbudget = 1cpu\n" TASK("a") "9s\n" TASK("b") "9s\n", "equal");
+	machine.n_foreign = 2;
+	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
+	governor_task_ended(governor, 0, 1, &(struct task_end){.exit_status = 1});
+	ck_assert_int_eq(governor_give_on(governor, 1, NULL), 0);
+	ck_assert_uint_eq(totals().n_foreign, 4);
+	ck_assert_ptr_nonnull(strstr(machine.events, "foreign: a stranger\n"));
+}
+END_TEST
+
+START_TEST(a_meter_that_fails_is_told_once)
+{
+	const char *first;
+
+	prepare("[bundle]\nbudget = 1cpu\n" TASK("a") "20s\n", "equal");
+	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
+	machine.cpu_ns[0] = 7;
+	ck_assert_int_eq(governor_slot(governor, SECOND, 0, NULL), 0);
+	machine.meter_error = -EIO;
+	for (uint64_t slot = 2; slot < 10; slot++) {
+		ck_assert_int_eq(governor_slot(governor, slot * SECOND, 0, NULL), 0);
+		ck_assert_int_eq(strstr(machine.events, "meter: ") != NULL, slot >= 4);
+	}
+	first = strstr(machine.events, "meter: ");
+	ck_assert_ptr_null(strstr(first + 1, "meter: "));
+	ck_assert_uint_eq(status_of(0).cpu_ns, 7);
+}
+END_TEST
+
+START_TEST(stopping_takes_its_steps)
+{
+	prepare("[bundle]\nbudget = 1cpu\n" TASK("a") "1s\non-deadline = stop\n" TASK("b") "99s\n",
+		"equal");
+	machine.speaks_page = true;
+	for (uint64_t slot = 0; slot < 9; slot++)
+		ck_assert_int_eq(governor_slot(governor, slot * SECOND, 0, NULL), 0);
+	/* Asked at 1 s, then a step every 2 s: at 3 s, 5 s and 7 s. */
+	ck_assert_str_eq(machine.stops[0], "ATKK");
+	ck_assert_int_eq(status_of(0).phase, PHASE_STOPPING);
+	/* The least it needs to hear of it; the rest is for the living. */
+	ck_assert_double_eq_tol(machine.share_cpus[0], 0.05, 1e-9);
+	ck_assert_double_eq_tol(machine.share_cpus[1], 0.95, 1e-9);
+	governor_task_ended(governor, 0, 9 * SECOND, &(struct task_end){.exit_status = 137});
+	ck_assert_int_eq(status_of(0).outcome, OUTCOME_MISSED_DEADLINE);
+	ck_assert_uint_eq(status_of(0).finish_ns, 9 * SECOND);
+	ck_assert_uint_eq(machine.n_cleared, 1);
+	/* Twice is once. */
+	governor_task_ended(governor, 0, 9 * SECOND, &(struct task_end){0});
+	ck_assert_uint_eq(machine.n_cleared, 1);
+}
+END_TEST
+
+START_TEST(who_has_no_page_is_not_asked)
+{
+	prepare("[bundle]\nbudget = 1cpu\n" TASK("a") "9s\n", "equal");
+	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
+	governor_cancel(governor, 1, STOP_ASK);
+	ck_assert_str_eq(machine.stops[0], "T");
+	/* The same again changes nothing, a harder one does. */
+	governor_cancel(governor, 2, STOP_ASK);
+	ck_assert_str_eq(machine.stops[0], "T");
+	governor_cancel(governor, 3, STOP_KILL);
+	ck_assert_str_eq(machine.stops[0], "TK");
+	ck_assert_int_eq(status_of(0).outcome, OUTCOME_CANCELLED);
+	ck_assert(governor_is_decided(governor));
+	ck_assert(!governor_is_done(governor));
+}
+END_TEST
+
+START_TEST(all_that_stop_get_a_fifth_at_most)
+{
+	prepare("[bundle]\nbudget = 0.4cpu\n" TASK("a") "1s\non-deadline = stop\n" TASK(
+			"b") "1s\non-deadline = stop\n" TASK("c") "99s\nthreads = 2\n",
+		"equal");
+	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
+	ck_assert_int_eq(governor_slot(governor, SECOND, 0, NULL), 0);
+	ck_assert_double_eq_tol(machine.share_cpus[0], 0.04, 1e-9);
+	ck_assert_double_eq_tol(machine.share_cpus[1], 0.04, 1e-9);
+	ck_assert_double_eq_tol(machine.share_cpus[2], 0.32, 1e-9);
+}
+END_TEST
+
+START_TEST(a_target_counts_when_it_was_met)
+{
+	prepare("[bundle]\nbudget = 1cpu\n[task a]\ncommand = x\ntarget = 0.1 for 2\n"
+		"deadline = 2s\n",
+		"equal");
+	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
+	machine.cpu_ns[0] = SECOND;
+	report(0, SECOND / 4, 0.05);
+	report(0, SECOND / 3, NAN);
+	report(0, SECOND / 2, 0.1);
+	ck_assert_int_eq(governor_slot(governor, SECOND, 0, NULL), 0);
+	ck_assert_int_eq(status_of(0).outcome, OUTCOME_NONE);
+	/* Made in time, read when the deadline had come. */
+	machine.cpu_ns[0] = 2 * SECOND;
+	report(0, SECOND * 7 / 4, 0.09);
+	governor_deadlines(governor, 2 * SECOND);
+	ck_assert_int_eq(status_of(0).outcome, OUTCOME_LEARNED);
+	ck_assert_uint_eq(status_of(0).finish_ns, SECOND * 7 / 4);
+	/* Between the two readings, by the time. */
+	ck_assert_uint_eq(status_of(0).cpu_ns, SECOND * 7 / 4);
+	/* A command that has no page yields. */
+	ck_assert_int_eq(status_of(0).phase, PHASE_YIELDED);
+	ck_assert_uint_eq(status_of(0).n_reports, 4);
+}
+END_TEST
+
+START_TEST(a_target_met_too_late_is_missed)
+{
+	prepare("[bundle]\nbudget = 1cpu\n" TASK("a") "2s\n", "equal");
+	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
+	report(0, 2 * SECOND + 1, 0.05);
+	ck_assert_int_eq(governor_slot(governor, 2 * SECOND + 2, 2, NULL), 0);
+	ck_assert_int_eq(status_of(0).outcome, OUTCOME_MISSED_DEADLINE);
+	ck_assert_uint_eq(status_of(0).finish_ns, 2 * SECOND);
+}
+END_TEST
+
+START_TEST(how_a_task_ends)
+{
+	prepare("[bundle]\nbudget = 1cpu\n" TASK("a") "9s\n" TASK("b") "9s\n" TASK("c") "9s\n" TASK(
+			"d") "1s\n",
+		"equal");
+	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
+	governor_task_ended(governor, 0, 5, &(struct task_end){.exit_status = 0, .cpu_ns = 3});
+	governor_task_ended(governor, 1, 6, &(struct task_end){.exit_status = 1});
+	governor_task_ended(governor, 2, 7, &(struct task_end){.reason = "no such file"});
+	governor_task_ended(governor, 3, SECOND + 1, &(struct task_end){0});
+	ck_assert_int_eq(status_of(0).outcome, OUTCOME_MISSED_TARGET);
+	ck_assert_uint_eq(status_of(0).cpu_ns, 3);
+	ck_assert_int_eq(status_of(1).outcome, OUTCOME_FAILED);
+	ck_assert_int_eq(status_of(2).outcome, OUTCOME_FAILED);
+	ck_assert(status_of(1).was_started);
+	ck_assert(!status_of(2).was_started);
+	ck_assert_int_eq(status_of(3).outcome, OUTCOME_MISSED_DEADLINE);
+	ck_assert(governor_is_done(governor));
+}
+END_TEST
+
+START_TEST(a_task_that_cannot_start_has_failed)
+{
+	prepare("[bundle]\nbudget = 1cpu\n" TASK("a") "9s\n", "equal");
+	machine.start_error = -EMFILE;
+	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
+	ck_assert_int_eq(status_of(0).outcome, OUTCOME_FAILED);
+	ck_assert(!status_of(0).was_started);
+	ck_assert(governor_is_done(governor));
+	ck_assert_str_eq(machine.events, "failed: no start\n");
+}
+END_TEST
+
+static Suite *governor_suite(void)
+{
+	Suite *suite = suite_create("governor");
+	TCase *tcase = tcase_create("governor");
+
+	tcase_add_checked_fixture(tcase, NULL, tear_down);
+	tcase_add_test(tcase, the_budget_is_lowered_last_and_raised_first);
+	tcase_add_test(tcase, a_budget_that_fell_is_set_though_a_grant_failed);
+	tcase_add_test(tcase, nothing_is_raised_under_a_budget_that_could_not);
+	tcase_add_test(tcase, slots_that_were_missed_have_passed);
+	tcase_add_test(tcase, a_slot_is_late_after_a_tenth_of_it);
+	tcase_add_test(tcase, what_an_ended_task_used_is_excess_too);
+	tcase_add_test(tcase, a_dry_run_holds_nothing_against_a_task);
+	tcase_add_test(tcase, strangers_are_counted_between_slots_too);
+	tcase_add_test(tcase, a_meter_that_fails_is_told_once);
+	tcase_add_test(tcase, stopping_takes_its_steps);
+	tcase_add_test(tcase, who_has_no_page_is_not_asked);
+	tcase_add_test(tcase, all_that_stop_get_a_fifth_at_most);
+	tcase_add_test(tcase, a_target_counts_when_it_was_met);
+	tcase_add_test(tcase, a_target_met_too_late_is_missed);
+	tcase_add_test(tcase, how_a_task_ends);
+	tcase_add_test(tcase, a_task_that_cannot_start_has_failed);
+	suite_add_tcase(suite, tcase);
+	return suite;
+}
+
+int main(void)
+{
+	return suite_run(governor_suite());
+}
