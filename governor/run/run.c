@@ -22,7 +22,8 @@
 /* A real run: one thread, one event loop.
  *
  * The slot timer is absolute: slot n is due at start + n * slot, however late the one before was;
- * slots that were missed altogether (a suspended machine) are left out, not made up for. Between
+ * slots that were missed altogether (a governor that got no CPU) are left out, not made up for; the
+ * clock stands still while a machine is suspended, and deadlines with it. Between
  * slots the loop wakes for deadlines, for the enforcer's ticks, for the keeper's messages and for
  * the tasks' output, in this order of priority.
  *
@@ -75,6 +76,9 @@ static uint64_t now_ns(const struct run *run)
 
 static int finish(struct run *run, int error)
 {
+	/* Every task has an outcome in the end, whatever ends the run. */
+	if (error < 0)
+		governor_cancel(run->governor, now_ns(run), STOP_KILL);
 	run->error = error;
 	return sd_event_exit(run->event, 0);
 }

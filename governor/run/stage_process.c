@@ -39,7 +39,6 @@ struct cast {
 	pid_t pid;
 	int pidfd;      /* owned */
 	bool is_placed; /* the enforcer and the meter know it */
-	bool has_page_news;
 	struct page_news news;
 	char feed_name[96];
 	char exec_error[FAULT_TEXT_MAX];
