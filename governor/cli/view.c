@@ -15,15 +15,18 @@
 
 /* The live view. A frame is made whole in memory and written at once, so that it does not flicker:
  * cursor up over the last frame, each line ended by "erase to the end of the line". Never more lines
- * than the terminal has, or the cursor could not get back to the top. */
+ * than the terminal has, or the cursor could not get back to the top; and none longer than it is wide,
+ * or it would take two. */
 
 #define FRAME_MAX 65536
-#define BAR_WIDTH 20
+/* A task's line is 78 columns then. */
+#define BAR_WIDTH 10
 
 struct view {
 	struct recorder recorder;
 	struct view_setup setup;
 	unsigned n_lines; /* of the last frame */
+	unsigned n_columns;
 	uint32_t n_outcomes, n_learned;
 	size_t length;
 	char frame[FRAME_MAX];
@@ -66,13 +69,28 @@ static void erase_frame(struct view *view)
 	view->n_lines = 0;
 }
 
-static unsigned terminal_lines(const struct view *view)
-{
-	struct winsize size;
+/* What a terminal of no known size has. */
+#define LINES_DEFAULT 24
+#define COLUMNS_DEFAULT 80
 
-	if (ioctl(fileno(view->setup.to), TIOCGWINSZ, &size) < 0 || size.ws_row < 3)
-		return 24;
-	return size.ws_row;
+static unsigned measure_terminal(struct view *view)
+{
+	struct winsize size = {0};
+
+	(void)ioctl(fileno(view->setup.to), TIOCGWINSZ, &size);
+	/* The last column stays free: a terminal may wrap when it is written to. */
+	view->n_columns = (size.ws_col > 1 ? size.ws_col : COLUMNS_DEFAULT) - 1;
+	return size.ws_row >= 3 ? size.ws_row : LINES_DEFAULT;
+}
+
+/* Ends a line of the frame that begins at `start`, cut to the width of the terminal. Its text is
+ * ASCII: a column is a byte. */
+static void end_line(struct view *view, size_t start)
+{
+	if (view->length - start > view->n_columns)
+		view->length = start + view->n_columns;
+	put(view, "\x1b[K\n");
+	view->n_lines++;
 }
 
 /* A bar of the share in the budget: '#' for whole, '-' for the rest. */
@@ -80,8 +98,7 @@ static void put_bar(struct view *view, double part)
 {
 	int filled = (int)lround(fmin(fmax(part, 0), 1) * BAR_WIDTH);
 
-	put(view, "%.*s%.*s", filled, "####################", BAR_WIDTH - filled,
-		"--------------------");
+	put(view, "%.*s%.*s", filled, "##########", BAR_WIDTH - filled, "----------");
 }
 
 static void put_task(
@@ -89,6 +106,7 @@ static void put_task(
 {
 	const struct bundle_task *planned = &view->setup.bundle->tasks[task->seen.task];
 	char value[24] = "-";
+	size_t start = view->length;
 	double left = nsec_to_seconds(nsec_sub(planned->deadline_ns, record->now_ns));
 
 	if (isfinite(task->seen.value))
@@ -97,25 +115,27 @@ static void put_task(
 		task->share_cpus);
 	put_bar(view,
 		record->budget_ns > 0 ? (double)task->grant.cpu_ns / (double)record->budget_ns : 0);
-	put(view, " %9s %s %-8.5g %6.0f s left\x1b[K\n", value,
+	put(view, " %9s %s %-8.5g %6.0f s left", value,
 		planned->target.is_raised ? ">=" : "<=", planned->target.value, left);
-	view->n_lines++;
+	end_line(view, start);
 }
 
 static void draw(struct view *view, const struct slot_record *record)
 {
-	unsigned most = terminal_lines(view) - 2;
+	unsigned most = measure_terminal(view) - 2;
 	double slot_ns = (double)record->slot_ns;
 	size_t n_shown = record->n_tasks < most ? record->n_tasks : most;
+	size_t start;
 
 	erase_frame(view);
+	start = view->length;
 	put(view,
-		"%6.0f s  budget %.2f CPU, granted %.2f, used %.2f; %zu running, %" PRIu32
-		" learned, %" PRIu32 " others done\x1b[K\n",
+		"%6.0f s  budget %.2f, granted %.2f, used %.2f CPU; %zu run, %" PRIu32
+		" learned, %" PRIu32 " not",
 		nsec_to_seconds(record->now_ns), (double)record->budget_ns / slot_ns,
 		(double)record->granted_ns / slot_ns, (double)record->used_ns / slot_ns,
 		record->n_tasks, view->n_learned, view->n_outcomes - view->n_learned);
-	view->n_lines = 1;
+	end_line(view, start);
 	for (size_t i = 0; i < n_shown; i++)
 		put_task(view, record, &record->tasks[i]);
 	flush(view);
