@@ -171,36 +171,6 @@ int process_variable(int process_fd, const char *name, char *ret_value, size_t s
 	return 0;
 }
 
-int process_is_called(int process_fd, pid_t pid)
-{
-	static const char key[] = "NSpid:";
-	_cleanup_fclose_ FILE *file = NULL;
-	_cleanup_free_ char *line = NULL;
-	int fd = process_file(process_fd, "status");
-	size_t size = 0;
-
-	if (fd < 0)
-		return fd;
-	file = fdopen(fd, "re");
-	if (!file) {
-		(void)close(fd);
-		return -ENOMEM;
-	}
-	while (getline(&line, &size, file) > 0) {
-		char *at = line + strlen(key), *end;
-
-		if (strncmp(line, key, strlen(key)) != 0)
-			continue;
-		for (long its = strtol(at, &end, 10); end != at; its = strtol(at, &end, 10)) {
-			if (its == pid)
-				return 1;
-			at = end;
-		}
-		return 0;
-	}
-	return ferror(file) ? -ESRCH : 0;
-}
-
 int process_signal(int process_fd, int signo)
 {
 	return pidfd_send_signal(process_fd, signo, NULL, 0) < 0 ? -errno : 0;

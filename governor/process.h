@@ -29,10 +29,6 @@ int process_read(int process_fd, struct process *ret_process);
 /* The same for whoever has that pid now, without holding it. */
 int process_peek(DIR *proc, pid_t pid, struct process *ret_process);
 
-/* 1 where the process has that pid in its own pid namespace or in one between that and ours, 0 where
- * it has not, or a negative errno. */
-int process_is_called(int process_fd, pid_t pid);
-
 /* The value of a variable in the environment the process was executed with. 1 and ret_value, 0
  * where it has no such variable or one that does not fit, -EACCES for somebody else's process,
  * -ESRCH. Reads a bounded amount. */

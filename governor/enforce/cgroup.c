@@ -448,23 +448,17 @@ static int end_places(struct run_places *places, struct fault *fault)
 	return (int)places->n;
 }
 
-static int look_at_places(struct run_places *places, struct fault *fault)
+static int look_for_holder(struct run_places *places, struct fault *fault)
 {
-	int state = CGROUP_RUN_EMPTY;
-
 	for (size_t i = 0; i < places->n; i++) {
-		int has_invisible = group_has_invisible(places->dir_fds[i]);
-		int is_populated = group_is_populated(places->dir_fds[i]);
-		int r = has_invisible < 0 ? has_invisible : is_populated;
+		int r = group_is_held(places->dir_fds[i]);
 
-		if (has_invisible == 1)
-			return CGROUP_RUN_ELSEWHERE;
-		if (r == 1)
-			state = CGROUP_RUN_POPULATED;
-		if (r < 0 && r != -ENOENT && r != -ENODEV)
-			return fault_errno(fault, r, "look into the groups of run %s", places->run);
+		if (r < 0)
+			return fault_errno(fault, r, "lock a group of run %s", places->run);
+		if (r > 0)
+			return r;
 	}
-	return state;
+	return 0;
 }
 
 /* Finds the places of a run, and does something with all of them. */
@@ -487,9 +481,9 @@ static int with_places(const char *run, int (*work)(struct run_places *places, s
 	return r;
 }
 
-int cgroup_run_look(const char *run, struct fault *fault)
+int cgroup_run_is_held(const char *run, struct fault *fault)
 {
-	return with_places(run, look_at_places, fault);
+	return with_places(run, look_for_holder, fault);
 }
 
 int cgroup_run_end(const char *run, struct fault *fault)

@@ -43,15 +43,9 @@ int cgroup_remove(const char *controller, const char *group, struct fault *fault
  * allocation, given back by free(); NULL where there is none. */
 int cgroup_runs(char (**ret_runs)[RUN_NAME_MAX], size_t *ret_n_runs, struct fault *fault);
 
-/* What is in the groups of a run. */
-enum cgroup_run_state {
-	CGROUP_RUN_EMPTY,     /* nothing, or there is no group */
-	CGROUP_RUN_POPULATED, /* processes, all of which we see */
-	CGROUP_RUN_ELSEWHERE, /* processes of a pid namespace that we do not see */
-};
-
-/* An enum cgroup_run_state, or a negative errno. */
-int cgroup_run_look(const char *run, struct fault *fault);
+/* 1 where a living governor holds one of the groups of that run (group_hold()), in whatever
+ * namespace it is; 0 where none does, or a negative errno. */
+int cgroup_run_is_held(const char *run, struct fault *fault);
 
 /* Thaws and kills all that is in the groups of a run, waits for it to be gone (at most a second),
  * and removes the groups in all hierarchies. Returns how many groups there were, or a negative

@@ -220,7 +220,11 @@ static int create_run_below(struct cgroup1 *cgroup1, enum hierarchy hierarchy, c
 		group[0] = '\0';
 		return r;
 	}
-	return open_group(hierarchy, group, &cgroup1->run_fds[hierarchy], fault);
+	r = open_group(hierarchy, group, &cgroup1->run_fds[hierarchy], fault);
+	if (r < 0)
+		return r;
+	r = group_hold(cgroup1->run_fds[hierarchy]);
+	return r < 0 ? fault_errno(fault, r, "hold group '%s'", group) : 0;
 }
 
 static int create_run(

@@ -197,8 +197,13 @@ static int open_run(
 		return fault_set(fault, -ERANGE, "a budget of %g CPUs is too small to be enforced",
 			setup->budget_cpus);
 	r = make_group(cgroup2->home.dir_fd, cgroup2->run, &cgroup2->run_fd, fault);
-	if (r < 0 || cgroup2->is_dry)
+	if (r < 0)
 		return r;
+	r = group_hold(cgroup2->run_fd);
+	if (r < 0)
+		return fault_errno(fault, r, "hold group '%s'", cgroup2->run);
+	if (cgroup2->is_dry)
+		return 0;
 	r = open_max(cgroup2->run_fd, cgroup2->run, &cgroup2->max_fd, fault);
 	if (r < 0)
 		return r;

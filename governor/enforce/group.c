@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -133,25 +134,17 @@ int group_is_populated(int dir_fd)
 	return r < 0 ? r : is_populated;
 }
 
-static int see_invisible(pid_t pid, void *data)
+int group_hold(int dir_fd)
 {
-	if (pid != 0)
-		return 0;
-	*(int *)data = 1;
-	return 1;
+	return flock(dir_fd, LOCK_SH | LOCK_NB) < 0 ? -errno : 0;
 }
 
-static int look_for_invisible(int dir_fd, void *data)
+int group_is_held(int dir_fd)
 {
-	return each_process(dir_fd, see_invisible, data);
-}
-
-int group_has_invisible(int dir_fd)
-{
-	int has_invisible = 0;
-	int r = group_each(dir_fd, look_for_invisible, &has_invisible);
-
-	return r < 0 ? r : has_invisible;
+	if (flock(dir_fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? 1 : -errno;
+	(void)flock(dir_fd, LOCK_UN);
+	return 0;
 }
 
 struct signalling {

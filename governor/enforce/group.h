@@ -19,9 +19,13 @@ int group_each(int dir_fd, group_visit visit, void *data);
  * -ENOENT: the group itself is gone). */
 int group_is_populated(int dir_fd);
 
-/* 1 where a process is in the group or below that belongs to a pid namespace we cannot see, 0 where
- * none does, or a negative errno. */
-int group_has_invisible(int dir_fd);
+/* Marks the group as in use for as long as the descriptor is open: a lock on its directory, which is
+ * seen from every namespace and ends with its holder. 0, or a negative errno; -EWOULDBLOCK where
+ * somebody is about to clear it away. */
+int group_hold(int dir_fd);
+
+/* 1 where another descriptor holds the group, 0 where none does, or a negative errno. */
+int group_is_held(int dir_fd);
 
 /* Sends a signal to every process in the group and below, except the caller. Returns how many got
  * it, or a negative errno. */

@@ -14,7 +14,6 @@
 
 #include "cgroup.h"
 #include "cleanup.h"
-#include "neighbours.h"
 #include "nsec.h"
 #include "process.h"
 
@@ -31,10 +30,9 @@
  * the caller (the keeper ends its own children besides).
  *
  * Run names hold pids of the governor's own pid namespace, while groups are seen from all of them: a
- * container may see the tree of the host, and the host that of the container. A governor in a
- * namespace below ours is found by its start time and all its pids. One that we cannot see at all
- * shows by what its groups hold (on v2; v1 does not list such processes), and where they seem empty
- * by its claim on the budget. In doubt, what belongs to another namespace is left alone. */
+ * container may see the tree of the host, and the host that of the container. So a living governor
+ * holds its groups (group.h), and groups that are held are left alone whatever their name says.
+ * Processes of another pid namespace are left alone unless their run is known by its groups. */
 
 #define DEADLINE_NS (10 * NSEC_PER_SEC) /* of a whole clearing; a kill takes milliseconds */
 #define VICTIMS_MAX 128                 /* killed and waited for at a time */
@@ -91,41 +89,6 @@ int run_name_is_alive(const char *run)
 	if (strcmp(canonical, run) != 0)
 		return -EINVAL;
 	return start_of(pid, &start_now) == 0 && start_now == start_ticks;
-}
-
-/* True where the run's governor lives in a pid namespace below ours: then it has another pid here,
- * and the same start time. */
-static bool is_alive_below(const char *run)
-{
-	_cleanup_closedir_ DIR *proc = opendir("/proc");
-	uint64_t start_ticks;
-	pid_t pid;
-	int its_pid;
-
-	if (sscanf(run, "coregov-%9d-%19" SCNu64, &its_pid, &start_ticks) != 2)
-		return false;
-	while (proc && (pid = process_next(proc)) > 0) {
-		_cleanup_close_ int fd = -EBADF;
-		struct process process;
-
-		if (process_peek(proc, pid, &process) < 0 || process.has_ended ||
-			process.start_ticks != start_ticks)
-			continue;
-		fd = process_open(pid);
-		if (fd >= 0 && process_is_called(fd, (pid_t)its_pid) == 1)
-			return true;
-	}
-	return false;
-}
-
-/* True where the run may be alive in a namespace that hides its governor from us. */
-static bool may_be_elsewhere(const char *run)
-{
-	int state = cgroup_run_look(run, NULL);
-
-	if (state == CGROUP_RUN_EMPTY)
-		return neighbours_is_claimed(run);
-	return state == CGROUP_RUN_ELSEWHERE;
 }
 
 struct victims {
@@ -229,7 +192,7 @@ static void end_if_dead(const char *run, int *n_ended, int *error, struct fault 
 	/* Started from what a dead run left: do not saw off the branch. */
 	if (own_run && strcmp(own_run, run) == 0)
 		return;
-	if (run_name_is_alive(run) != 0 || is_alive_below(run) || may_be_elsewhere(run))
+	if (run_name_is_alive(run) != 0 || cgroup_run_is_held(run, NULL) == 1)
 		return;
 	r = leftover_end_run(run, *error == 0 ? fault : NULL);
 	if (r >= 0)

@@ -164,19 +164,3 @@ int neighbours_claim(
 	*ret_fd = TAKE_FD(fd);
 	return 0;
 }
-
-bool neighbours_is_claimed(const char *run)
-{
-	_cleanup_fclose_ FILE *file = fopen("/proc/net/unix", "re");
-	_cleanup_free_ char *line = NULL;
-	size_t size = 0;
-
-	while (file && getline(&line, &size, file) > 0) {
-		char its_run[RUN_NAME_MAX];
-		uint64_t microcpus;
-
-		if (parse_claim(line, its_run, &microcpus) && strcmp(its_run, run) == 0)
-			return true;
-	}
-	return false;
-}

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "fault.h"
@@ -16,7 +15,3 @@
  * keeper inherits it) holds the claim until it is closed everywhere. */
 int neighbours_claim(const char *run, double budget_cpus, double capacity_cpus, int *ret_fd,
 	struct fault *fault);
-
-/* True where somebody holds the claim of that run: its governor or its keeper lives, in whatever pid
- * namespace. Anybody can make a false claim. */
-bool neighbours_is_claimed(const char *run);
