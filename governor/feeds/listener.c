@@ -21,7 +21,12 @@
  *
  * Cost. A bucket of 5000 tokens, refilled at 5000 a second: a line costs one, a long one more, and
  * one of a task that nothing has been understood of for 1000 lines eight. What is not looked at is
- * counted. Lines without a digit, nan or inf cost next to nothing and no token. */
+ * counted. Lines without a digit, nan or inf cost next to nothing and no token.
+ *
+ * Room. A long slot or a chatty task has more reports than are held between two reads; the newest
+ * stay. But a noisy metric may have met its target in one that went: the first row that did is looked
+ * for in all that is heard, and where a part of it was dropped, its last report is handed out as often
+ * as the row was long. */
 
 #define PROBE_LINES 1000
 #define TOKENS_PER_SECOND 5000
@@ -190,15 +195,74 @@ static bool take_step(struct listener *listener, uint64_t step)
 	return true;
 }
 
+static struct heard_report *held_at(struct listener *listener, size_t i)
+{
+	return &listener->held[(listener->oldest + i) % LISTENER_REPORTS];
+}
+
+static void let_go_oldest(struct listener *listener)
+{
+	listener->oldest = (listener->oldest + 1) % LISTENER_REPORTS;
+	listener->n_held--;
+}
+
+/* Is a report of the first row that met the target missing from what was and will be handed out? */
+static bool is_row_broken(const struct listener *listener, uint64_t dropped)
+{
+	return listener->met.number != 0 && dropped != 0 && dropped <= listener->met.number &&
+		listener->met.number - dropped < listener->target->in_a_row;
+}
+
+static void put_row_back(struct listener *listener)
+{
+	while (listener->n_held > 0 && held_at(listener, 0)->number <= listener->met.number)
+		let_go_oldest(listener);
+	listener->n_copies = listener->target->in_a_row;
+}
+
+/* The oldest goes, or the one after it where that met the target and the oldest did not: what was
+ * met on both sides of the gap is not one row. */
+static void make_room(struct listener *listener)
+{
+	struct heard_report *oldest = held_at(listener, 0), *second = held_at(listener, 1);
+	struct heard_report dropped = *oldest;
+
+	if (!target_is_met(listener->target, oldest->report.value) &&
+		target_is_met(listener->target, second->report.value)) {
+		dropped = *second;
+		*second = *oldest;
+	}
+	let_go_oldest(listener);
+	listener->facts.n_dropped++;
+	if (dropped.number > listener->last_dropped)
+		listener->last_dropped = dropped.number;
+	if (is_row_broken(listener, dropped.number))
+		put_row_back(listener);
+}
+
+static void look_for_row(struct listener *listener, const struct heard_report *newest)
+{
+	if (listener->met.number != 0)
+		return;
+	if (!target_is_met(listener->target, newest->report.value)) {
+		listener->n_in_a_row = 0;
+		return;
+	}
+	if (++listener->n_in_a_row < listener->target->in_a_row)
+		return;
+	listener->met = *newest;
+	if (is_row_broken(listener, listener->last_dropped))
+		put_row_back(listener);
+}
+
 static void add_report(struct listener *listener, const struct report *report)
 {
-	listener->facts.n_reports++;
-	if (listener->n_reports == LISTENER_REPORTS) {
-		listener->oldest = (listener->oldest + 1) % LISTENER_REPORTS;
-		listener->n_reports--;
-		listener->facts.n_dropped++;
-	}
-	listener->reports[(listener->oldest + listener->n_reports++) % LISTENER_REPORTS] = *report;
+	const struct heard_report newest = {*report, ++listener->facts.n_reports};
+
+	if (listener->n_held == LISTENER_REPORTS)
+		make_room(listener);
+	*held_at(listener, listener->n_held++) = newest;
+	look_for_row(listener, &newest);
 }
 
 void listener_line(struct listener *listener, const char *line, size_t length, uint64_t now_ns)
@@ -232,11 +296,11 @@ void listener_line(struct listener *listener, const char *line, size_t length, u
 
 size_t listener_read(struct listener *listener, struct report ret_reports[], size_t n_max)
 {
-	size_t n = listener->n_reports < n_max ? listener->n_reports : n_max;
+	size_t n = 0;
 
-	for (size_t i = 0; i < n; i++)
-		ret_reports[i] = listener->reports[(listener->oldest + i) % LISTENER_REPORTS];
-	listener->oldest = (listener->oldest + n) % LISTENER_REPORTS;
-	listener->n_reports -= n;
+	for (; n < n_max && listener->n_copies > 0; listener->n_copies--)
+		ret_reports[n++] = listener->met.report;
+	for (; n < n_max && listener->n_held > 0; let_go_oldest(listener))
+		ret_reports[n++] = held_at(listener, 0)->report;
 	return n;
 }

@@ -14,6 +14,12 @@
 
 #define LISTENER_REPORTS 256
 
+/* A report and its number among all that were heard, from 1. */
+struct heard_report {
+	struct report report;
+	uint64_t number;
+};
+
 struct listener {
 	const struct preset_set *presets;
 	const struct target *target;
@@ -36,8 +42,14 @@ struct listener {
 	uint64_t epochs;
 
 	struct progress_facts facts;
-	struct report reports[LISTENER_REPORTS];
-	size_t oldest, n_reports;
+	struct heard_report held[LISTENER_REPORTS];
+	size_t oldest, n_held;
+	uint64_t last_dropped; /* its number, 0 for none */
+
+	/* The first row of reports that met the target, in all that was heard; see listener.c. */
+	uint32_t n_in_a_row;
+	struct heard_report met; /* the row's last; number 0: not yet */
+	uint32_t n_copies;       /* of met, to be handed out in the place of its row */
 };
 
 void listener_init(struct listener *listener, const struct preset_set *presets,
@@ -45,5 +57,6 @@ void listener_init(struct listener *listener, const struct preset_set *presets,
 
 void listener_line(struct listener *listener, const char *line, size_t length, uint64_t now_ns);
 
-/* At most n_max, oldest first; the rest waits. */
+/* At most n_max, oldest first; the rest waits. Where more were heard than are held, the newest are
+ * there and the first that met the target: as often as the target asks for in a row. */
 size_t listener_read(struct listener *listener, struct report ret_reports[], size_t n_max);

@@ -75,11 +75,11 @@ static void fuzz_lines(const char *text, size_t length)
 		CHECK(heard.n_bytes <= length);
 		last_words_text(&heard.words, words);
 		CHECK(strlen(words) < LAST_WORDS_TEXT_MAX);
-		CHECK(heard.listener.n_reports <= LISTENER_REPORTS);
-		CHECK(heard.listener.facts.n_reports >= heard.listener.n_reports);
+		CHECK(heard.listener.n_held <= LISTENER_REPORTS);
+		CHECK(heard.listener.facts.n_reports >= heard.listener.n_held);
 		CHECK(heard.listener.facts.n_reports == 0 || heard.listener.locked);
 		(void)listener_read(&heard.listener, reports, LISTENER_REPORTS);
-		CHECK(heard.listener.n_reports == 0);
+		CHECK(heard.listener.n_held == 0);
 	}
 }
 

@@ -190,6 +190,51 @@ START_TEST(listening_is_rationed)
 }
 END_TEST
 
+/* As many reports as the target asks for in a row, seen from outside the ring and by the reader. */
+static void count(uint32_t *n_in_a_row, bool *is_met, double value)
+{
+	*n_in_a_row = target_is_met(&target, value) ? *n_in_a_row + 1 : 0;
+	if (*n_in_a_row >= target.in_a_row)
+		*is_met = true;
+}
+
+static unsigned draw(unsigned *seed, unsigned below)
+{
+	*seed = *seed * 1664525 + 1013904223;
+	return (*seed >> 8) % below;
+}
+
+/* Reports of 0 and 1 in runs, read at any time: a row that met the target is known at the next
+ * reading, however many reports came, and no row is made up by the gaps. */
+START_TEST(a_row_is_neither_lost_nor_made_up)
+{
+	static const uint32_t in_a_row[] = {1, 2, 5, 100, 300};
+	unsigned seed = (unsigned)_i + 1, run = 0, is_low = 0;
+	uint32_t n_heard = 0, n_read = 0;
+	bool is_met = false, is_known = false;
+
+	target.value = 0.5;
+	target.in_a_row = in_a_row[_i % 5];
+	for (unsigned i = 0; i < 3000 && !is_met; i++) {
+		if (run-- == 0) {
+			is_low = draw(&seed, 4) == 0;
+			run = draw(&seed, is_low ? target.in_a_row + 1 : 700);
+		}
+		hear_at(is_low ? "loss 0" : "loss 1", i * NSEC_PER_SEC);
+		count(&n_heard, &is_met, is_low ? 0 : 1);
+		if (draw(&seed, 400) > 0 && i < 2999 && !(is_met && draw(&seed, 2)))
+			continue;
+		for (unsigned more = is_met ? draw(&seed, 600) : 0; more > 0; more--)
+			hear_at("loss 1", i * NSEC_PER_SEC);
+		for (size_t n; (n = listener_read(&listener, reports, 64)) > 0;)
+			for (size_t k = 0; k < n; k++)
+				count(&n_read, &is_known, reports[k].value);
+		ck_assert_msg(
+			is_known == is_met, "after %u reports, %u in a row", i, target.in_a_row);
+	}
+}
+END_TEST
+
 START_TEST(a_percentage_is_progress)
 {
 	hear("Progress:  12.5%  words/sec/thread: 12345  lr: 0.043  loss: 2.1  eta: 0h1m");
@@ -217,6 +262,7 @@ int main(void)
 	tcase_add_test(tcase, divergence_is_reported);
 	tcase_add_test(tcase, another_metric);
 	tcase_add_test(tcase, listening_is_rationed);
+	tcase_add_loop_test(tcase, a_row_is_neither_lost_nor_made_up, 0, 200);
 	tcase_add_test(tcase, a_percentage_is_progress);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);
