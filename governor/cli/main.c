@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cmd.h"
 #include "policy.h"
@@ -104,7 +106,19 @@ static int unknown_command(const char *name)
 	return EXIT_STATUS_USAGE;
 }
 
-int main(int argc, char *argv[])
+/* Where one of the three is closed, the next file that is opened would take its number, and be
+ * written to or handed to a task in its place. Nothing can be written to this standard output, so
+ * that a result that nobody gets is told. */
+static bool open_standard_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+			open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_RDWR) != fd)
+			return false;
+	return true;
+}
+
+static int run_command(int argc, char *argv[])
 {
 	if (argc < 2) {
 		cmd_message("no command; try 'coregov --help'");
@@ -123,4 +137,18 @@ int main(int argc, char *argv[])
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return commands[i].run(argc - 1, argv + 1);
 	return unknown_command(argv[1]);
+}
+
+int main(int argc, char *argv[])
+{
+	int status;
+
+	if (!open_standard_descriptors())
+		return EXIT_STATUS_FAILED;
+	status = run_command(argc, argv);
+	if (status == EXIT_STATUS_DONE && fflush(stdout) != 0) {
+		cmd_message("write to standard output: %s", strerror(errno));
+		return EXIT_STATUS_FAILED;
+	}
+	return status;
 }

@@ -330,6 +330,27 @@ class Feeds(Case):
         self.assertEqual(result["results"][0]["outcome"], "learned")
         self.assertIn("could not be kept", err)
 
+    def test_a_closed_descriptor_is_nobody_elses(self):
+        path = self.bundle({"a": {"command": "echo loss 0.1", "deadline": "50s", "target": "0.5"}})
+        result = self.path("result.json")
+        wait_until(lambda: subprocess.run(
+            ["sh", "-c", 'exec "$0" bundle "$1" --json <&- >"$2" 2>&-', COREGOV, path, result],
+            timeout=PATIENCE, check=False).returncode != BUDGET_TAKEN, "another run to end")
+        with open(result, encoding="utf-8") as file:
+            self.assertEqual(json.load(file)["results"][0]["outcome"], "learned")
+
+    def test_a_result_that_nobody_gets_is_told(self):
+        path = self.bundle({"a": {"command": "true", "deadline": "50s", "target": "0.5"}})
+        for words in (f"bundle {path} --json", f"bundle {path}", "bundle --help", "--version"):
+            for to in (">&-", ">/dev/full"):
+                run = []
+                wait_until(lambda: run.append(subprocess.run(
+                    ["sh", "-c", f"exec {COREGOV} {words} {to}"], stderr=subprocess.PIPE,
+                    text=True, timeout=PATIENCE, check=False))
+                    or run[-1].returncode != BUDGET_TAKEN, "another run to end")
+                self.assertEqual(run[-1].returncode, 1, f"{words} {to}")
+                self.assertIn("write", run[-1].stderr)
+
     def test_a_chatty_task_holds_nobody_up(self):
         path = self.bundle({
             "chatty": {"command": "yes", "deadline": "3s", "target": "0.5",
