@@ -2,13 +2,13 @@
 #include "curve.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cleanup.h"
 #include "csv.h"
+#include "nsec.h"
 #include "quantity.h"
 #include "text_file.h"
 
@@ -49,9 +49,9 @@ static int parse_row(const struct text_line *line, const struct curve *curve,
 	last_ns = curve->n_rows > 0 ? curve->rows[curve->n_rows - 1].cpu_ns : 0;
 	if (curve->n_rows > 0 && row.cpu_ns <= last_ns)
 		return fault_set(fault, -EBADMSG,
-			"cpu_seconds '%s' is not above the row before (%" PRIu64
-			" ns); CPU time must increase strictly from row to row, by 1 ns at least",
-			fields[0], last_ns);
+			"cpu_seconds '%s' is not above the %.9g of the row before; CPU time must "
+			"increase strictly from row to row, by a nanosecond at least",
+			fields[0], nsec_to_seconds(last_ns));
 	*ret_row = row;
 	return 0;
 }

@@ -219,7 +219,7 @@ static int create(struct trace_file *ret_file, const char *path, const struct tr
 	(void)snprintf(draft, sizeof(draft), "%s.XXXXXX", path);
 	fd = mkostemp(draft, O_CLOEXEC);
 	if (fd < 0)
-		return fault_errno(fault, -errno, "create a file there");
+		return fault_errno(fault, -errno, "cannot create a file there");
 	r = flock(fd, LOCK_EX | LOCK_NB) < 0 ? fault_errno(fault, -errno, "lock") : 0;
 	if (r == 0)
 		r = fill(draft, setup, fault);
