@@ -9,6 +9,7 @@
 
 #include "choose.h"
 #include "cleanup.h"
+#include "descriptors.h"
 #include "governor.h"
 #include "keeper.h"
 #include "leftover.h"
@@ -377,8 +378,10 @@ static int set_up(struct run *run, enum run_error *ret_error, struct fault *faul
 		*ret_error = RUN_ERROR_BUDGET;
 	if (r == 0)
 		r = keeper_start(&run->keeper, run->name, fault);
-	if (r == 0)
+	if (r == 0) {
+		descriptors_raise();
 		r = block_signals(fault);
+	}
 	if (r == 0)
 		r = set_up_machine(run, ret_error, fault);
 	if (r == 0)

@@ -9,6 +9,7 @@
 #include <systemd/sd-event.h>
 
 #include "cleanup.h"
+#include "descriptors.h"
 #include "environment.h"
 #include "follow.h"
 #include "governor.h"
@@ -93,10 +94,12 @@ static void leave_place(struct stage_process *self, uint32_t id)
 	struct cast *cast = &self->casts[id];
 
 	if (cast->is_placed) {
+		descriptors_open_reserve();
 		self->setup.meter->ops->task_remove(self->setup.meter, id);
 		/* What cannot be removed now is removed with the run; the keeper sees to it. */
 		(void)self->setup.enforcer->ops->task_remove(
 			self->setup.enforcer, id, /* fault= */ NULL);
+		descriptors_close_reserve();
 		cast->is_placed = false;
 	}
 	cast->pid = 0;
@@ -361,9 +364,12 @@ static int stage_process_start(
 		r = launch_task(self, id, fault);
 	if (r < 0) {
 		leave_place(self, id);
-		return fault_wrap(fault, r, "task %s", planned->name);
+		if (r == -EMFILE)
+			r = fault_wrap(fault, r,
+				"more tasks at once than open files are allowed for "
+				"(`ulimit -Hn`)");
 	}
-	return 0;
+	return r;
 }
 
 /* Hearing. */
@@ -457,9 +463,12 @@ static bool stage_process_stop(struct stage *stage, uint32_t id, enum stop_step 
 			cast->news.advised_threads = 1;
 		page_tell(cast->page, &cast->news);
 	}
-	if (step != STOP_ASK && cast->is_placed)
+	if (step != STOP_ASK && cast->is_placed) {
+		descriptors_open_reserve();
 		(void)enforcer->ops->task_signal(
 			enforcer, id, step == STOP_TERM ? SIGTERM : SIGKILL);
+		descriptors_close_reserve();
+	}
 	return false;
 }
 

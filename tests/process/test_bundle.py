@@ -99,9 +99,12 @@ class Case(unittest.TestCase):
             text += f"[task {name}]\n" + "".join(f"{k} = {v}\n" for k, v in keys.items())
         return self.write("test.bundle", text)
 
-    def start(self, path, *options):
-        return subprocess.Popen([COREGOV, "bundle", path, *options], stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, text=True)
+    def start(self, path, *options, limit=None):
+        # The limits of open files, soft and hard, by a shell: nothing of ours runs after the fork.
+        words = ["sh", "-c", f"ulimit -Sn {limit[0]} && ulimit -Hn {limit[1]} && exec \"$@\"",
+                 "sh"] if limit else []
+        return subprocess.Popen([*words, COREGOV, "bundle", path, *options],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def start_until(self, condition, what, path, *options):
         """A run that is under way; a stranger's run on this machine may have to end first."""
@@ -115,10 +118,10 @@ class Case(unittest.TestCase):
             time.sleep(0.02)
         return process
 
-    def run_json(self, path, *options, status=0):
+    def run_json(self, path, *options, status=0, limit=None):
         end = time.monotonic() + PATIENCE
         while True:
-            process = self.start(path, "--json", *options)
+            process = self.start(path, "--json", *options, limit=limit)
             out, err = process.communicate(timeout=PATIENCE)
             if process.returncode != BUDGET_TAKEN or time.monotonic() > end:
                 break
@@ -219,6 +222,24 @@ class Enforced:
                                   "target": "0.5", "on-target": "stop", "grace": "300ms"}})
         result, _ = self.run_json(path, "--enforcer", self.enforcer)
         self.assertEqual(result["results"][0]["outcome"], "learned")
+
+    def test_more_tasks_than_a_soft_limit_of_open_files_is_for(self):
+        # A dozen descriptors a task; the tasks have the limit that the user has set.
+        path = self.bundle({f"t{i}": {"command": "sh -c 'ulimit -Sn; sleep 0.2'",
+                                      "deadline": "50s", "target": "0.1"} for i in range(30)})
+        result, _ = self.run_json(path, "--enforcer", self.enforcer, "--output", self.path("out"),
+                                  limit=(210, 4096))
+        self.assertEqual({t["outcome"] for t in result["results"]}, {"missed-target"})
+        with open(self.path("out/t29.out"), encoding="ascii") as file:
+            self.assertEqual(file.read(), "210\n")
+
+    def test_out_of_open_files_the_others_still_stop(self):
+        path = self.bundle({f"t{i}": {"command": self.python("spin.py"), "deadline": "1s",
+                                      "on-deadline": "stop", "grace": "0s", "target": "0.1"}
+                            for i in range(60)})
+        result, err = self.run_json(path, "--enforcer", self.enforcer, limit=(210, 210))
+        self.assertEqual({t["outcome"] for t in result["results"]}, {"missed-deadline", "failed"})
+        self.assertIn("more tasks at once than open files are allowed for", err)
 
     def test_kill_9_leaves_nothing(self):
         # A grandchild in a session of its own, and one task that is frozen all the time.
