@@ -206,6 +206,131 @@ START_TEST(the_period_follows_the_smallest_share)
 }
 END_TEST
 
+static const uint32_t no_limit_us = 1000000;
+
+/* The period of the first slot, for one task. */
+static uint32_t period_of(
+	double share_cpus, uint64_t slot_ns, uint32_t min_period_us, uint32_t max_period_us)
+{
+	const struct enforcer_limits limits = {
+		.min_quota_us = 1000,
+		.min_period_us = min_period_us,
+		.max_period_us = max_period_us,
+	};
+	struct guard *guard = make_guard(&limits);
+	struct guard_input input = {.task = 0, .share_cpus = share_cpus, .threads = 1};
+	struct grant grant;
+
+	guard_clip(guard, 0, slot_ns, slot_ns, &input, 1, &grant);
+	guard_free(guard);
+	return grant.period_us;
+}
+
+START_TEST(the_period_keeps_to_its_limits)
+{
+	/* The shortest with two least quotas in the share. */
+	ck_assert_uint_eq(period_of(0.5, SLOT_NS, 1000, no_limit_us), 10000);
+	ck_assert_uint_eq(period_of(0.2, SLOT_NS, 1000, no_limit_us), 10000);
+	ck_assert_uint_eq(period_of(0.19, SLOT_NS, 1000, no_limit_us), 20000);
+	ck_assert_uint_eq(period_of(0.02, SLOT_NS, 1000, no_limit_us), 100000);
+	/* Half a slot at most, and what the enforcer can. */
+	ck_assert_uint_eq(period_of(0.02, 50 * NSEC_PER_MSEC, 1000, no_limit_us), 20000);
+	ck_assert_uint_eq(period_of(0.02, SLOT_NS, 1000, 50000), 50000);
+	ck_assert_uint_eq(period_of(0.5, SLOT_NS, 50000, no_limit_us), 50000);
+	ck_assert_uint_eq(period_of(0.02, 50 * NSEC_PER_MSEC, 100000, no_limit_us), 100000);
+}
+END_TEST
+
+START_TEST(what_is_owed_is_paid_up_to_the_threads)
+{
+	struct guard *guard = make_guard(&kernel);
+	struct guard_input input = {.task = 0, .share_cpus = 0.8, .threads = 1};
+	struct grant grant;
+
+	guard_clip(guard, 0, SLOT_NS, 2 * SLOT_NS, &input, 1, &grant);
+	guard_clip(guard, SLOT_NS, SLOT_NS, 2 * SLOT_NS, &input, 1, &grant);
+	ck_assert_uint_eq(grant.cpu_ns, SLOT_NS);
+	guard_free(guard);
+}
+END_TEST
+
+START_TEST(a_debt_is_ten_slots_at_most)
+{
+	struct guard *guard = make_guard(&kernel);
+	struct guard_input input = {.task = 0, .share_cpus = 1, .threads = 1};
+	struct grant grant;
+
+	guard_clip(guard, 0, SLOT_NS, 4 * SLOT_NS, &input, 1, &grant);
+	input.cpu_ns = 400 * SLOT_NS;
+	guard_clip(guard, 100 * SLOT_NS, SLOT_NS, 4 * SLOT_NS, &input, 1, &grant);
+	for (int slot = 1; slot < 10; slot++) {
+		ck_assert_uint_eq(grant.cpu_ns, 0);
+		guard_clip(guard, SLOT_NS, SLOT_NS, 4 * SLOT_NS, &input, 1, &grant);
+	}
+	ck_assert_uint_eq(grant.cpu_ns, 0);
+	guard_clip(guard, SLOT_NS, SLOT_NS, 4 * SLOT_NS, &input, 1, &grant);
+	ck_assert_uint_eq(grant.cpu_ns, SLOT_NS);
+	guard_free(guard);
+}
+END_TEST
+
+/* A slot in which less was used excuses no more than two periods of the next. */
+START_TEST(idle_time_is_soon_forgotten)
+{
+	struct guard *guard = make_guard(&kernel);
+	struct guard_input input = {.task = 0, .share_cpus = 1, .threads = 4};
+	struct grant grant;
+
+	guard_clip(guard, 0, SLOT_NS, SLOT_NS, &input, 1, &grant);
+	guard_clip(guard, SLOT_NS, SLOT_NS, SLOT_NS, &input, 1, &grant);
+	ck_assert_uint_eq(guard_excess_ns(guard), 0);
+	input.cpu_ns = 3 * SLOT_NS / 2;
+	guard_clip(guard, SLOT_NS, SLOT_NS, SLOT_NS, &input, 1, &grant);
+	ck_assert_uint_eq(guard_excess_ns(guard), 300 * NSEC_PER_MSEC);
+	guard_free(guard);
+}
+END_TEST
+
+START_TEST(a_task_that_comes_back_owes_nothing)
+{
+	struct guard *guard = make_guard(&kernel);
+	struct guard_input input = {.task = 0, .share_cpus = 0.5, .threads = 1};
+	struct grant grant;
+
+	guard_clip(guard, 0, SLOT_NS, 4 * SLOT_NS, &input, 1, &grant);
+	input.cpu_ns = SLOT_NS;
+	guard_clip(guard, SLOT_NS, SLOT_NS, 4 * SLOT_NS, &input, 1, &grant);
+	ck_assert_uint_eq(grant.cpu_ns, 0);
+	guard_clip(guard, SLOT_NS, SLOT_NS, 4 * SLOT_NS, NULL, 0, NULL);
+	guard_clip(guard, SLOT_NS, SLOT_NS, 4 * SLOT_NS, &input, 1, &grant);
+	ck_assert_uint_eq(grant.cpu_ns, SLOT_NS / 2);
+	guard_free(guard);
+}
+END_TEST
+
+/* What was scaled away is not owed. */
+START_TEST(a_scaled_share_is_the_share)
+{
+	struct guard *guard = make_guard(&kernel);
+	struct guard_input inputs[2] = {
+		{.task = 0, .share_cpus = 1, .threads = 1},
+		{.task = 1, .share_cpus = 1, .threads = 1},
+	};
+	struct grant grants[2];
+
+	guard_clip(guard, 0, SLOT_NS, SLOT_NS, inputs, 2, grants);
+	for (size_t i = 0; i < 2; i++) {
+		ck_assert_uint_eq(grants[i].cpu_ns, SLOT_NS / 2);
+		inputs[i].cpu_ns = SLOT_NS / 2;
+		inputs[i].share_cpus = 0.4;
+	}
+	guard_clip(guard, SLOT_NS, SLOT_NS, SLOT_NS, inputs, 2, grants);
+	ck_assert_uint_eq(grants[0].cpu_ns, 2 * SLOT_NS / 5);
+	ck_assert_uint_eq(grants[1].cpu_ns, 2 * SLOT_NS / 5);
+	guard_free(guard);
+}
+END_TEST
+
 static double random_part(unsigned *seed)
 {
 	return (double)rand_r(seed) / RAND_MAX;
@@ -268,6 +393,12 @@ int main(void)
 	tcase_add_test(tcase, no_share_is_a_freeze_whatever_is_owed);
 	tcase_add_test(tcase, excess_is_taken_back);
 	tcase_add_test(tcase, the_period_follows_the_smallest_share);
+	tcase_add_test(tcase, the_period_keeps_to_its_limits);
+	tcase_add_test(tcase, what_is_owed_is_paid_up_to_the_threads);
+	tcase_add_test(tcase, a_debt_is_ten_slots_at_most);
+	tcase_add_test(tcase, idle_time_is_soon_forgotten);
+	tcase_add_test(tcase, a_task_that_comes_back_owes_nothing);
+	tcase_add_test(tcase, a_scaled_share_is_the_share);
 	tcase_add_loop_test(tcase, never_above_the_budget, 0, 50);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);
