@@ -36,6 +36,9 @@ static struct {
 	unsigned n_cleared;
 	char events[4096];
 	struct slot_record slot;
+	struct slot_task rows[N_MAX];
+	struct report report; /* the last that was recorded */
+	uint32_t advised_threads[N_MAX];
 } machine;
 
 static char path[] = "/tmp/coregov-test-XXXXXX";
@@ -115,6 +118,7 @@ static void tell(struct stage *stage, uint32_t task, const struct stage_news *ne
 {
 	(void)stage;
 	machine.share_cpus[task] = news->share_cpus;
+	machine.advised_threads[task] = news->advised_threads;
 }
 
 static bool stop(struct stage *stage, uint32_t task, enum stop_step step)
@@ -145,13 +149,14 @@ static void record_slot(struct recorder *recorder, const struct slot_record *slo
 {
 	(void)recorder;
 	machine.slot = *slot;
+	memcpy(machine.rows, slot->tasks, slot->n_tasks * sizeof(machine.rows[0]));
 }
 
 static void record_report(struct recorder *recorder, uint32_t task, const struct report *report)
 {
 	(void)recorder;
 	(void)task;
-	(void)report;
+	machine.report = *report;
 }
 
 static void keep_event(struct recorder *recorder, uint64_t now_ns, uint32_t task, const char *kind,
@@ -262,7 +267,7 @@ static void report(uint32_t task, uint64_t stamp_ns, double value)
 START_TEST(the_budget_is_lowered_last_and_raised_first)
 {
 	prepare("[bundle]\nbudget = 1cpu\n[budget]\n1s = 2cpu\n3s = 0.5cpu\n4s = 0cpu\n5s = "
-	        "0.5cpu\n"
+		"0.5cpu\n"
 		"6s = 1cpu\n" TASK("a") "9s\n",
 		"equal");
 	for (uint64_t slot = 0; slot <= 6; slot++) {
@@ -529,6 +534,149 @@ START_TEST(a_task_that_cannot_start_has_failed)
 }
 END_TEST
 
+START_TEST(threads_are_advised_for_the_share)
+{
+	prepare("[bundle]\nbudget = 1cpu\n[budget]\n1s = 1.5cpu\n2s = 2cpu\n3s = 0.1cpu\n"
+		"[task a]\ncommand = x\ntarget = 1\ndeadline = 9s\nthreads = 4\n",
+		"equal");
+	for (uint64_t slot = 0; slot < 4; slot++) {
+		static const uint32_t expected[] = {1, 2, 2, 1};
+
+		ck_assert_int_eq(governor_slot(governor, slot * SECOND, 0, NULL), 0);
+		ck_assert_uint_eq(machine.advised_threads[0], expected[slot]);
+	}
+}
+END_TEST
+
+/* Runs `n_slots` after the first, with that use in each. */
+static void use(uint64_t n_slots, uint64_t slot_ns, uint64_t used_ns)
+{
+	for (uint64_t slot = 0; slot <= n_slots; slot++) {
+		machine.cpu_ns[0] = slot * used_ns;
+		ck_assert_int_eq(governor_slot(governor, slot * slot_ns, 0, NULL), 0);
+	}
+}
+
+START_TEST(excess_adds_up)
+{
+	prepare("[bundle]\nbudget = 1cpu\n" TASK("a") "9s\n", "equal");
+	use(3, SECOND, 2 * SECOND);
+	ck_assert_uint_eq(machine.slot.excess_ns, 3 * SECOND);
+	ck_assert_uint_eq(machine.slot.used_ns, 2 * SECOND);
+	ck_assert_uint_eq(machine.rows[0].seen.used_ns, 2 * SECOND);
+	ck_assert_uint_eq(machine.rows[0].seen.cpu_ns, 6 * SECOND);
+	ck_assert_uint_eq(totals().n_excess_slots, 3);
+}
+END_TEST
+
+START_TEST(little_excess_is_no_event)
+{
+	/* 5 % of the budget. */
+	prepare("[bundle]\nbudget = 1cpu\n" TASK("a") "9s\n", "equal");
+	use(1, SECOND, SECOND + 50 * NSEC_PER_MSEC);
+	ck_assert_uint_eq(machine.slot.excess_ns, 50 * NSEC_PER_MSEC);
+	ck_assert_uint_eq(totals().n_excess_slots, 0);
+}
+END_TEST
+
+START_TEST(what_a_fork_costs_is_no_event)
+{
+	prepare("[bundle]\nbudget = 0.5cpu\nslot = 50ms\n" TASK("a") "9s\n", "equal");
+	use(1, 50 * NSEC_PER_MSEC, 29 * NSEC_PER_MSEC);
+	ck_assert_uint_eq(machine.slot.excess_ns, 4 * NSEC_PER_MSEC);
+	ck_assert_uint_eq(totals().n_excess_slots, 0);
+}
+END_TEST
+
+START_TEST(a_share_is_given_on_once)
+{
+	prepare("[bundle]\nbudget = 1cpu\n" TASK("a") "1500ms\non-deadline = stop\n" TASK(
+			"b") "9s\n" TASK("c") "9s\n",
+		"equal");
+	ck_assert_uint_eq(governor_next_deadline(governor, 0), UINT64_MAX);
+	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
+	(void)calls();
+	ck_assert_int_eq(governor_give_on(governor, 1, NULL), 0);
+	ck_assert_str_eq(calls(), "");
+	/* By a deadline ... */
+	ck_assert_uint_eq(governor_next_deadline(governor, 1), 1500 * NSEC_PER_MSEC);
+	governor_deadlines(governor, 1500 * NSEC_PER_MSEC);
+	ck_assert_uint_eq(governor_next_deadline(governor, 1), 9 * SECOND);
+	ck_assert_int_eq(governor_give_on(governor, 1500 * NSEC_PER_MSEC, NULL), 0);
+	ck_assert_str_eq(calls(), "A ");
+	ck_assert_double_eq_tol(machine.share_cpus[1], 0.475, 1e-9);
+	ck_assert_int_eq(governor_give_on(governor, 1500 * NSEC_PER_MSEC, NULL), 0);
+	ck_assert_str_eq(calls(), "");
+	/* ... and by the end of a task that had its outcome. */
+	governor_task_ended(governor, 0, 1600 * NSEC_PER_MSEC, &(struct task_end){0});
+	ck_assert_int_eq(governor_give_on(governor, 1600 * NSEC_PER_MSEC, NULL), 0);
+	ck_assert_str_eq(calls(), "A ");
+	ck_assert_double_eq_tol(machine.share_cpus[1], 0.5, 1e-9);
+}
+END_TEST
+
+START_TEST(who_speaks_through_the_page_is_asked_to_stop)
+{
+	prepare("[bundle]\nbudget = 1cpu\n" TASK("a") "9s\n", "equal");
+	machine.speaks_page = true;
+	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
+	report(0, SECOND / 2, 0.1);
+	ck_assert_int_eq(governor_slot(governor, SECOND, 0, NULL), 0);
+	ck_assert_str_eq(machine.stops[0], "A");
+	ck_assert_int_eq(status_of(0).phase, PHASE_STOPPING);
+	/* Its finish is when it learned, not when it ended. */
+	governor_task_ended(governor, 0, 2 * SECOND, &(struct task_end){0});
+	ck_assert_int_eq(status_of(0).outcome, OUTCOME_LEARNED);
+	ck_assert_uint_eq(status_of(0).finish_ns, SECOND / 2);
+}
+END_TEST
+
+START_TEST(an_end_at_the_deadline_is_in_time)
+{
+	prepare("[bundle]\nbudget = 1cpu\n" TASK("a") "2s\n", "equal");
+	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
+	governor_task_ended(governor, 0, 2 * SECOND, &(struct task_end){0});
+	ck_assert_int_eq(status_of(0).outcome, OUTCOME_MISSED_TARGET);
+}
+END_TEST
+
+START_TEST(a_stamp_outside_the_two_readings)
+{
+	prepare("[bundle]\nbudget = 1cpu\n" TASK("a") "9s\n", "equal");
+	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
+	machine.cpu_ns[0] = SECOND / 2;
+	ck_assert_int_eq(governor_slot(governor, SECOND, 0, NULL), 0);
+	machine.cpu_ns[0] = SECOND;
+	report(0, SECOND / 4, 0.9);
+	ck_assert_int_eq(governor_slot(governor, 2 * SECOND, 0, NULL), 0);
+	ck_assert_uint_eq(machine.report.cpu_ns, SECOND / 2);
+	machine.cpu_ns[0] = 2 * SECOND;
+	report(0, 5 * SECOND, 0.9);
+	ck_assert_int_eq(governor_slot(governor, 3 * SECOND, 0, NULL), 0);
+	ck_assert_uint_eq(machine.report.cpu_ns, 2 * SECOND);
+	ck_assert_uint_eq(machine.rows[0].seen.n_new_reports, 1);
+}
+END_TEST
+
+START_TEST(the_best_is_finite_and_best)
+{
+	prepare("[bundle]\nbudget = 1cpu\n[task a]\ncommand = x\ntarget = accuracy >= 0.9\n"
+		"deadline = 9s\n",
+		"equal");
+	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
+	report(0, 1, 0.5);
+	report(0, 2, 0.6);
+	report(0, 3, INFINITY);
+	report(0, 4, 0.4);
+	report(0, 5, NAN);
+	ck_assert_int_eq(governor_slot(governor, SECOND, 0, NULL), 0);
+	ck_assert_double_eq(machine.rows[0].seen.best, 0.6);
+	ck_assert(isnan(machine.rows[0].seen.value));
+	ck_assert_int_eq(status_of(0).outcome, OUTCOME_NONE);
+	ck_assert_uint_eq(status_of(0).n_not_finite, 2);
+}
+END_TEST
+
 static Suite *governor_suite(void)
 {
 	Suite *suite = suite_create("governor");
@@ -551,6 +699,15 @@ static Suite *governor_suite(void)
 	tcase_add_test(tcase, a_target_met_too_late_is_missed);
 	tcase_add_test(tcase, how_a_task_ends);
 	tcase_add_test(tcase, a_task_that_cannot_start_has_failed);
+	tcase_add_test(tcase, threads_are_advised_for_the_share);
+	tcase_add_test(tcase, excess_adds_up);
+	tcase_add_test(tcase, little_excess_is_no_event);
+	tcase_add_test(tcase, what_a_fork_costs_is_no_event);
+	tcase_add_test(tcase, a_share_is_given_on_once);
+	tcase_add_test(tcase, who_speaks_through_the_page_is_asked_to_stop);
+	tcase_add_test(tcase, an_end_at_the_deadline_is_in_time);
+	tcase_add_test(tcase, a_stamp_outside_the_two_readings);
+	tcase_add_test(tcase, the_best_is_finite_and_best);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }
