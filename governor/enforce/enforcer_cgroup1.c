@@ -12,8 +12,10 @@
 #include "enforcer.h"
 #include "group.h"
 #include "knob.h"
+#include "nsec.h"
 #include "placement.h"
 #include "quota.h"
+#include "strays.h"
 
 /* The enforcer for machines that have the cpu controller on cgroup v1 (hybrid or legacy layout).
  *
@@ -59,6 +61,9 @@ static const char *const controllers[_HIERARCHY_MAX] = {
 
 #define GROUP_NAME_MAX 128
 
+/* Strays are looked for so often, or less often on a machine with many processes. */
+#define STRAYS_TICK_NS (250 * NSEC_PER_MSEC)
+
 struct seat {
 	char name[GROUP_NAME_MAX];
 	int dir_fds[_HIERARCHY_MAX]; /* -EBADF: not there, or the same directory as before */
@@ -78,6 +83,7 @@ struct cgroup1 {
 	struct seat *seats;
 	struct placement *tasks; /* of placements */
 	struct placements placements;
+	struct strays *strays; /* NULL where nobody can leave a group, and in a dry run */
 };
 
 static struct cgroup1 *cgroup1_of(struct enforcer *enforcer)
@@ -385,6 +391,13 @@ static int cgroup1_open(
 		return r;
 	}
 	cgroup1->enforcer.guarantee = judge(cgroup1, setup);
+	if (cgroup1->enforcer.guarantee == GUARANTEE_COOPERATIVE)
+		r = strays_new(&cgroup1->strays, setup->n_tasks_max, setup->run, fault);
+	if (r < 0) {
+		(void)cgroup1_close(&cgroup1->enforcer);
+		return r;
+	}
+	cgroup1->enforcer.tick_ns = cgroup1->strays ? STRAYS_TICK_NS : 0;
 	*ret_enforcer = &cgroup1->enforcer;
 	return 0;
 }
@@ -552,6 +565,9 @@ static int cgroup1_task_attach(
 			return r;
 	}
 	seat->place.pid = pid;
+	if (cgroup1->strays)
+		strays_task_add(
+			cgroup1->strays, task, pid, seat->name, seat->dir_fds, _HIERARCHY_MAX);
 	return 0;
 }
 
@@ -598,6 +614,8 @@ static int cgroup1_task_remove(struct enforcer *enforcer, uint32_t task, struct 
 	int r;
 
 	assert(cgroup1->tasks[task].is_used);
+	if (cgroup1->strays)
+		strays_task_remove(cgroup1->strays, task);
 	r = seat_remove(cgroup1, &cgroup1->seats[task], fault);
 	if (r < 0)
 		return r; /* still ours: close() tries again */
@@ -660,13 +678,18 @@ static int cgroup1_apply(struct enforcer *enforcer, const struct grant *grants, 
 		&cgroup1->placements, &cgroup1->budget, grants, n_grants, ret_enforced, fault);
 	if (r == 0 && cgroup1->placements.is_round_over)
 		look_at_budget(cgroup1, ret_enforced, fault);
+	if (r == 0 && cgroup1->strays)
+		strays_tell(cgroup1->strays, ret_enforced, fault);
 	return r;
 }
 
+/* The kernel does the work between slots, as long as everybody is in the group. */
 static void cgroup1_tick(struct enforcer *enforcer, uint64_t now_ns)
 {
-	(void)enforcer; /* tick_ns is 0: the kernel does the work between slots */
-	(void)now_ns;
+	struct cgroup1 *cgroup1 = cgroup1_of(enforcer);
+
+	if (cgroup1->strays)
+		strays_look(cgroup1->strays, now_ns);
 }
 
 static struct enforcer *cgroup1_close(struct enforcer *enforcer)
@@ -689,6 +712,7 @@ static struct enforcer *cgroup1_close(struct enforcer *enforcer)
 	}
 	close_fd(&cgroup1->quota_fd);
 	close_fd(&cgroup1->period_fd);
+	cgroup1->strays = strays_free(cgroup1->strays);
 	free(cgroup1->seats);
 	free(cgroup1->tasks);
 	free(cgroup1);

@@ -16,8 +16,10 @@
 #include "group.h"
 #include "home.h"
 #include "knob.h"
+#include "nsec.h"
 #include "placement.h"
 #include "quota.h"
+#include "strays.h"
 
 /* The enforcer for cgroup v2. Unproven: so far it has run on a fake tree of plain files only.
  *
@@ -34,6 +36,9 @@
  * than v1. */
 
 #define GROUP_NAME_MAX 128
+
+/* Strays are looked for so often, or less often on a machine with many processes. */
+#define STRAYS_TICK_NS (250 * NSEC_PER_MSEC)
 
 struct seat {
 	char name[GROUP_NAME_MAX];
@@ -55,6 +60,7 @@ struct cgroup2 {
 	struct seat *seats;
 	struct placement *tasks; /* of placements */
 	struct placements placements;
+	struct strays *strays; /* NULL where nobody can leave a group, and in a dry run */
 };
 
 static struct cgroup2 *cgroup2_of(struct enforcer *enforcer)
@@ -276,6 +282,13 @@ static int cgroup2_open(
 		return r;
 	}
 	cgroup2->enforcer.guarantee = judge(cgroup2, setup);
+	if (cgroup2->enforcer.guarantee == GUARANTEE_COOPERATIVE && !cgroup2->is_fake)
+		r = strays_new(&cgroup2->strays, setup->n_tasks_max, setup->run, fault);
+	if (r < 0) {
+		(void)cgroup2_close(&cgroup2->enforcer);
+		return r;
+	}
+	cgroup2->enforcer.tick_ns = cgroup2->strays ? STRAYS_TICK_NS : 0;
 	*ret_enforcer = &cgroup2->enforcer;
 	return 0;
 }
@@ -406,6 +419,8 @@ static int cgroup2_task_attach(
 			return r;
 	}
 	seat->place.pid = pid;
+	if (cgroup2->strays)
+		strays_task_add(cgroup2->strays, task, pid, seat->name, &seat->dir_fd, 1);
 	return 0;
 }
 
@@ -442,6 +457,8 @@ static int cgroup2_task_remove(struct enforcer *enforcer, uint32_t task, struct 
 	int r;
 
 	assert(cgroup2->tasks[task].is_used);
+	if (cgroup2->strays)
+		strays_task_remove(cgroup2->strays, task);
 	r = seat_remove(cgroup2, &cgroup2->seats[task], fault);
 	if (r < 0)
 		return r; /* still ours: close() tries again */
@@ -504,13 +521,18 @@ static int cgroup2_apply(struct enforcer *enforcer, const struct grant *grants, 
 		&cgroup2->placements, &cgroup2->budget, grants, n_grants, ret_enforced, fault);
 	if (r == 0 && cgroup2->placements.is_round_over)
 		look_at_budget(cgroup2, ret_enforced, fault);
+	if (r == 0 && cgroup2->strays)
+		strays_tell(cgroup2->strays, ret_enforced, fault);
 	return r;
 }
 
+/* The kernel does the work between slots, as long as everybody is in the group. */
 static void cgroup2_tick(struct enforcer *enforcer, uint64_t now_ns)
 {
-	(void)enforcer; /* tick_ns is 0: the kernel does the work between slots */
-	(void)now_ns;
+	struct cgroup2 *cgroup2 = cgroup2_of(enforcer);
+
+	if (cgroup2->strays)
+		strays_look(cgroup2->strays, now_ns);
 }
 
 static struct enforcer *cgroup2_close(struct enforcer *enforcer)
@@ -532,6 +554,7 @@ static struct enforcer *cgroup2_close(struct enforcer *enforcer)
 		(void)remove_group(cgroup2, cgroup2->home.dir_fd, group, /* fault= */ NULL);
 	close_fd(&cgroup2->run_fd);
 	home_leave(&cgroup2->home);
+	cgroup2->strays = strays_free(cgroup2->strays);
 	free(cgroup2->seats);
 	free(cgroup2->tasks);
 	free(cgroup2);

@@ -324,6 +324,15 @@ size_t proctree_count(const struct proctree *tree, uint32_t task)
 	return n;
 }
 
+void proctree_each(const struct proctree *tree,
+	void (*visit)(uint32_t task, pid_t pid, int process_fd, void *data), void *data)
+{
+	for (size_t i = 0; i < tree->n_members; i++)
+		if (!tree->members[i].has_ended)
+			visit(tree->members[i].task, tree->members[i].pid,
+				tree->members[i].process_fd, data);
+}
+
 size_t proctree_n_missed(const struct proctree *tree)
 {
 	return tree->n_missed;

@@ -28,6 +28,9 @@ int proctree_scan(struct proctree *tree);
 
 /* How many processes the task had at the last scan; zombies do not count. */
 size_t proctree_count(const struct proctree *tree, uint32_t task);
+/* Calls `visit` for each living process that the last scan saw; process_fd is the tree's. */
+void proctree_each(const struct proctree *tree,
+	void (*visit)(uint32_t task, pid_t pid, int process_fd, void *data), void *data);
 /* Processes that the last scan had no room or no descriptor for; where descriptors are used up, also
  * such as may be of no task. */
 size_t proctree_n_missed(const struct proctree *tree);

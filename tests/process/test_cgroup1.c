@@ -292,6 +292,39 @@ START_TEST(a_foreign_thaw_is_seen)
 }
 END_TEST
 
+/* Root may move itself to any group; neither quota nor meter see it there. */
+START_TEST(a_stray_is_put_back)
+{
+	const struct grant grant = grant_of(0, 0.5);
+	uint64_t now_ns = busy_clock_ns();
+	char path[PATH_MAX], text[NUMBER_TEXT_MAX];
+	struct cgroup_base base;
+	int fd;
+
+	open_with(1);
+	ck_assert_uint_gt(enforcer->tick_ns, 0);
+	add(0, busy_start());
+	(void)apply(&grant, 1);
+	enforcer->ops->tick(enforcer, now_ns);
+	ck_assert_uint_eq(apply(&grant, 1).n_foreign, 0);
+
+	ck_assert_int_eq(cgroup_find("cpu", &base, NULL), 0);
+	ck_assert_int_lt(snprintf(path, sizeof(path), "%s/cgroup.procs", base.mount), PATH_MAX);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	(void)format_number(text, (uint64_t)busy[0].pid);
+	ck_assert_int_eq(knob_write(fd, text), 0);
+	(void)close(fd);
+	ck_assert_int_eq(enforcer->ops->task_is_populated(enforcer, 0), 0);
+
+	/* Later than any pause between two looks. */
+	enforcer->ops->tick(enforcer, now_ns + 3600 * NSEC_PER_SEC);
+	ck_assert_int_eq(enforcer->ops->task_is_populated(enforcer, 0), 1);
+	ck_assert_uint_eq(apply(&grant, 1).n_foreign, 1);
+	ck_assert_ptr_nonnull(strstr(fault.text, "put back"));
+	ck_assert_uint_eq(apply(&grant, 1).n_foreign, 0);
+}
+END_TEST
+
 /* v1 refuses a child above its parent, and a parent below its child: the budget falls after the
  * grants and rises before them, and what a frozen task has kept must not be in the way. */
 START_TEST(the_budget_changes)
@@ -464,6 +497,7 @@ int main(void)
 	tcase_add_test(tcase, removal_ends_what_is_frozen);
 	tcase_add_test(tcase, a_stranger_is_reported_and_left_alone);
 	tcase_add_test(tcase, a_foreign_thaw_is_seen);
+	tcase_add_test(tcase, a_stray_is_put_back);
 	tcase_add_test(tcase, the_budget_changes);
 	tcase_add_test(tcase, small_budgets);
 	tcase_add_test(tcase, a_task_vanishes_under_our_hands);
