@@ -331,6 +331,26 @@ START_TEST(a_scaled_share_is_the_share)
 }
 END_TEST
 
+/* So many that 1/1000 ns of each, rounded up, is a ns of all. */
+START_TEST(a_thousand_roundings_are_within_the_budget)
+{
+	enum { N = 2000 };
+	static struct guard_input inputs[N];
+	static struct grant grants[N];
+	struct guard *guard;
+	uint64_t budget_ns = N * UINT64_C(1000) - 1;
+
+	ck_assert_int_eq(guard_new(&guard, N, &anything, /* is_dry= */ false), 0);
+	for (uint32_t i = 0; i < N; i++)
+		inputs[i] = (struct guard_input){.task = i, .share_cpus = 1, .threads = 1};
+	ck_assert_uint_eq(guard_clip(guard, 0, SLOT_NS, budget_ns, inputs, N, grants), budget_ns);
+	ck_assert_uint_eq(grants[0].cpu_ns, 1000);
+	ck_assert_uint_eq(grants[N - 1].cpu_ns, 999);
+	ck_assert_uint_eq(sum_of(grants, N), budget_ns);
+	guard_free(guard);
+}
+END_TEST
+
 static double random_part(unsigned *seed)
 {
 	return (double)rand_r(seed) / RAND_MAX;
@@ -399,6 +419,7 @@ int main(void)
 	tcase_add_test(tcase, idle_time_is_soon_forgotten);
 	tcase_add_test(tcase, a_task_that_comes_back_owes_nothing);
 	tcase_add_test(tcase, a_scaled_share_is_the_share);
+	tcase_add_test(tcase, a_thousand_roundings_are_within_the_budget);
 	tcase_add_loop_test(tcase, never_above_the_budget, 0, 50);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);
