@@ -89,9 +89,17 @@ static int read_bundles(struct simulate *simulate, char *paths[])
 	return 0;
 }
 
+/* Three decimals, or a dash where there is no such number: no tasks, nothing to give. */
+static const char *number_text(char ret_text[static 32], double value)
+{
+	(void)snprintf(ret_text, 32, isnan(value) ? "-" : "%.3f", value);
+	return ret_text;
+}
+
 static int print_result(struct simulate *simulate, size_t p, const struct result_setup *result)
 {
 	double kappa = result_kappa(result);
+	char kappa_text[32], throughput_text[32];
 
 	if (!isnan(kappa)) {
 		simulate->sums[p] += kappa;
@@ -108,9 +116,10 @@ static int print_result(struct simulate *simulate, size_t p, const struct result
 		result_print(result, stdout);
 		return 0;
 	}
-	(void)printf("%s: %s: kappa %.3f (%zu of %zu learned), data throughput %.3f\n",
-		result->bundle->path, result->policy, kappa, result_learned(result),
-		result->bundle->n_tasks, result_data_throughput(result));
+	(void)printf("%s: %s: kappa %s (%zu of %zu learned), data throughput %s\n",
+		result->bundle->path, result->policy, number_text(kappa_text, kappa),
+		result_learned(result), result->bundle->n_tasks,
+		number_text(throughput_text, result_data_throughput(result)));
 	return 0;
 }
 
@@ -168,7 +177,7 @@ static int run_all(struct simulate *simulate)
 		}
 	}
 	if (!simulate->is_json && simulate->n_bundles > 1)
-		for (size_t p = 0; p < n_policies; p++)
+		for (size_t p = 0; p < n_policies && simulate->n_sums[p] > 0; p++)
 			(void)printf("%s: mean kappa %.4f over %zu bundles\n",
 				simulate->n_policies > 0 ? simulate->policies[p]->name
 							 : "own policy",

@@ -183,7 +183,7 @@ void result_print(const struct result_setup *setup, FILE *to)
 			result_learned(setup), bundle->n_tasks);
 	else
 		(void)fprintf(to, "no tasks");
-	if (totals.n_slots > 0)
+	if (totals.n_slots > 0 && !isnan(result_data_throughput(setup)))
 		(void)fprintf(to, ", data throughput %.3f, used %.1f of %.1f CPU-seconds (%.1f %%)",
 			result_data_throughput(setup), nsec_to_seconds(totals.used_ns),
 			nsec_to_seconds(totals.budget_ns),

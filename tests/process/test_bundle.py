@@ -476,6 +476,16 @@ class Refused(Case):
         task.update(more)
         return {"a": task}
 
+    def test_a_simulation_of_nothing_has_no_numbers(self):
+        zero = self.write("zero.bundle", "[bundle]\nbudget = 0cpu\n[task a]\ncurve = c.csv\n"
+                          "deadline = 5s\ntarget = 0.5\n")
+        self.write("c.csv", "cpu_seconds,loss\n1,1\n")
+        for paths in ([self.bundle({})] * 2, [zero], [zero] * 2):
+            out = subprocess.run([COREGOV, "simulate", *paths], stdout=subprocess.PIPE, text=True,
+                                 timeout=PATIENCE, check=True).stdout
+            self.assertNotIn("nan", out)
+            self.assertIn("equal" if zero not in paths else "core", out)
+
     def test_missing_bundle(self):
         self.refuse(65, "no-such.bundle", self.path("no-such.bundle"))
 
