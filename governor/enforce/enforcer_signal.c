@@ -251,8 +251,11 @@ static int signal_apply(struct enforcer *enforcer, const struct grant *grants, s
 {
 	struct enforcer_by_signal *by_signal = of(enforcer);
 
-	(void)fault;
 	*ret_enforced = (struct enforced){.n_foreign = by_signal->n_foreign};
+	if (by_signal->n_foreign > 0)
+		(void)fault_set(fault, -EEXIST,
+			"a stopped task has run: somebody else has continued it, or it has "
+			"processes that were not known yet; stopped again");
 	by_signal->n_foreign = 0;
 	for (int direction = -1; direction <= 1; direction++)
 		for (size_t i = 0; i < n_grants; i++) {
