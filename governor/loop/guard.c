@@ -64,6 +64,7 @@ struct guard {
 	uint64_t ended_ns;    /* used since the last clip by tasks that have ended */
 	int64_t overdrawn_ns; /* used beyond the budget, all tasks together */
 	double budget_cpus;   /* in force since the last clip */
+	size_t next_turn;     /* input that is served first where not all can be */
 	uint32_t n_accounts;
 	struct account accounts[];
 };
@@ -269,6 +270,36 @@ static void quantise(const struct guard *guard, uint64_t slot_ns, struct grant *
 	grant->cpu_ns = quota_to_ns(grant->quota_us, grant->period_us, slot_ns);
 }
 
+/* Many small shares that come to a least quota in the same slot, and do not fit together: cut evenly
+ * none of them would ever get one. So they get it one after the other, from where the last slot
+ * ended. Returns what was given. */
+static uint64_t give_turns(struct guard *guard, uint64_t slot_ns, uint64_t left_ns, size_t n_inputs,
+	struct grant ret_grants[])
+{
+	uint64_t least_ns = quota_to_ns(guard->limits.min_quota_us, guard->period_us, slot_ns);
+	size_t first = n_inputs > 0 ? guard->next_turn % n_inputs : 0;
+	uint64_t given_ns = 0;
+
+	for (size_t i = 0; i < n_inputs; i++) {
+		size_t at = (first + i) % n_inputs;
+		struct grant *grant = &ret_grants[at];
+		const struct account *account = &guard->accounts[grant->task];
+		uint64_t due_ns = share_to_ns(account->share_cpus, slot_ns);
+
+		if (grant->quota_us > 0 || due_ns == 0 ||
+			(int64_t)due_ns + account->balance_ns < (int64_t)least_ns)
+			continue;
+		if (left_ns - given_ns < least_ns) {
+			guard->next_turn = at;
+			break;
+		}
+		grant->quota_us = guard->limits.min_quota_us;
+		grant->cpu_ns = least_ns;
+		given_ns += least_ns;
+	}
+	return given_ns;
+}
+
 uint64_t guard_clip(struct guard *guard, uint64_t elapsed_ns, uint64_t slot_ns, uint64_t budget_ns,
 	const struct guard_input inputs[], size_t n_inputs, struct grant ret_grants[])
 {
@@ -302,6 +333,9 @@ uint64_t guard_clip(struct guard *guard, uint64_t elapsed_ns, uint64_t slot_ns, 
 			quantise(guard, slot_ns, &ret_grants[i]);
 		granted_ns += ret_grants[i].cpu_ns;
 	}
+	if (has_periods(guard))
+		granted_ns += give_turns(
+			guard, slot_ns, left_ns - granted_ns, n_inputs, ret_grants);
 	assert(granted_ns <= budget_ns);
 	return granted_ns;
 }

@@ -142,6 +142,32 @@ START_TEST(small_shares_are_given_in_turns)
 }
 END_TEST
 
+/* Equal shares come to their least quotas in the same slot, where they do not fit. */
+START_TEST(a_hundred_equal_shares_take_turns)
+{
+	enum { N = 100, SLOTS = 400 };
+	const uint64_t slot_ns = 50 * NSEC_PER_MSEC;
+	struct guard_input inputs[N];
+	struct grant grants[N];
+	struct guard *guard;
+
+	ck_assert_int_eq(guard_new(&guard, N, &kernel, /* is_dry= */ false), 0);
+	for (uint32_t i = 0; i < N; i++)
+		inputs[i] = (struct guard_input){.task = i, .share_cpus = 0.005, .threads = 1};
+	for (int slot = 0; slot < SLOTS; slot++) {
+		ck_assert_uint_le(guard_clip(guard, slot == 0 ? 0 : slot_ns, slot_ns, slot_ns / 2,
+					  inputs, N, grants),
+			slot_ns / 2);
+		for (int i = 0; i < N; i++)
+			inputs[i].cpu_ns += grants[i].cpu_ns;
+	}
+	for (int i = 0; i < N; i++)
+		ck_assert_double_eq_tol(
+			(double)inputs[i].cpu_ns, 0.005 * SLOTS * (double)slot_ns, 5e6);
+	guard_free(guard);
+}
+END_TEST
+
 START_TEST(no_share_is_a_freeze_whatever_is_owed)
 {
 	struct guard *guard = make_guard(&kernel);
@@ -410,6 +436,7 @@ int main(void)
 	tcase_add_test(tcase, a_leak_is_paid_back);
 	tcase_add_test(tcase, a_sleeper_saves_nothing_up);
 	tcase_add_test(tcase, small_shares_are_given_in_turns);
+	tcase_add_test(tcase, a_hundred_equal_shares_take_turns);
 	tcase_add_test(tcase, no_share_is_a_freeze_whatever_is_owed);
 	tcase_add_test(tcase, excess_is_taken_back);
 	tcase_add_test(tcase, the_period_follows_the_smallest_share);
