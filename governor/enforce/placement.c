@@ -3,6 +3,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 /* Two passes over the grants: first all that fall (a freeze is the lowest fall), then what rises.
  * Between any two writes the sum of what is in force is therefore at most the larger of the old
@@ -41,6 +43,7 @@ static void look_at(struct placements *placements, uint32_t task, struct enforce
 	struct fault *fault)
 {
 	struct placement *placement = &placements->tasks[task];
+	char limit[64] = "no limit";
 	struct quota quota;
 	bool is_frozen;
 	int r = placements->ops->read(placements->enforcer, task, &quota, &is_frozen);
@@ -53,12 +56,14 @@ static void look_at(struct placements *placements, uint32_t task, struct enforce
 		return;
 	if (same_quota(&quota, &placement->quota) && is_frozen == placement->is_frozen)
 		return;
+	if (quota.quota_us != QUOTA_UNLIMITED)
+		(void)snprintf(limit, sizeof(limit), "%" PRIu64 " us in %" PRIu32 " us",
+			quota.quota_us, quota.period_us);
 	if (enforced->n_foreign++ == 0)
 		(void)fault_set(fault, -EEXIST,
-			"task %u: somebody else set its group to %llu us in %u us, %s; left alone "
-			"until its grant changes",
-			task, (unsigned long long)quota.quota_us, quota.period_us,
-			is_frozen ? "frozen" : "not frozen");
+			"task %u: somebody else set its group to %s, %s; left alone until its "
+			"grant changes",
+			task, limit, is_frozen ? "frozen" : "not frozen");
 	placement->quota = quota;
 	placement->is_frozen = is_frozen;
 	placement->is_foreign = true;

@@ -202,6 +202,7 @@ void result_print(const struct result_setup *setup, FILE *to)
 			nsec_to_seconds(totals.excess_ns), totals.n_excess_slots);
 	if (totals.n_foreign > 0)
 		(void)fprintf(to,
-			"foreign: %" PRIu64 " times somebody else had changed a limit of ours, or left it\n",
+			"foreign: %" PRIu64
+			" times somebody else had changed a limit of ours, or left it\n",
 			totals.n_foreign);
 }
