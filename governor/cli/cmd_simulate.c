@@ -128,7 +128,6 @@ static int run_one(struct simulate *simulate, const struct bundle *bundle,
 {
 	struct sim *sim = NULL;
 	struct governor *governor = NULL;
-	struct governor_setup setup = {.bundle = bundle, .policy = policy};
 	struct result_setup result = {
 		.bundle = bundle,
 		.policy = policy->name,
@@ -140,10 +139,7 @@ static int run_one(struct simulate *simulate, const struct bundle *bundle,
 
 	if (r < 0)
 		return r;
-	setup.enforcer = sim_enforcer(sim);
-	setup.meter = sim_meter(sim);
-	setup.stage = sim_stage(sim);
-	r = governor_new(&governor, &setup, fault);
+	r = sim_govern(sim, policy, /* recorders= */ NULL, 0, &governor, fault);
 	if (r == 0)
 		r = sim_run(sim, governor, fault);
 	if (r == 0) {

@@ -110,19 +110,20 @@ struct sim *sim_free(struct sim *sim)
 	return NULL;
 }
 
-struct enforcer *sim_enforcer(struct sim *sim)
+int sim_govern(struct sim *sim, const struct policy *policy, struct recorder *const *recorders,
+	size_t n_recorders, struct governor **ret_governor, struct fault *fault)
 {
-	return &sim->enforcer;
-}
+	struct governor_setup setup = {
+		.bundle = sim->bundle,
+		.policy = policy,
+		.enforcer = &sim->enforcer,
+		.meter = &sim->meter,
+		.stage = &sim->stage,
+		.recorders = recorders,
+		.n_recorders = n_recorders,
+	};
 
-struct meter *sim_meter(struct sim *sim)
-{
-	return &sim->meter;
-}
-
-struct stage *sim_stage(struct sim *sim)
-{
-	return &sim->stage;
+	return governor_new(ret_governor, &setup, fault);
 }
 
 /* The moment at which a task had used cpu_ns, in its last stretch. */

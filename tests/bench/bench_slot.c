@@ -50,7 +50,6 @@ static int write_bundle(const char *folder)
 
 static int run_once(const struct bundle *bundle, double *ret_ms, struct fault *fault)
 {
-	struct governor_setup setup = {.bundle = bundle, .policy = policy_find("edf")};
 	struct governor *governor = NULL;
 	struct governor_totals totals;
 	struct sim *sim = NULL;
@@ -59,10 +58,7 @@ static int run_once(const struct bundle *bundle, double *ret_ms, struct fault *f
 
 	if (r < 0)
 		return r;
-	setup.enforcer = sim_enforcer(sim);
-	setup.meter = sim_meter(sim);
-	setup.stage = sim_stage(sim);
-	r = governor_new(&governor, &setup, fault);
+	r = sim_govern(sim, policy_find("edf"), /* recorders= */ NULL, 0, &governor, fault);
 	start_ns = bench_now_ns();
 	if (r == 0)
 		r = sim_run(sim, governor, fault);

@@ -190,19 +190,11 @@ START_TEST(goes_as_in_the_paper)
 	_cleanup_(cleanup_governor_free) struct governor *governor = NULL;
 	struct picture picture = {.recorder.ops = &picture_ops};
 	struct recorder *recorders[] = {&picture.recorder};
-	struct governor_setup setup = {
-		.bundle = bundle,
-		.policy = policy_find(expected->policy),
-		.recorders = recorders,
-		.n_recorders = 1,
-	};
 
 	ck_assert_uint_eq(bundle->n_tasks, expected->n_tasks);
 	ck_assert_int_eq(sim_new(&sim, bundle, NULL), 0);
-	setup.enforcer = sim_enforcer(sim);
-	setup.meter = sim_meter(sim);
-	setup.stage = sim_stage(sim);
-	ck_assert_int_eq(governor_new(&governor, &setup, NULL), 0);
+	ck_assert_int_eq(
+		sim_govern(sim, policy_find(expected->policy), recorders, 1, &governor, NULL), 0);
 	ck_assert_int_eq(sim_run(sim, governor, NULL), 0);
 	if (expected->has_units)
 		compare_units(&picture, expected);

@@ -57,7 +57,6 @@ static void tear_down(void)
 
 static void prepare(const char *text, const char *policy)
 {
-	struct governor_setup setup = {.policy = policy_find(policy)};
 	struct fault fault = FAULT_INIT;
 	char path[128];
 
@@ -66,11 +65,7 @@ static void prepare(const char *text, const char *policy)
 	ck_assert_msg(bundle_read(path, &bundle, &fault) == 0, "%s", fault.text);
 	ck_assert_msg(bundle_resolve(bundle, BUNDLE_SIMULATED, 1, &fault) == 0, "%s", fault.text);
 	ck_assert_int_eq(sim_new(&sim, bundle, &fault), 0);
-	setup.bundle = bundle;
-	setup.enforcer = sim_enforcer(sim);
-	setup.meter = sim_meter(sim);
-	setup.stage = sim_stage(sim);
-	ck_assert_int_eq(governor_new(&governor, &setup, &fault), 0);
+	ck_assert_int_eq(sim_govern(sim, policy_find(policy), NULL, 0, &governor, &fault), 0);
 }
 
 static void simulate(const char *text, const char *policy)
