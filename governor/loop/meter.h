@@ -16,7 +16,7 @@ struct meter {
 };
 
 struct meter_ops {
-	const char *name; /* "bpf" (a later issue), "cgroup", "proc", "sim" */
+	const char *name; /* "cgroup", "proc", "sim" */
 
 	/* Works with the places that this enforcer makes? 0, or a negative errno and a sentence. */
 	int (*probe)(const struct enforcer *enforcer, struct fault *fault);
