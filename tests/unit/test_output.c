@@ -477,30 +477,51 @@ START_TEST(a_preset_may_be_forced)
 }
 END_TEST
 
-int main(void)
+static TCase *add_case(Suite *suite)
 {
-	Suite *suite = suite_create("output");
 	TCase *tcase = tcase_create("all");
 
 	tcase_set_timeout(tcase, 40);
 	tcase_add_checked_fixture(tcase, begin, finish);
+	suite_add_tcase(suite, tcase);
+	return tcase;
+}
+
+/* `test_output terminals` runs those that need some. */
+static int run_on_terminals(void)
+{
+	Suite *suite = suite_create("output-terminals");
+	TCase *tcase = add_case(suite);
+
+	tcase_add_loop_test(tcase, other_destinations_do_not_block_either, 1, 2);
+	tcase_add_test(tcase, a_terminal_gets_a_pty_of_its_size);
+	tcase_add_test(tcase, one_terminal_gets_one_pty);
+	return suite_run_on_terminals(suite);
+}
+
+int main(int argc, char *argv[])
+{
+	Suite *suite;
+	TCase *tcase;
+
+	if (argc > 1 && strcmp(argv[1], "terminals") == 0)
+		return run_on_terminals();
+	suite = suite_create("output");
+	tcase = add_case(suite);
 	tcase_add_test(tcase, passes_bytes_on_unchanged);
 	tcase_add_test(tcase, finds_reports);
 	tcase_add_test(tcase, takes_what_stands_without_line_end);
 	tcase_add_test(tcase, a_line_comes_in_pieces);
 	tcase_add_test(tcase, a_full_destination_slows_the_task_and_blocks_nobody);
-	tcase_add_loop_test(tcase, other_destinations_do_not_block_either, 0, 2);
+	tcase_add_loop_test(tcase, other_destinations_do_not_block_either, 0, 1);
 	tcase_add_test(tcase, a_destination_without_reader_ends_the_stream);
 	tcase_add_test(tcase, a_full_disk_loses_bytes_but_no_reports);
 	tcase_add_test(tcase, a_chatty_task_costs_no_memory);
 	tcase_add_test(tcase, reports_beyond_the_ring_are_dropped_and_counted);
-	tcase_add_test(tcase, a_terminal_gets_a_pty_of_its_size);
-	tcase_add_test(tcase, one_terminal_gets_one_pty);
 	tcase_add_test(tcase, prefixed_lines_are_whole_and_clean);
 	tcase_add_test(tcase, a_prefix_per_byte_fits);
 	tcase_add_test(tcase, last_words_are_of_stderr);
 	tcase_add_test(tcase, last_words_are_few);
 	tcase_add_test(tcase, a_preset_may_be_forced);
-	suite_add_tcase(suite, tcase);
 	return suite_run(suite);
 }

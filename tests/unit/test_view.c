@@ -145,5 +145,5 @@ static Suite *view_suite(void)
 
 int main(void)
 {
-	return suite_run(view_suite());
+	return suite_run_on_terminals(view_suite());
 }
