@@ -432,7 +432,7 @@ static void seat_init(struct seat *seat)
 	for (int i = 0; i < _HIERARCHY_MAX; i++)
 		seat->dir_fds[i] = -EBADF;
 	seat->quota_fd = seat->period_fd = seat->state_fd = seat->freezing_fd = -EBADF;
-	seat->place = (struct place){.cgroup2_fd = -EBADF, .cpuacct_fd = -EBADF};
+	seat->place = (struct place){.cgroup2_fd = -EBADF, .cpu1_fd = -EBADF, .cpuacct_fd = -EBADF};
 }
 
 static void seat_done(struct seat *seat)
@@ -461,6 +461,7 @@ static int seat_create(struct cgroup1 *cgroup1, struct seat *seat, struct fault 
 		if (r < 0)
 			return r;
 	}
+	seat->place.cpu1_fd = seat->dir_fds[HIERARCHY_CPU];
 	seat->place.cpuacct_fd = seat->dir_fds[HIERARCHY_CPUACCT] >= 0
 		? seat->dir_fds[HIERARCHY_CPUACCT]
 		: seat->dir_fds[HIERARCHY_CPU];

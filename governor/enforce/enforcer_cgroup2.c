@@ -391,7 +391,8 @@ static int cgroup2_task_add(
 		seat_done(seat);
 		return fault_wrap(fault, r, "task %s", name);
 	}
-	seat->place = (struct place){.cgroup2_fd = seat->dir_fd, .cpuacct_fd = -EBADF};
+	seat->place = (struct place){
+		.cgroup2_fd = seat->dir_fd, .cpu1_fd = -EBADF, .cpuacct_fd = -EBADF};
 	cgroup2->tasks[task].is_used = true;
 	return 0;
 }

@@ -305,7 +305,7 @@ static int signal_task_add(
 	by_signal->tasks[task] = (struct signal_task){
 		.is_used = true,
 		.is_stopped = true,
-		.place = {.cgroup2_fd = -EBADF, .cpuacct_fd = -EBADF},
+		.place = {.cgroup2_fd = -EBADF, .cpu1_fd = -EBADF, .cpuacct_fd = -EBADF},
 		.bucket = {.period_us = MAX_PERIOD_US},
 	};
 	return 0;

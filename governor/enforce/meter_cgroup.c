@@ -139,7 +139,12 @@ static void cgroup_meter_task_remove(struct meter *meter, uint32_t task)
 	*counted = (struct meter_task){.fd = -EBADF};
 }
 
-static int cgroup_meter_read(struct meter *meter, uint32_t task, uint64_t *ret_cpu_ns)
+static void cgroup_meter_refresh(struct meter *meter)
+{
+	(void)meter; /* each counter is a file of its own */
+}
+
+static int cgroup_meter_read(struct meter *meter, uint32_t task, struct meter_reading *ret_reading)
 {
 	struct meter_task *counted = &of(meter)->tasks[task];
 	uint64_t now_ns;
@@ -152,7 +157,7 @@ static int cgroup_meter_read(struct meter *meter, uint32_t task, uint64_t *ret_c
 	now_ns = nsec_sub(now_ns, counted->begin_ns);
 	if (now_ns > counted->last_ns) /* anybody may write 0 to a v1 counter */
 		counted->last_ns = now_ns;
-	*ret_cpu_ns = counted->last_ns;
+	*ret_reading = (struct meter_reading){.cpu_ns = counted->last_ns};
 	return 0;
 }
 
@@ -173,6 +178,7 @@ const struct meter_ops meter_cgroup = {
 	.open = cgroup_meter_open,
 	.task_add = cgroup_meter_task_add,
 	.task_remove = cgroup_meter_task_remove,
+	.refresh = cgroup_meter_refresh,
 	.read = cgroup_meter_read,
 	.close = cgroup_meter_close,
 };

@@ -10,9 +10,8 @@
 
 /* The meter without groups: the CPU clocks of a task's processes, found by descent (proctree.c).
  *
- * Looking for processes costs some milliseconds, reading the known ones microseconds. The meter is
- * not told when a slot begins, but a task that is read a second time shows it: then, and only then,
- * it looks again, once for all tasks.
+ * Looking for processes costs some milliseconds, reading the known ones microseconds: refresh()
+ * looks, once a slot for all tasks.
  *
  * What it cannot see: the last moments of a process whose parent did not wait for it, and orphans
  * that came and went between two looks. */
@@ -20,13 +19,13 @@
 struct metered {
 	const struct place *place; /* NULL: no such task */
 	bool is_in_tree;
-	bool was_read; /* since the last look */
 };
 
 struct meter_proc {
 	struct meter meter;
 	uint32_t n_tasks_max;
 	struct proctree *tree;
+	int scanned; /* what the last look returned */
 	struct metered *tasks;
 };
 
@@ -99,18 +98,14 @@ static void proc_task_remove(struct meter *meter, uint32_t task)
 }
 
 /* Looks for the processes of all tasks. */
-static int look(struct meter_proc *proc)
+static void proc_refresh(struct meter *meter)
 {
-	int r = proctree_scan(proc->tree);
+	struct meter_proc *proc = meter_proc_of(meter);
 
-	if (r < 0)
-		return r;
-	for (uint32_t i = 0; i < proc->n_tasks_max; i++)
-		proc->tasks[i].was_read = false;
-	return 0;
+	proc->scanned = proctree_scan(proc->tree);
 }
 
-static int proc_read(struct meter *meter, uint32_t task, uint64_t *ret_cpu_ns)
+static int proc_read(struct meter *meter, uint32_t task, struct meter_reading *ret_reading)
 {
 	struct meter_proc *proc = meter_proc_of(meter);
 	struct metered *metered = &proc->tasks[task];
@@ -122,19 +117,17 @@ static int proc_read(struct meter *meter, uint32_t task, uint64_t *ret_cpu_ns)
 			? proctree_task_add(proc->tree, task, metered->place->pid)
 			: -ESRCH;
 		if (r == -ESRCH) {
-			*ret_cpu_ns = 0; /* nothing has run yet, or ended before it was seen */
+			/* Nothing has run yet, or it ended before it was seen. */
+			*ret_reading = (struct meter_reading){.cpu_ns = 0};
 			return 0;
 		}
 		if (r < 0)
 			return r;
 		metered->is_in_tree = true;
 	}
-	if (metered->was_read)
-		r = look(proc);
-	if (r < 0)
-		return r;
-	metered->was_read = true;
-	*ret_cpu_ns = proctree_cpu_ns(proc->tree, task);
+	if (proc->scanned < 0)
+		return proc->scanned;
+	*ret_reading = (struct meter_reading){.cpu_ns = proctree_cpu_ns(proc->tree, task)};
 	return 0;
 }
 
@@ -144,6 +137,7 @@ const struct meter_ops meter_proc = {
 	.open = proc_open,
 	.task_add = proc_task_add,
 	.task_remove = proc_task_remove,
+	.refresh = proc_refresh,
 	.read = proc_read,
 	.close = proc_close,
 };

@@ -25,6 +25,7 @@ const char *guarantee_to_string(enum guarantee guarantee);
  * task_add() to task_remove(). -EBADF where there is none. */
 struct place {
 	int cgroup2_fd; /* directory of the task's group in the unified tree */
+	int cpu1_fd;    /* directory of its group in the v1 cpu hierarchy */
 	int cpuacct_fd; /* directory of its group in the v1 cpuacct hierarchy */
 	pid_t pid;      /* the task's first process, 0 before attach */
 };

@@ -122,6 +122,7 @@ struct governor *governor_free(struct governor *governor)
 
 static void observe(struct governor *governor, uint64_t now_ns)
 {
+	governor->setup.meter->ops->refresh(governor->setup.meter);
 	for (uint32_t task = 0; task < governor->n_tasks; task++)
 		if (task_is_running(&governor->tasks[task]))
 			task_observe(governor, task, now_ns);

@@ -1,13 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "enforcer.h"
 #include "fault.h"
 
-/* The seam that says how much CPU time a task has really used. */
+/* The seam that says how much CPU time a task has really used, and how much it would have used. */
+
+/* What a meter knows of everything in a task's place, ended processes included as far as it can see
+ * them. The counters begin at 0 with task_add(). */
+struct meter_reading {
+	uint64_t cpu_ns;  /* CPU time, user and system; never goes back */
+	bool has_wait;    /* does the meter know the following? Else they are 0 */
+	uint64_t wait_ns; /* time its threads were runnable without a CPU, summed over the threads:
+	                      * behind others, or held back by the quota; never goes back */
+	uint64_t n_switches; /* how often one of its threads was given a CPU */
+	uint32_t n_runnable; /* threads that run or wait for a CPU at this moment */
+};
 
 struct meter_ops;
 
@@ -27,10 +39,12 @@ struct meter_ops {
 		struct meter *meter, uint32_t task, const struct place *place, struct fault *fault);
 	void (*task_remove)(struct meter *meter, uint32_t task);
 
-	/* CPU time used by everything in the task's place since task_add(), user and system, ended
-	 * processes included as far as the meter can see them. Never goes back. Allocates nothing.
-	 * 0 or a negative errno; ret_cpu_ns is untouched on failure. */
-	int (*read)(struct meter *meter, uint32_t task, uint64_t *ret_cpu_ns);
+	/* Called once before the tasks of a slot are read: what can be had for all of them in one
+	 * go is got here. Allocates nothing. */
+	void (*refresh)(struct meter *meter);
+	/* The task's counters, as of the last refresh() or later. Allocates nothing. 0 or a negative
+	 * errno; ret_reading is untouched on failure. */
+	int (*read)(struct meter *meter, uint32_t task, struct meter_reading *ret_reading);
 
 	struct meter *(*close)(struct meter *meter);
 };

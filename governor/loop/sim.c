@@ -317,7 +317,8 @@ static int enforcer_sim_task_attach(
 
 static const struct place *enforcer_sim_task_place(struct enforcer *enforcer, uint32_t id)
 {
-	static const struct place nowhere = {.cgroup2_fd = -EBADF, .cpuacct_fd = -EBADF};
+	static const struct place nowhere = {
+		.cgroup2_fd = -EBADF, .cpu1_fd = -EBADF, .cpuacct_fd = -EBADF};
 
 	(void)enforcer;
 	(void)id;
@@ -433,9 +434,14 @@ static void meter_sim_task_remove(struct meter *meter, uint32_t id)
 	(void)id;
 }
 
-static int meter_sim_read(struct meter *meter, uint32_t id, uint64_t *ret_cpu_ns)
+static void meter_sim_refresh(struct meter *meter)
 {
-	*ret_cpu_ns = of_meter(meter)->tasks[id].used_ns;
+	(void)meter; /* what has been spent is known at any time */
+}
+
+static int meter_sim_read(struct meter *meter, uint32_t id, struct meter_reading *ret_reading)
+{
+	*ret_reading = (struct meter_reading){.cpu_ns = of_meter(meter)->tasks[id].used_ns};
 	return 0;
 }
 
@@ -451,6 +457,7 @@ static const struct meter_ops meter_sim = {
 	.open = meter_sim_open,
 	.task_add = meter_sim_task_add,
 	.task_remove = meter_sim_task_remove,
+	.refresh = meter_sim_refresh,
 	.read = meter_sim_read,
 	.close = meter_sim_close,
 };

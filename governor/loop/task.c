@@ -174,15 +174,16 @@ void task_observe(struct governor *governor, uint32_t id, uint64_t now_ns)
 	struct stage *stage = governor->setup.stage;
 	struct meter *meter = governor->setup.meter;
 	struct report reports[REPORTS_BATCH];
-	uint64_t cpu0_ns = task->cpu_ns, at0_ns = task->read_ns, cpu_ns;
+	struct meter_reading reading;
+	uint64_t cpu0_ns = task->cpu_ns, at0_ns = task->read_ns;
 	enum outcome before = task->outcome;
 	size_t n_reports;
 	int r;
 
 	/* A meter that fails for once keeps the last reading. */
-	r = meter->ops->read(meter, id, &cpu_ns);
-	if (r == 0 && cpu_ns > task->cpu_ns)
-		task->cpu_ns = cpu_ns;
+	r = meter->ops->read(meter, id, &reading);
+	if (r == 0 && reading.cpu_ns > task->cpu_ns)
+		task->cpu_ns = reading.cpu_ns;
 	task->n_unread = r < 0 ? task->n_unread + 1 : 0;
 	if (task->n_unread == UNREAD_MAX)
 		record_event(governor, now_ns, id, "meter",
@@ -233,8 +234,10 @@ void task_too_late(struct governor *governor, uint32_t id, uint64_t now_ns)
 	const struct bundle_task *planned = &governor->setup.bundle->tasks[id];
 	struct task *task = &governor->tasks[id];
 
-	if (task_is_running(task))
+	if (task_is_running(task)) {
+		governor->setup.meter->ops->refresh(governor->setup.meter);
 		task_observe(governor, id, now_ns);
+	}
 	if (task->outcome != OUTCOME_NONE)
 		return;
 	give_outcome(governor, id, OUTCOME_MISSED_DEADLINE, planned->deadline_ns, task->cpu_ns);
@@ -294,6 +297,7 @@ void governor_task_ended(
 	if (!task_is_running(task))
 		return;
 	task->final_cpu_ns = how->cpu_ns;
+	governor->setup.meter->ops->refresh(governor->setup.meter);
 	task_observe(governor, id, now_ns);
 	if (how->reason)
 		task->was_started = false;

@@ -208,9 +208,13 @@ static void take_sample(struct bench *bench)
 
 	*sample = (struct sample){.at_ns = busy_clock_ns()};
 	elapsed_ns = before ? (double)(sample->at_ns - before->at_ns) : 0;
+	bench->meter->ops->refresh(bench->meter);
 	for (uint32_t i = 0; i < N_TASKS; i++) {
-		if (bench->meter->ops->read(bench->meter, i, &sample->used_ns[i]) < 0)
+		struct meter_reading reading;
+
+		if (bench->meter->ops->read(bench->meter, i, &reading) < 0)
 			die("read the meter", "failed");
+		sample->used_ns[i] = reading.cpu_ns;
 		if (before)
 			sample->due_ns[i] = before->due_ns[i] + bench->shares[i] * elapsed_ns;
 	}

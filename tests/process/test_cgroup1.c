@@ -84,10 +84,11 @@ static struct enforced apply(const struct grant grants[], size_t n)
 
 static uint64_t used_ns(uint32_t task)
 {
-	uint64_t cpu_ns = 0;
+	struct meter_reading reading;
 
-	ck_assert_int_eq(meter->ops->read(meter, task, &cpu_ns), 0);
-	return cpu_ns;
+	meter->ops->refresh(meter);
+	ck_assert_int_eq(meter->ops->read(meter, task, &reading), 0);
+	return reading.cpu_ns;
 }
 
 /* CPUs that a task used over a span that begins now. */

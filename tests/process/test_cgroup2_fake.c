@@ -216,7 +216,7 @@ END_TEST
 START_TEST(the_meter_reads_cpu_stat)
 {
 	struct meter *meter;
-	uint64_t cpu_ns = 1;
+	struct meter_reading reading = {.cpu_ns = 1};
 
 	open_tasks(1);
 	fake_tree_write(&tree, RUN "/0-a/cpu.stat", "usage_usec 100\nuser_usec 90\n");
@@ -224,20 +224,20 @@ START_TEST(the_meter_reads_cpu_stat)
 	ck_assert_int_eq(meter_cgroup.open(&meter, N_TASKS, &fault), 0);
 	ck_assert_int_eq(
 		meter->ops->task_add(meter, 0, enforcer->ops->task_place(enforcer, 0), &fault), 0);
-	ck_assert_int_eq(meter->ops->read(meter, 0, &cpu_ns), 0);
-	ck_assert_uint_eq(cpu_ns, 0);
+	ck_assert_int_eq(meter->ops->read(meter, 0, &reading), 0);
+	ck_assert_uint_eq(reading.cpu_ns, 0);
 	fake_tree_write(&tree, RUN "/0-a/cpu.stat", "user_usec 90\nusage_usec 1234567\n");
-	ck_assert_int_eq(meter->ops->read(meter, 0, &cpu_ns), 0);
-	ck_assert_uint_eq(cpu_ns, 1234467000);
+	ck_assert_int_eq(meter->ops->read(meter, 0, &reading), 0);
+	ck_assert_uint_eq(reading.cpu_ns, 1234467000);
 	/* Never back, and nothing on rubbish. */
 	fake_tree_write(&tree, RUN "/0-a/cpu.stat", "usage_usec 0\n");
-	ck_assert_int_eq(meter->ops->read(meter, 0, &cpu_ns), 0);
-	ck_assert_uint_eq(cpu_ns, 1234467000);
+	ck_assert_int_eq(meter->ops->read(meter, 0, &reading), 0);
+	ck_assert_uint_eq(reading.cpu_ns, 1234467000);
 	fake_tree_write(&tree, RUN "/0-a/cpu.stat", "usage_usec x\n");
-	ck_assert_int_lt(meter->ops->read(meter, 0, &cpu_ns), 0);
+	ck_assert_int_lt(meter->ops->read(meter, 0, &reading), 0);
 	fake_tree_write(&tree, RUN "/0-a/cpu.stat", "nothing\n");
-	ck_assert_int_lt(meter->ops->read(meter, 0, &cpu_ns), 0);
-	ck_assert_uint_eq(cpu_ns, 1234467000);
+	ck_assert_int_lt(meter->ops->read(meter, 0, &reading), 0);
+	ck_assert_uint_eq(reading.cpu_ns, 1234467000);
 	ck_assert_ptr_null(meter->ops->close(meter));
 }
 END_TEST

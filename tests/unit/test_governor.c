@@ -77,12 +77,17 @@ static int apply(struct enforcer *enforcer, const struct grant *grants, size_t n
 	return machine.n_foreign > 0 ? (fault_set(fault, -EEXIST, "a stranger"), 0) : 0;
 }
 
-static int meter_read(struct meter *meter, uint32_t task, uint64_t *ret_cpu_ns)
+static void meter_refresh(struct meter *meter)
+{
+	(void)meter;
+}
+
+static int meter_read(struct meter *meter, uint32_t task, struct meter_reading *ret_reading)
 {
 	(void)meter;
 	if (machine.meter_error < 0)
 		return machine.meter_error;
-	*ret_cpu_ns = machine.cpu_ns[task];
+	*ret_reading = (struct meter_reading){.cpu_ns = machine.cpu_ns[task]};
 	return 0;
 }
 
@@ -173,7 +178,11 @@ static const struct enforcer_ops enforcer_ops = {
 	.budget_set = budget_set,
 	.apply = apply,
 };
-static const struct meter_ops meter_ops = {.name = "test", .read = meter_read};
+static const struct meter_ops meter_ops = {
+	.name = "test",
+	.refresh = meter_refresh,
+	.read = meter_read,
+};
 static const struct stage_ops stage_ops = {
 	.max_batches = 1,
 	.start = start,
