@@ -17,9 +17,12 @@
  * 2. Each task offers steps: so much more chance for so much more CPU time (offer.c).
  * 3. The best steps of all are taken in turn, as long as what has been taken can still all be given
  *    before the deadlines (feasible.c). A task whose next step does not fit is left at what it has.
- * 4. The chosen tasks, those with a step taken, get the budget by deadline, each up to its threads;
- *    the more promising first where deadlines are equal; what they leave goes to the others, the
- *    most promising first.
+ * 4. The chosen tasks, those with a step taken, get the budget by deadline, each up to what it can
+ *    use; the more promising first where deadlines are equal; what they leave goes to the others,
+ *    the most promising first.
+ *
+ * A slot's shares go by what the tasks can use in it, the plan behind them by their threads: what a
+ * task does in a slot says little of the time until its deadline.
  *
  * Nothing is decided for good: a plan is made afresh every slot, without hysteresis, from the cached
  * forecasts. Being written off only means to come after the chosen; such a task runs on leftovers,

@@ -3,7 +3,8 @@
 #include "plain.h"
 #include "policy_internal.h"
 
-/* Everyone the same: the budget is filled evenly into the alive set, each task up to its threads.
+/* Everyone the same: the budget is filled evenly into the alive set, each task up to what it can
+ * use.
  * What a machine without a governor does, and the first thing to be better than. */
 
 static void equal_plan(struct policy_state *state, const struct policy_view *view,

@@ -5,8 +5,9 @@
 #include <math.h>
 
 /* A K-th of the budget each, for life, whether the others are alive or not: static partitioning, as
- * containers with a fixed quota have it. Not work-conserving, on purpose: what it wastes is what
- * time-sharing is there to win. */
+ * containers with a fixed quota have it. Not work-conserving, on purpose: neither what the
+ * absent leave nor what the alive cannot use goes to others. What it wastes is what time-sharing is
+ * there to win. */
 
 static void fixed_plan(struct policy_state *state, const struct policy_view *view,
 	double ret_shares[], enum why ret_why[])
@@ -22,6 +23,7 @@ static void fixed_plan(struct policy_state *state, const struct policy_view *vie
 const struct policy policy_fixed = {
 	.name = "fixed",
 	.summary = "every task has the same part of the budget for life, alive or not",
+	.has_reserve = true,
 	.new = plain_new,
 	.plan = fixed_plan,
 	.free = plain_free,

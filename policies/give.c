@@ -7,14 +7,14 @@
 
 /* Giving out a budget, in order or evenly.
  *
- * Water-filling needs no search for the level: with the tasks sorted by threads, the smallest first,
- * each gets min(threads, left / tasks still to come). A task that is cut by its threads leaves more
- * for the later ones; the first that is not cut has the final level, and so have all after it: to the
+ * Water-filling needs no search for the level: with the tasks sorted by what they can use, the least
+ * first, each gets min(usable, left / tasks still to come). A task that is cut by it leaves more for
+ * the later ones; the first that is not cut has the final level, and so have all after it: to the
  * last bit, or the rounding of a grant would make them unequal. */
 
-static enum why why_in_order(double share, double threads)
+static enum why why_in_order(double share, double usable)
 {
-	if (share >= threads)
+	if (share >= usable)
 		return WHY_FIRST;
 	return share > 0 ? WHY_REST : WHY_NONE_LEFT;
 }
@@ -26,19 +26,19 @@ void give_in_order(const struct policy_view *view, const uint32_t order[], doubl
 
 	for (uint32_t i = 0; i < view->n_tasks; i++) {
 		uint32_t at = order ? order[i] : i;
-		double threads = view->tasks[at].threads;
+		double usable = view->tasks[at].usable;
 
-		ret_shares[at] = fmin(threads, left);
-		ret_why[at] = why_in_order(ret_shares[at], threads);
+		ret_shares[at] = fmin(usable, left);
+		ret_why[at] = why_in_order(ret_shares[at], usable);
 		left -= ret_shares[at];
 	}
 }
 
-static bool has_fewer_threads(const void *context, uint32_t a, uint32_t b)
+static bool can_use_less(const void *context, uint32_t a, uint32_t b)
 {
 	const struct policy_view *view = context;
 
-	return view->tasks[a].threads < view->tasks[b].threads;
+	return view->tasks[a].usable < view->tasks[b].usable;
 }
 
 void give_evenly(const struct policy_view *view, double cpus, uint32_t order[], uint32_t scratch[],
@@ -48,15 +48,15 @@ void give_evenly(const struct policy_view *view, double cpus, uint32_t order[], 
 	bool is_final = false;
 
 	order_init(order, view->n_tasks);
-	order_sort(order, scratch, view->n_tasks, has_fewer_threads, view);
+	order_sort(order, scratch, view->n_tasks, can_use_less, view);
 	for (uint32_t i = 0; i < view->n_tasks; i++) {
-		double threads = view->tasks[order[i]].threads;
+		double usable = view->tasks[order[i]].usable;
 
 		if (!is_final) {
 			level = left > 0 ? left / (view->n_tasks - i) : 0;
-			is_final = level < threads;
+			is_final = level < usable;
 		}
-		ret_shares[order[i]] = fmin(threads, level);
+		ret_shares[order[i]] = fmin(usable, level);
 		ret_why[order[i]] = WHY_EQUAL;
 		left -= ret_shares[order[i]];
 	}

@@ -33,7 +33,9 @@ struct policy_task {
 	const char *name;     /* unique in the bundle */
 	uint64_t begin_ns;    /* when it arrived, from the start of the bundle */
 	uint64_t deadline_ns; /* when it must have learned, from the start of the bundle */
-	double threads;       /* the most CPUs it can use at once, > 0 */
+	double threads;       /* the most CPUs it can use at once, > 0: what a forecast counts on */
+	double usable;        /* the most it can use in the coming slot, in (0, threads]; less than
+	                       * threads where it has been seen to need less */
 	double target;        /* finite; learned well when the metric gets there */
 	bool is_raised;       /* the metric is to be raised (accuracy), not lowered (loss) */
 	uint32_t in_a_row;    /* how many reports in a row must meet the target, >= 1 */
@@ -74,13 +76,16 @@ struct policy {
 	const char *name;
 	const char *summary; /* one line, for --help and the manual */
 	bool needs_schedule;
+	bool has_reserve; /* a share is the task's own, whether it can use it or not: by definition,
+	                   * none of it is given on to others that are alive */
 
 	/* 0 and *ret_state (owned by the caller, given back by free()), or -ENOMEM. */
 	int (*new)(struct policy_state **ret_state, const struct policy_setup *setup);
 
 	/* ret_shares, ret_why: arrays of view->n_tasks, in the order of view->tasks. Shares in CPUs,
-	 * each in [0, threads], their sum at most budget_cpus + 1e-9. Pure up to its state: the same
-	 * sequence of views gives the same shares. Allocates nothing. Cannot fail: a broken view is
+	 * each in [0, usable], or in [0, threads] by a policy that reserves (has_reserve); their sum
+	 * at most budget_cpus + 1e-9. Pure up to its state: the same sequence of views gives the same
+	 * shares. Allocates nothing. Cannot fail: a broken view is
 	 * a programming error and asserts. */
 	void (*plan)(struct policy_state *state, const struct policy_view *view,
 		double ret_shares[], enum why ret_why[]);

@@ -14,7 +14,8 @@
  * a cursor walks it once and `cpus` holds what is in force; a view of an earlier slot than the last
  * one starts again at the front. A task without a row has had nothing prescribed and gets nothing.
  * Where the schedule asks for more than a task's threads or than the budget, it is cut, in order of
- * arrival: condition (1) comes before the script. */
+ * arrival: condition (1) comes before the script. What a task has been seen to need changes nothing:
+ * a schedule is to be followed, and replayed, as it is written. */
 
 struct policy_state {
 	uint32_t n_bundle;
@@ -104,6 +105,7 @@ const struct policy policy_script = {
 	.name = "script",
 	.summary = "the shares that the bundle's schedule prescribes",
 	.needs_schedule = true,
+	.has_reserve = true,
 	.new = script_new,
 	.plan = script_plan,
 	.free = script_free,

@@ -159,6 +159,7 @@ static void fill_view_task(const struct governor *governor, uint32_t id, struct 
 		.begin_ns = planned->begin_ns,
 		.deadline_ns = planned->deadline_ns,
 		.threads = planned->threads,
+		.usable = planned->threads,
 		.target = planned->target.value,
 		.is_raised = planned->target.is_raised,
 		.in_a_row = planned->target.in_a_row,

@@ -214,7 +214,7 @@ END_TEST
 START_TEST(a_crowd_of_equals_is_planned)
 {
 	for (uint32_t i = 0; i < N_TASKS; i++) {
-		views.tasks[i].threads = 0.5;
+		views_threads(&views, i, 0.5);
 		views.tasks[i].deadline_ns = 20 * SECOND;
 	}
 	views.view.budget_cpus = 100;

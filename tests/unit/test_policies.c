@@ -45,13 +45,14 @@ static void plan_afresh(const char *name, const struct views *views)
 }
 
 /* Condition (1), the contract of policy.h; returns what is given in all. */
-static double check_shares(const struct views *views)
+static double check_shares(const struct policy *policy, const struct views *views)
 {
 	double sum = 0;
 
 	for (uint32_t i = 0; i < views->view.n_tasks; i++) {
 		ck_assert(shares[i] >= 0); /* not nan either */
-		ck_assert(shares[i] <= views->tasks[i].threads);
+		ck_assert(shares[i] <=
+			(policy->has_reserve ? views->tasks[i].threads : views->tasks[i].usable));
 		ck_assert_int_lt((int)why[i], _WHY_MAX);
 		sum += shares[i];
 	}
@@ -64,14 +65,16 @@ static double usable(const struct views *views)
 	double sum = 0;
 
 	for (uint32_t i = 0; i < views->view.n_tasks; i++)
-		sum += views->tasks[i].threads;
+		sum += views->tasks[i].usable;
 	return fmin(sum, views->view.budget_cpus);
 }
 
-static bool leaves_nothing(const struct policy *policy)
+static void expect(const double want_shares[], const enum why want_why[], uint32_t n)
 {
-	return strcmp(policy->name, "fixed") != 0 && strcmp(policy->name, "exclusive") != 0 &&
-		strcmp(policy->name, "script") != 0;
+	for (uint32_t i = 0; i < n; i++) {
+		ck_assert_double_eq_tol(shares[i], want_shares[i], 1e-12);
+		ck_assert_str_eq(why_to_string(why[i]), why_to_string(want_why[i]));
+	}
 }
 
 START_TEST(every_policy_holds_the_contract)
@@ -80,13 +83,15 @@ START_TEST(every_policy_holds_the_contract)
 	struct views views;
 
 	views_random(&views, sizes[_i % 6], (uint64_t)_i);
+	if (_i % 2 == 1)
+		views_random_usable(&views, (uint64_t)_i);
 	for (const struct policy *const *policy = policies; *policy; policy++) {
 		struct policy_state *state = views_state(&views, *policy);
 		double sum, again[N_TASKS];
 
 		plan(*policy, state, &views);
-		sum = check_shares(&views);
-		if (leaves_nothing(*policy))
+		sum = check_shares(*policy, &views);
+		if (!(*policy)->has_reserve)
 			ck_assert_double_eq_tol(sum, usable(&views), 1e-9);
 		memcpy(again, shares, sizeof(again));
 		plan(*policy, state, &views);
@@ -107,6 +112,7 @@ START_TEST(order_of_input_does_not_matter)
 	const uint32_t n = 30;
 
 	views_random(&views, n, (uint64_t)_i);
+	views_random_usable(&views, (uint64_t)_i);
 	for (size_t p = 0; p < sizeof(names) / sizeof(names[0]); p++) {
 		if (!policy_find(names[p]))
 			continue;
@@ -131,6 +137,52 @@ START_TEST(order_of_input_does_not_matter)
 }
 END_TEST
 
+/* What a policy reserves does not depend on what can be used of it. */
+START_TEST(who_reserves_gives_nothing_on)
+{
+	double first[30];
+	struct views views;
+
+	views_random(&views, 30, (uint64_t)_i);
+	for (const struct policy *const *policy = policies; *policy; policy++) {
+		if (!(*policy)->has_reserve)
+			continue;
+		for (uint32_t i = 0; i < 30; i++)
+			views.tasks[i].usable = views.tasks[i].threads;
+		plan_afresh((*policy)->name, &views);
+		memcpy(first, shares, sizeof(first));
+		views_random_usable(&views, (uint64_t)_i);
+		plan_afresh((*policy)->name, &views);
+		ck_assert_mem_eq(first, shares, sizeof(first));
+	}
+	views_done(&views);
+}
+END_TEST
+
+START_TEST(what_cannot_be_used_goes_to_the_next)
+{
+	struct views views;
+
+	views_init(&views, 3);
+	views.tasks[0].usable = 0.02;
+	views.view.budget_cpus = 1;
+	plan_afresh("equal", &views);
+	expect((double[]){0.02, 0.49, 0.49}, (enum why[]){WHY_EQUAL, WHY_EQUAL, WHY_EQUAL}, 3);
+	plan_afresh("fifo", &views);
+	expect((double[]){0.02, 0.98, 0}, (enum why[]){WHY_FIRST, WHY_REST, WHY_NONE_LEFT}, 3);
+	plan_afresh("edf", &views);
+	expect((double[]){0.02, 0.98, 0}, (enum why[]){WHY_FIRST, WHY_REST, WHY_NONE_LEFT}, 3);
+	plan_afresh("exclusive", &views);
+	expect((double[]){1, 0, 0}, (enum why[]){WHY_FIRST, WHY_NONE_LEFT, WHY_NONE_LEFT}, 3);
+	plan_afresh("fixed", &views);
+	ck_assert_double_eq_tol(shares[0], 1.0 / 3, 1e-12);
+	plan_afresh("core", &views);
+	ck_assert_double_eq_tol(shares[0], 0.02, 1e-12);
+	ck_assert_double_eq_tol(shares[0] + shares[1] + shares[2], 1, 1e-12);
+	views_done(&views);
+}
+END_TEST
+
 START_TEST(no_budget_no_share)
 {
 	struct views views;
@@ -139,7 +191,7 @@ START_TEST(no_budget_no_share)
 	views.view.budget_cpus = 0;
 	for (const struct policy *const *policy = policies; *policy; policy++) {
 		plan_afresh((*policy)->name, &views);
-		ck_assert_double_eq(check_shares(&views), 0);
+		ck_assert_double_eq(check_shares(*policy, &views), 0);
 	}
 	views_done(&views);
 }
@@ -167,22 +219,14 @@ START_TEST(names_are_sorted_and_found)
 }
 END_TEST
 
-static void expect(const double want_shares[], const enum why want_why[], uint32_t n)
-{
-	for (uint32_t i = 0; i < n; i++) {
-		ck_assert_double_eq_tol(shares[i], want_shares[i], 1e-12);
-		ck_assert_str_eq(why_to_string(why[i]), why_to_string(want_why[i]));
-	}
-}
-
 START_TEST(equal_fills_evenly_up_to_the_threads)
 {
 	struct views views;
 
 	views_init(&views, 4);
-	views.tasks[1].threads = 0.5;
-	views.tasks[2].threads = 4;
-	views.tasks[3].threads = 4;
+	views_threads(&views, 1, 0.5);
+	views_threads(&views, 2, 4);
+	views_threads(&views, 3, 4);
 	views.view.budget_cpus = 5;
 	plan_afresh("equal", &views);
 	expect((double[]){1, 0.5, 1.75, 1.75},
@@ -205,7 +249,7 @@ START_TEST(equal_is_equal_to_the_last_bit)
 	struct views views;
 
 	views_init(&views, 99);
-	views.tasks[7].threads = 0.003;
+	views_threads(&views, 7, 0.003);
 	views.view.budget_cpus = 0.7;
 	plan_afresh("equal", &views);
 	for (int i = 1; i < 99; i++)
@@ -219,7 +263,7 @@ START_TEST(fixed_counts_the_absent)
 	struct views views;
 
 	views_init(&views, 4);
-	views.tasks[1].threads = 0.25;
+	views_threads(&views, 1, 0.25);
 	views.view.n_tasks = 2;
 	views.view.budget_cpus = 2;
 	plan_afresh("fixed", &views);
@@ -235,7 +279,7 @@ START_TEST(fifo_goes_by_arrival)
 	views_init(&views, 4);
 	views.tasks[0].deadline_ns = 90 * SECOND;
 	views.tasks[3].deadline_ns = 20 * SECOND;
-	views.tasks[1].threads = 0.5;
+	views_threads(&views, 1, 0.5);
 	views.view.budget_cpus = 2.2;
 	plan_afresh("fifo", &views);
 	expect((double[]){1, 0.5, 0.7, 0},
@@ -264,7 +308,7 @@ START_TEST(exclusive_leaves_cpus_idle)
 	struct views views;
 
 	views_init(&views, 3);
-	views.tasks[0].threads = 1.5;
+	views_threads(&views, 0, 1.5);
 	views.view.budget_cpus = 2;
 	plan_afresh("exclusive", &views);
 	expect((double[]){1.5, 0, 0}, (enum why[]){WHY_FIRST, WHY_NONE_LEFT, WHY_NONE_LEFT}, 3);
@@ -279,6 +323,8 @@ int main(void)
 
 	tcase_add_loop_test(tcase, every_policy_holds_the_contract, 0, N_SEEDS);
 	tcase_add_loop_test(tcase, order_of_input_does_not_matter, 0, N_SEEDS);
+	tcase_add_loop_test(tcase, who_reserves_gives_nothing_on, 0, N_SEEDS);
+	tcase_add_test(tcase, what_cannot_be_used_goes_to_the_next);
 	tcase_add_test(tcase, no_budget_no_share);
 	tcase_add_test(tcase, free_takes_null);
 	tcase_add_test(tcase, names_are_sorted_and_found);

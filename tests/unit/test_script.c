@@ -33,7 +33,7 @@ static void set_up(void)
 	ck_assert_int_eq(script->new (&state, &setup), 0);
 	views_init(&views, 3);
 	for (int i = 0; i < 3; i++)
-		views.tasks[i].threads = 32;
+		views_threads(&views, i, 32);
 	views.view.budget_cpus = 32;
 }
 
@@ -82,7 +82,7 @@ START_TEST(is_cut_to_threads_and_budget)
 	double shares[3];
 	enum why why[3];
 
-	views.tasks[0].threads = 10;
+	views_threads(&views, 0, 10);
 	views.view.budget_cpus = 14;
 	views.view.slot = 1;
 	script->plan(state, &views.view, shares, why);

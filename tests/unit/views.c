@@ -33,6 +33,7 @@ void views_init(struct views *views, uint32_t n)
 			.name = views->names[i],
 			.deadline_ns = 100 * SECOND,
 			.threads = 1,
+			.usable = 1,
 			.target = 0.5,
 			.in_a_row = 1,
 			.history = &views->histories[i],
@@ -79,6 +80,20 @@ void views_reports(struct views *views, uint32_t task, uint32_t n, double step_s
 	views->tasks[task].cpu_ns = cpu_ns;
 }
 
+void views_threads(struct views *views, uint32_t task, double threads)
+{
+	views->tasks[task].threads = threads;
+	views->tasks[task].usable = threads;
+}
+
+void views_random_usable(struct views *views, uint64_t seed)
+{
+	for (uint32_t i = 0; i < views->view.n_tasks; i++)
+		if (views_uniform(&seed) < 0.7)
+			views->tasks[i].usable = views->tasks[i].threads *
+				(1 - views_uniform(&seed));
+}
+
 static void random_history(struct views *views, uint32_t task, uint64_t *seed)
 {
 	uint32_t n = (uint32_t)exp(between(seed, -0.5, 7));
@@ -118,6 +133,7 @@ void views_random(struct views *views, uint32_t n, uint64_t seed)
 		task->begin_ns = (uint64_t)between(&seed, 0, 10.99) * SECOND;
 		task->deadline_ns = (uint64_t)between(&seed, 11, 60) * SECOND;
 		task->threads = threads[(int)between(&seed, 0, 8)];
+		task->usable = task->threads;
 		task->target = between(&seed, -0.5, 1.5);
 		task->is_raised = views_uniform(&seed) < 0.2;
 		task->in_a_row = views_uniform(&seed) < 0.2 ? 3 : 1;

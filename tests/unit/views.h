@@ -21,6 +21,12 @@ void views_done(struct views *views);
  * of very few or very many reports, or none. The same seed gives the same view. */
 void views_random(struct views *views, uint32_t n, uint64_t seed);
 
+/* So many threads, all of them usable. */
+void views_threads(struct views *views, uint32_t task, double threads);
+
+/* Makes each task able to use less than its threads, at random, most of them. */
+void views_random_usable(struct views *views, uint64_t seed);
+
 /* A number in [0, 1) from a seed, which it moves on. */
 double views_uniform(uint64_t *seed);
 
