@@ -130,11 +130,16 @@ static void find_own(const char *controller, struct cgroup_base *base)
 	_cleanup_free_ char *own = NULL, *path = NULL;
 
 	base->own[0] = '\0';
+	base->is_own_above = false;
 	if (base->is_unified)
 		own = unified_own();
 	else if (cgroup_get_current_controller_path(getpid(), controller, &own) != 0)
 		own = NULL;
 	if (!own || own[0] != '/' || strlen(own + 1) >= sizeof(base->own))
+		return;
+	/* "/../x" names a group that is not below the mount point, and a path that may well exist. */
+	base->is_own_above = strncmp(own, "/..", 3) == 0 && (own[3] == '/' || own[3] == '\0');
+	if (base->is_own_above)
 		return;
 	if (asprintf(&path, "%s%s", base->mount, own) < 0) {
 		path = NULL;

@@ -21,6 +21,7 @@ struct cgroup_base {
 	char own[PATH_MAX];   /* the calling process's own group; "" where it is the root, and where
 	                         it cannot be seen below this mount point (a container) */
 	bool is_unified;      /* cgroup v2 */
+	bool is_own_above;    /* our own group is not below the root of our cgroup namespace */
 };
 
 /* Finds the hierarchy that has `controller` ("cpu", "cpuacct", "freezer"). 0; -ENOENT where it is

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/types.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -17,17 +18,15 @@
 
 /* Where on a cgroup v2 machine may we make groups? In this order:
  *
- * 1. Below our own group, where it was delegated to us and has the cpu controller. systemd marks what
- *    it delegates by an extended attribute; where systemd does not run (a container, a small
- *    machine), being able to write there is enough.
- * 2. Below a transient scope that systemd makes around us and our children for the purpose.
+ * 1. Below our own group, where it belongs to us: the unit that we run in was delegated (systemd says
+ *    so), we are at the root of a container's tree, or systemd does not run the machine.
+ * 2. Below a transient scope that systemd makes around us and our children for the purpose. Not so
+ *    where it could be of no use: leaving a unit changes what stopping that unit ends.
  * 3. Without systemd, below the root of the tree.
  *
  * Groups that systemd made are not written to, apart from cgroup.procs and cgroup.subtree_control of
  * the delegated one. A group that gives a controller to its children may hold no process of its own
- * (EBUSY), so what is in HOME moves to a leaf first; the root of a machine is free of that rule.
- *
- * Unproven, but for the part that works on a directory of plain files. */
+ * (EBUSY), so what is in HOME moves to a leaf first; the root of a machine is free of that rule. */
 
 #define LEAF "coregov-leaf"
 #define CHILDREN_MAX 64
@@ -54,23 +53,39 @@ static int file_has_word(int dir_fd, const char *file, const char *word)
 	return r < 0 ? r : has_word(text, word);
 }
 
-static bool is_delegated(int dir_fd)
+/* 0, or a negative errno and a sentence where the cpu controller is not there. */
+static int check_cpu(int dir_fd, const char *path, struct fault *fault)
 {
-	static const char *const attributes[] = {"trusted.delegate", "user.delegate"};
-	char value[2];
+	int r = file_has_word(dir_fd, "cgroup.controllers", "cpu");
 
-	for (size_t i = 0; i < ARRAY_LENGTH(attributes); i++)
-		if (fgetxattr(dir_fd, attributes[i], value, sizeof(value)) == 1 && value[0] == '1')
-			return true;
-	return !unit_bus_is_booted();
+	if (r < 0)
+		return fault_errno(fault, r, "read '%s/cgroup.controllers'", path);
+	if (r == 0)
+		return fault_set(fault, -EOPNOTSUPP,
+			"the cpu controller is not available in '%s'; whoever made that group has "
+			"to enable it in cgroup.subtree_control of the group above (systemd: "
+			"Delegate=cpu)",
+			path);
+	return 0;
 }
 
-static bool is_usable_home(int dir_fd)
+static int check_access(int dir_fd, const char *path, struct fault *fault)
 {
-	return is_delegated(dir_fd) && file_has_word(dir_fd, "cgroup.controllers", "cpu") == 1 &&
-		faccessat(dir_fd, ".", W_OK, AT_EACCESS) == 0 &&
-		faccessat(dir_fd, "cgroup.procs", W_OK, AT_EACCESS) == 0 &&
-		faccessat(dir_fd, "cgroup.subtree_control", W_OK, AT_EACCESS) == 0;
+	static const char *const files[] = {".", "cgroup.procs", "cgroup.subtree_control"};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(files); i++) {
+		if (faccessat(dir_fd, files[i], W_OK, AT_EACCESS) == 0)
+			continue;
+		if (errno == EROFS)
+			return fault_set(fault, -EROFS,
+				"'%s' is mounted read-only here (a container needs a tree that can "
+				"be written to, with podman --security-opt unmask=/sys/fs/cgroup; "
+			        "a "
+				"service needs ProtectControlGroups=no)",
+				path);
+		return fault_errno(fault, -errno, "write to '%s'", path);
+	}
+	return 0;
 }
 
 /* A run before us that was killed left its leaf, with us in it: then HOME is above. */
@@ -86,14 +101,49 @@ static void strip_leaf(char *group)
 		group[length - leaf - 1] = '\0';
 }
 
-static int open_home(const struct cgroup_base *base, const char *group)
+static void path_of(
+	const struct cgroup_base *base, const char *group, char ret_path[static PATH_MAX])
 {
-	char path[2 * PATH_MAX];
-	int fd;
+	int n = snprintf(ret_path, PATH_MAX, "%s%s%s", base->mount, group[0] ? "/" : "", group);
 
-	(void)snprintf(path, sizeof(path), "%s/%s", base->mount, group);
+	if (n < 0 || n >= PATH_MAX)
+		ret_path[0] = '\0'; /* cannot be opened */
+}
+
+/* Opens a group that will do as HOME. */
+static int open_home(const struct cgroup_base *base, const char *group, struct fault *fault)
+{
+	_cleanup_close_ int fd = -EBADF;
+	char path[PATH_MAX];
+	int r;
+
+	path_of(base, group, path);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return fault_errno(fault, -errno, "open '%s'", path);
+	r = check_cpu(fd, path, fault);
+	if (r == 0)
+		r = check_access(fd, path, fault);
+	return r < 0 ? r : TAKE_FD(fd);
+}
+
+/* Says why libcgroup knows of no cpu controller. */
+static int lacks_cpu(struct fault *fault)
+{
+	_cleanup_fclose_ FILE *file = fopen("/proc/cgroups", "re");
+	char line[128], name[64];
+	int is_enabled = -1;
+
+	while (file && is_enabled < 0 && fgets(line, sizeof(line), file))
+		if (sscanf(line, "%63s %*d %*d %d", name, &is_enabled) != 2 ||
+			strcmp(name, "cpu") != 0)
+			is_enabled = -1;
+	if (is_enabled == 0)
+		return fault_set(fault, -ENOENT,
+			"the cpu controller is switched off (kernel command line: cgroup_disable)");
+	return fault_set(fault, -ENOENT,
+		"no cgroup hierarchy here has the cpu controller (in a container or a session, "
+		"whoever made it has to enable it in cgroup.subtree_control of the group above)");
 }
 
 static int find_tree(struct cgroup_base *ret_base, struct fault *fault)
@@ -101,9 +151,7 @@ static int find_tree(struct cgroup_base *ret_base, struct fault *fault)
 	int r = cgroup_find("cpu", ret_base, fault);
 
 	if (r == -ENOENT)
-		return fault_set(fault, r,
-			"no cgroup hierarchy has the cpu controller (kernel command line: "
-			"cgroup_disable, systemd.unified_cgroup_hierarchy)");
+		return lacks_cpu(fault);
 	if (r < 0)
 		return r;
 	if (!ret_base->is_unified)
@@ -111,31 +159,84 @@ static int find_tree(struct cgroup_base *ret_base, struct fault *fault)
 			"the cpu controller is on cgroup v1 (at '%s'); the unified tree does not "
 			"have it",
 			ret_base->mount);
+	if (ret_base->is_own_above)
+		return fault_set(fault, -EXDEV,
+			"this process is in a group above those that '%s' shows (it has entered "
+			"the cgroup namespace of a container?)",
+			ret_base->mount);
 	strip_leaf(ret_base->own);
 	return 0;
 }
 
-/* Our own group, where it will do; -EACCES where not. */
-static int try_own_home(const struct cgroup_base *base)
+/* The real root may give its controllers to children and hold processes too; it is the one group
+ * without a cgroup.type. */
+static bool is_real_root(int dir_fd)
 {
-	_cleanup_close_ int fd = open_home(base, base->own);
-
-	if (fd < 0)
-		return fd;
-	return is_usable_home(fd) ? TAKE_FD(fd) : -EACCES;
+	return faccessat(dir_fd, "cgroup.type", F_OK, 0) < 0;
 }
 
-static int try_root(struct cgroup_base *base, struct fault *fault)
+static bool is_marked(int dir_fd)
 {
-	int r;
+	static const char *const attributes[] = {"trusted.delegate", "user.delegate"};
+	char value[2];
 
+	for (size_t i = 0; i < ARRAY_LENGTH(attributes); i++)
+		if (fgetxattr(dir_fd, attributes[i], value, sizeof(value)) == 1 && value[0] == '1')
+			return true;
+	return false;
+}
+
+/* Is our own group for us to change? In the root of a container's tree no manager put us, whether
+ * systemd runs the machine or not. */
+static bool is_own_ours(const struct cgroup_base *base)
+{
+	_cleanup_close_ int fd = -EBADF;
+	char path[PATH_MAX];
+
+	if (!unit_bus_is_booted())
+		return true;
+	path_of(base, base->own, path);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	if (base->own[0] == '\0' && !is_real_root(fd))
+		return true;
+	return is_marked(fd) || unit_bus_is_delegated() == 1;
+}
+
+/* Our own group without systemd, or else the root of the tree. */
+static int open_own(struct cgroup_base *base, struct fault *fault)
+{
+	int r = open_home(base, base->own, fault);
+
+	if (r >= 0 || unit_bus_is_booted() || !base->own[0])
+		return r;
 	base->own[0] = '\0';
-	r = try_own_home(base);
+	return open_home(base, base->own, fault);
+}
+
+/* Could systemd make a scope of use? Leaving our own group for nothing would be a pity. */
+static int check_manager(const struct cgroup_base *base, struct fault *fault)
+{
+	_cleanup_close_ int fd = -EBADF;
+	char group[PATH_MAX], path[PATH_MAX];
+	struct statvfs fs;
+	int r = unit_bus_probe(group, fault);
+
 	if (r < 0)
-		return fault_set(fault, r,
-			"'%s' may not be written to, and no systemd is there to ask for a group",
-			base->mount);
-	return r;
+		return r;
+	path_of(base, group, path);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return fault_errno(fault, -errno, "open '%s', the group of systemd", path);
+	if (fstatvfs(fd, &fs) == 0 && (fs.f_flag & ST_RDONLY))
+		return check_access(fd, path, fault);
+	if (file_has_word(fd, "cgroup.controllers", "cpu") == 0)
+		return fault_set(fault, -EOPNOTSUPP,
+			"systemd did not get the cpu controller in '%s' ('systemctl edit "
+			"user@.service': [Service] Delegate=cpu memory pids)",
+			path);
+	return 0;
 }
 
 /* Ourselves and our children, the keeper among them: all must be in the delegated part, or a user
@@ -159,22 +260,18 @@ static int find_home(struct home *home, const char *run, struct fault *fault)
 
 	if (r < 0)
 		return r;
-	r = try_own_home(&base);
-	if (r < 0 && unit_bus_is_booted()) {
-		r = make_scope(run, fault);
-		if (r < 0)
-			return r;
-		r = find_tree(&base, fault);
+	if (!is_own_ours(&base)) {
+		r = check_manager(&base, fault);
 		if (r == 0)
-			r = try_own_home(&base);
-		if (r < 0)
-			return fault_errno(
-				fault, r, "use '%s/%s', which systemd made", base.mount, base.own);
-	} else if (r < 0) {
-		r = try_root(&base, fault);
+			r = make_scope(run, fault);
+		if (r == 0)
+			r = find_tree(&base, fault);
 		if (r < 0)
 			return r;
 	}
+	r = open_own(&base, fault);
+	if (r < 0)
+		return r;
 	home->dir_fd = r;
 	strcpy(home->group, base.own);
 	return 0;
@@ -182,27 +279,10 @@ static int find_home(struct home *home, const char *run, struct fault *fault)
 
 static int find_fake_home(struct home *home, const char *root, struct fault *fault)
 {
-	int r;
-
 	home->dir_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (home->dir_fd < 0)
 		return fault_errno(fault, -errno, "open '%s'", root);
-	r = file_has_word(home->dir_fd, "cgroup.controllers", "cpu");
-	if (r < 0)
-		return fault_errno(fault, r, "read '%s/cgroup.controllers'", root);
-	if (r == 0)
-		return fault_set(fault, -EOPNOTSUPP,
-			"the cpu controller is not available in '%s'; whoever made that group has "
-			"to enable it in cgroup.subtree_control of the group above",
-			root);
-	return 0;
-}
-
-/* The real root may give its controllers to children and hold processes too; it is the one group
- * without a cgroup.type. */
-static bool is_real_root(int dir_fd)
-{
-	return faccessat(dir_fd, "cgroup.type", F_OK, 0) < 0;
+	return check_cpu(home->dir_fd, root, fault);
 }
 
 /* Moves what is in one group to another, until nothing is left: a fork may add to it meanwhile. */
@@ -219,6 +299,8 @@ static int move_all(int from_fd, int to_fd)
 		while (fscanf(file, "%d", &pid) == 1) {
 			int r;
 
+			if (pid == 0) /* of another pid namespace; to the kernel it means us */
+				return -EPERM;
 			(void)format_number(text, (uint64_t)pid);
 			r = knob_write_at(to_fd, "cgroup.procs", text);
 			if (r < 0 && r != -ESRCH)
@@ -297,11 +379,9 @@ int home_probe(const char *fake_root, struct fault *fault)
 	r = find_tree(&base, fault);
 	if (r < 0)
 		return r;
-	r = try_own_home(&base);
-	if (r < 0 && unit_bus_is_booted())
-		return unit_bus_probe(fault);
-	if (r < 0)
-		r = try_root(&base, fault);
+	if (!is_own_ours(&base))
+		return check_manager(&base, fault);
+	r = open_own(&base, fault);
 	if (r < 0)
 		return r;
 	(void)close(r);

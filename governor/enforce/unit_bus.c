@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-bus.h>
 #include <systemd/sd-daemon.h>
+#include <systemd/sd-login.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,11 +22,15 @@
  * sd_bus_process(), when the job's path is known.
  *
  * A user's manager may not move processes out of the login session by itself; it asks the system
- * manager to do that (since systemd 238), which allows it for processes of the same user. */
+ * manager to do that (since systemd 238), which allows it for processes of the same user.
+ *
+ * Whether a unit is delegated is asked for, too: the extended attribute by which the system manager
+ * marks such a group is not set by a user's manager (systemd 252). */
 
 #define MANAGER "org.freedesktop.systemd1"
 #define MANAGER_PATH "/org/freedesktop/systemd1"
 #define MANAGER_INTERFACE "org.freedesktop.systemd1.Manager"
+#define UNITS_PATH "/org/freedesktop/systemd1/unit"
 #define JOB_TIMEOUT_US (5 * USEC_PER_SEC)
 #define UNIT_NAME_MAX 128
 
@@ -42,22 +48,110 @@ bool unit_bus_is_booted(void)
 	return sd_booted() > 0;
 }
 
-static int open_manager(sd_bus **ret_bus, struct fault *fault)
-{
-	bool is_root = geteuid() == 0;
-	int r = is_root ? sd_bus_open_system(ret_bus) : sd_bus_open_user(ret_bus);
-
-	if (r < 0)
-		return fault_errno(fault, r, "reach the %s manager of systemd by D-Bus",
-			is_root ? "system" : "user");
-	return 0;
-}
-
-int unit_bus_probe(struct fault *fault)
+/* A user who came by su or sudo has a manager where he has logged in otherwise, too, or may linger,
+ * but not the variables that lead to it. */
+static int open_user_manager(sd_bus **ret_bus)
 {
 	_cleanup_(cleanup_sd_bus_flush_close_unref) sd_bus *bus = NULL;
+	char address[64];
+	int r = sd_bus_open_user(ret_bus);
 
-	return open_manager(&bus, fault);
+	if (r != -ENOMEDIUM)
+		return r;
+	(void)snprintf(address, sizeof(address), "unix:path=/run/user/%u/bus", (unsigned)geteuid());
+	r = sd_bus_new(&bus);
+	if (r >= 0)
+		r = sd_bus_set_address(bus, address);
+	if (r >= 0)
+		r = sd_bus_set_bus_client(bus, /* b= */ true);
+	if (r >= 0)
+		r = sd_bus_start(bus);
+	if (r >= 0)
+		*ret_bus = TAKE_PTR(bus);
+	return r;
+}
+
+static int open_manager(sd_bus **ret_bus, struct fault *fault)
+{
+	int r;
+
+	if (geteuid() == 0) {
+		r = sd_bus_open_system(ret_bus);
+		return r < 0
+			? fault_errno(fault, r,
+				  "reach systemd through the system bus to ask for a group (is "
+				  "the package dbus installed?)")
+			: 0;
+	}
+	r = open_user_manager(ret_bus);
+	return r < 0
+		? fault_errno(fault, r,
+			  "reach your own systemd through the user bus to ask for a group (log in "
+			  "at a console or by ssh with the package dbus-user-session "
+			  "installed, or 'loginctl enable-linger')")
+		: 0;
+}
+
+static const char *unit_interface(const char *unit)
+{
+	const char *dot = strrchr(unit, '.');
+
+	if (dot && strcmp(dot, ".service") == 0)
+		return "org.freedesktop.systemd1.Service";
+	if (dot && strcmp(dot, ".scope") == 0)
+		return "org.freedesktop.systemd1.Scope";
+	return NULL;
+}
+
+static int read_delegate(sd_bus *bus, const char *unit)
+{
+	_cleanup_free_ char *path = NULL;
+	const char *interface = unit_interface(unit);
+	int is_delegated, r;
+
+	if (!interface)
+		return 0; /* neither slices nor anything else can be delegated */
+	r = sd_bus_path_encode(UNITS_PATH, unit, &path);
+	if (r >= 0)
+		r = sd_bus_get_property_trivial(bus, MANAGER, path, interface, "Delegate",
+			/* reterr_error= */ NULL, 'b', &is_delegated);
+	return r < 0 ? r : is_delegated;
+}
+
+int unit_bus_is_delegated(void)
+{
+	_cleanup_(cleanup_sd_bus_flush_close_unref) sd_bus *bus = NULL;
+	_cleanup_free_ char *unit = NULL;
+	int r = sd_pid_get_user_unit(0, &unit);
+
+	if (r >= 0) {
+		r = open_user_manager(&bus);
+	} else {
+		r = sd_pid_get_unit(0, &unit);
+		if (r >= 0)
+			r = sd_bus_open_system(&bus);
+	}
+	return r < 0 ? r : read_delegate(bus, unit);
+}
+
+int unit_bus_probe(char ret_group[static PATH_MAX], struct fault *fault)
+{
+	_cleanup_(cleanup_sd_bus_flush_close_unref) sd_bus *bus = NULL;
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	_cleanup_free_ char *group = NULL;
+	int r = open_manager(&bus, fault);
+
+	if (r < 0)
+		return r;
+	r = sd_bus_get_property_string(
+		bus, MANAGER, MANAGER_PATH, MANAGER_INTERFACE, "ControlGroup", &error, &group);
+	if (r < 0)
+		return fault_set(fault, r, "ask systemd for its group: %s",
+			error.message ? error.message : strerror(-r));
+	if (strlen(group) >= PATH_MAX)
+		return fault_set(fault, -ENAMETOOLONG, "systemd's group has too long a name");
+	strcpy(ret_group, group[0] == '/' ? group + 1 : group);
+	return 0;
 }
 
 static int job_removed(sd_bus_message *message, void *data, sd_bus_error *error)
@@ -92,6 +186,17 @@ static int append_pids(sd_bus_message *message, const pid_t pids[], size_t n_pid
 	return r;
 }
 
+/* Root's scope would be in system.slice, and out of the limits of the slice it was started in. A
+ * user's manager has slices of its own. */
+static int append_slice(sd_bus_message *message)
+{
+	_cleanup_free_ char *slice = NULL;
+
+	if (geteuid() != 0 || sd_pid_get_slice(0, &slice) < 0)
+		return 0;
+	return sd_bus_message_append(message, "(sv)", "Slice", "s", slice);
+}
+
 static int build_call(sd_bus *bus, const char *unit, const pid_t pids[], size_t n_pids,
 	sd_bus_message **ret_message)
 {
@@ -109,6 +214,8 @@ static int build_call(sd_bus *bus, const char *unit, const pid_t pids[], size_t 
 		r = sd_bus_message_append(message, "(sv)(sv)(sv)", "Description", "s",
 			"trainings under coregov", "CollectMode", "s", "inactive-or-failed",
 			"DelegateControllers", "as", 1, "cpu");
+	if (r >= 0)
+		r = append_slice(message);
 	if (r >= 0)
 		r = sd_bus_message_close_container(message);
 	if (r >= 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -13,9 +14,15 @@
 /* True where systemd runs this machine: then its groups are its own. */
 bool unit_bus_is_booted(void);
 
-/* Can the manager be reached? 0, or a negative errno with a sentence. */
-int unit_bus_probe(struct fault *fault);
+/* Was the unit that this process runs in made with Delegate=? 1, 0, or a negative errno where nobody
+ * could be asked. */
+int unit_bus_is_delegated(void);
+
+/* Can the manager be reached? 0 and the group below which it makes its own, without a slash at either
+ * end ("" for the root of the tree), or a negative errno with a sentence. */
+int unit_bus_probe(char ret_group[static PATH_MAX], struct fault *fault);
 
 /* Makes the transient scope "RUN.scope" with Delegate=cpu out of the given processes, and waits
- * until they are in it, at most five seconds. The scope ends by itself with its last process. */
+ * until they are in it, at most five seconds. It is in the slice that this process is in. The scope
+ * ends by itself with its last process. */
 int unit_bus_make_scope(const char *run, const pid_t pids[], size_t n_pids, struct fault *fault);
