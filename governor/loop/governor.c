@@ -13,7 +13,8 @@
 
 /* One slot, one direction:
  *
- *	observe   CPU time from the meter, reports from the stage; who has learned, who is too late
+ *	observe   CPU time from the meter, reports from the stage; who has learned, who is too late;
+ *	          what each can use, by what it did with what it had (demand.c)
  *	plan      the policy's shares for the alive set; what is left goes to those that yield
  *	guard     shares become grants, their sum at most the budget
  *	enforce   the grants, and the budget around them
@@ -146,7 +147,61 @@ static void admit(struct governor *governor, uint64_t now_ns)
 	}
 }
 
+/* What the grants in force have given until now. */
+static void count_given(struct governor *governor, uint64_t now_ns)
+{
+	uint64_t elapsed_ns = nsec_sub(now_ns, governor->decided_ns);
+
+	for (uint32_t id = 0; id < governor->n_tasks; id++) {
+		struct task *task = &governor->tasks[id];
+
+		if (!task_is_running(task) || task->granted_ns == 0)
+			continue;
+		task->given_ns += elapsed_ns;
+		task->given_cpu_ns += nsec_scale(
+			task->granted_ns, elapsed_ns, governor->setup.bundle->slot_ns);
+	}
+}
+
+/* What each task can use, by the slot that has passed. In simulated time a share stays with its task
+ * (coregov.bundle(5)), and what a meter could not read says nothing. */
+static void look_at_demand(struct governor *governor, uint64_t now_ns)
+{
+	uint64_t elapsed_ns = nsec_sub(now_ns, governor->demand_ns);
+
+	governor->demand_ns = now_ns;
+	for (uint32_t id = 0; id < governor->n_tasks; id++) {
+		struct task *task = &governor->tasks[id];
+		struct demand_sample sample = {
+			.elapsed_ns = elapsed_ns,
+			.given_ns = task->given_ns,
+			.granted_ns = task->given_cpu_ns,
+			.used_ns = task->cpu_ns - task->demand_cpu_ns,
+			.has_wait = task->has_wait,
+			.wait_ns = task->wait_ns - task->demand_wait_ns,
+			.n_runnable = task->n_runnable,
+		};
+
+		if (!task_is_running(task) || task->n_unread > 0 ||
+			governor->setup.stage->ops->is_simulated)
+			continue;
+		demand_observe(&task->demand, &sample);
+		task->given_ns = task->given_cpu_ns = 0;
+		task->demand_cpu_ns = task->cpu_ns;
+		task->demand_wait_ns = task->wait_ns;
+	}
+}
+
 /* Plan. */
+
+/* Who is stopping has been woken to save what it has. */
+static double usable_cpus(const struct governor *governor, uint32_t id)
+{
+	const struct task *task = &governor->tasks[id];
+
+	return task->phase == PHASE_STOPPING ? governor->setup.bundle->tasks[id].threads
+					     : task->demand.usable_cpus;
+}
 
 static void fill_view_task(const struct governor *governor, uint32_t id, struct policy_task *view)
 {
@@ -159,7 +214,7 @@ static void fill_view_task(const struct governor *governor, uint32_t id, struct 
 		.begin_ns = planned->begin_ns,
 		.deadline_ns = planned->deadline_ns,
 		.threads = planned->threads,
-		.usable = planned->threads,
+		.usable = usable_cpus(governor, id),
 		.target = planned->target.value,
 		.is_raised = planned->target.is_raised,
 		.in_a_row = planned->target.in_a_row,
@@ -199,14 +254,18 @@ static size_t add_inputs(struct governor *governor, const struct policy_view *vi
 	for (uint32_t i = 0; i < view->n_tasks; i++) {
 		uint32_t id = view->tasks[i].id;
 		bool is_stopping = governor->tasks[id].phase == PHASE_STOPPING;
+		double share_cpus = fmax(governor->shares[i], is_stopping ? least_cpus : 0);
 
 		*left_cpus = fmax(*left_cpus - governor->shares[i], 0);
 		governor->inputs[n_inputs++] = (struct guard_input){
 			.task = id,
-			.share_cpus = fmax(governor->shares[i], is_stopping ? least_cpus : 0),
-			.threads = view->tasks[i].threads,
+			.share_cpus = share_cpus,
+			/* A policy that reserves may give more. */
+			.usable_cpus = fmax(view->tasks[i].usable, share_cpus),
 			.why = governor->whys[i],
 			.cpu_ns = governor->tasks[id].cpu_ns,
+			.has_wait = governor->tasks[id].has_wait,
+			.wait_ns = governor->tasks[id].wait_ns,
 		};
 	}
 	return n_inputs;
@@ -333,6 +392,10 @@ static void record(struct governor *governor, struct slot_record *record, size_t
 					.phase = task->phase,
 					.cpu_ns = task->cpu_ns,
 					.used_ns = task->cpu_ns - task->slot_cpu_ns,
+					.has_wait = task->has_wait,
+					.wait_ns = task->wait_ns - task->slot_wait_ns,
+					.n_runnable = task->n_runnable,
+					.usable_cpus = usable_cpus(governor, id),
 					.n_new_reports = task->n_new_reports,
 					.value = task->value,
 					.best = task->best,
@@ -344,6 +407,7 @@ static void record(struct governor *governor, struct slot_record *record, size_t
 			.grant = governor->grants[i],
 		};
 		task->slot_cpu_ns = task->cpu_ns;
+		task->slot_wait_ns = task->wait_ns;
 		task->n_new_reports = 0;
 	}
 	for (size_t i = 0; i < governor->setup.n_recorders; i++)
@@ -387,6 +451,8 @@ int governor_slot(struct governor *governor, uint64_t now_ns, uint64_t late_ns, 
 	observe(governor, now_ns);
 	slot.used_ns = governor->used_ns - governor->slot_used_ns;
 	governor->slot_used_ns = governor->used_ns;
+	count_given(governor, now_ns);
+	look_at_demand(governor, now_ns);
 	admit(governor, now_ns);
 	r = decide(governor, now_ns, budget_cpus, &slot, &n_inputs, fault);
 	governor->slot_budget_cpus = budget_cpus;
@@ -411,6 +477,7 @@ int governor_give_on(struct governor *governor, uint64_t now_ns, struct fault *f
 	if (!governor->has_free_share || governor->n_slots == 0)
 		return 0;
 	observe(governor, now_ns);
+	count_given(governor, now_ns);
 	/* The slot's own number: nothing new for a schedule. */
 	governor->n_slots--;
 	r = decide(governor, now_ns, governor->slot_budget_cpus, &slot, &n_inputs, fault);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cleanup.h"
+#include "demand.h"
 #include "governor.h"
 #include "guard.h"
 #include "history.h"
@@ -20,6 +21,10 @@ struct task {
 	uint64_t slot_cpu_ns;    /* used, as of the last record */
 	uint64_t final_cpu_ns;   /* known at its end, see struct task_end */
 	uint32_t n_unread;       /* readings of the meter in a row that failed */
+	bool has_wait;           /* does the meter know the following two? */
+	uint64_t wait_ns;        /* waited for a CPU, as of the last reading */
+	uint32_t n_runnable;     /* as of the last reading */
+	uint64_t slot_wait_ns;   /* waited, as of the last record */
 	uint64_t outcome_cpu_ns; /* used when it got its outcome */
 	struct history history;
 	struct progress_facts facts;
@@ -31,6 +36,10 @@ struct task {
 	uint64_t stop_since_ns;
 	double share_cpus; /* in force */
 	uint64_t granted_ns;
+	struct demand demand;
+	/* Since the last look at its demand: for how long it had a grant, and what that came to; and what
+	 * it had used and waited by then. */
+	uint64_t given_ns, given_cpu_ns, demand_cpu_ns, demand_wait_ns;
 };
 
 struct governor {
@@ -49,6 +58,7 @@ struct governor {
 	uint64_t n_slots;
 	uint64_t decided_ns;     /* when the grants in force were decided */
 	double slot_budget_cpus; /* of the slot in force */
+	uint64_t demand_ns;      /* when the demand was last looked at */
 	bool has_free_share;     /* a task that had a share has ended or stopped since */
 
 	/* Scratch of a slot, room for every task. */

@@ -21,7 +21,8 @@
  *
  * What a task used too much is taken from its next grants until it is paid. What it got too little
  * is made good only as far as the enforcer could be the reason, which is what one slot or one least
- * quota amounts to: a task that sleeps saves nothing up. A grant below the least quota becomes a
+ * quota amounts to, and as far as it has waited for a CPU, where the meter knows that: a task that
+ * sleeps saves nothing up. A grant below the least quota becomes a
  * freeze, the balance grows, and a few slots later there is enough for a real one: small shares are
  * given in turns.
  *
@@ -51,6 +52,8 @@ static const uint32_t period_ladder_us[LADDER_LENGTH] = {
 struct account {
 	uint64_t seen_slot; /* number of the guard_clip() it was last part of */
 	uint64_t cpu_ns;    /* used, as of then */
+	uint64_t wait_ns;   /* waited, as of then */
+	bool has_grant;     /* since then */
 	double share_cpus;  /* in force since then */
 	int64_t balance_ns; /* > 0: owed to the task, < 0: the task owes */
 };
@@ -167,6 +170,18 @@ static uint64_t quota_to_ns(uint64_t quota_us, uint32_t period_us, uint64_t slot
 	return nsec_scale(quota_us, slot_ns, period_us);
 }
 
+/* What a task is due more than it used; < 0: it used more. A frozen task does not wait, but is owed. */
+static int64_t owed(const struct account *account, const struct guard_input *input,
+	uint64_t elapsed_ns, uint64_t used_ns)
+{
+	uint64_t due_ns = share_to_ns(account->share_cpus, elapsed_ns);
+	uint64_t wait_ns = nsec_sub(input->wait_ns, account->wait_ns);
+
+	if (input->has_wait && account->has_grant && due_ns > used_ns && wait_ns < due_ns - used_ns)
+		return (int64_t)wait_ns;
+	return (int64_t)due_ns - (int64_t)used_ns;
+}
+
 /* The share that was in force against what was used. */
 static void settle(struct guard *guard, struct account *account, const struct guard_input *input,
 	uint64_t elapsed_ns, uint64_t *used_ns)
@@ -177,9 +192,9 @@ static void settle(struct guard *guard, struct account *account, const struct gu
 	if (is_new)
 		account->balance_ns = 0;
 	else
-		account->balance_ns += (int64_t)share_to_ns(account->share_cpus, elapsed_ns) -
-			(int64_t)used;
+		account->balance_ns += owed(account, input, elapsed_ns, used);
 	account->cpu_ns = input->cpu_ns;
+	account->wait_ns = input->wait_ns;
 	account->seen_slot = guard->n_clips + 1;
 	*used_ns += used;
 }
@@ -219,7 +234,7 @@ static uint64_t draft(struct guard *guard, uint64_t slot_ns, double scale,
 	for (size_t i = 0; i < n_inputs; i++) {
 		struct account *account = &guard->accounts[inputs[i].task];
 		uint64_t due_ns = share_to_ns(inputs[i].share_cpus * scale, slot_ns);
-		uint64_t most_ns = share_to_ns(inputs[i].threads, slot_ns);
+		uint64_t most_ns = share_to_ns(inputs[i].usable_cpus, slot_ns);
 		int64_t wanted_ns = (int64_t)due_ns;
 
 		account->share_cpus = inputs[i].share_cpus * scale;
@@ -336,6 +351,8 @@ uint64_t guard_clip(struct guard *guard, uint64_t elapsed_ns, uint64_t slot_ns, 
 	if (has_periods(guard))
 		granted_ns += give_turns(
 			guard, slot_ns, left_ns - granted_ns, n_inputs, ret_grants);
+	for (size_t i = 0; i < n_inputs; i++)
+		guard->accounts[inputs[i].task].has_grant = ret_grants[i].cpu_ns > 0;
 	assert(granted_ns <= budget_ns);
 	return granted_ns;
 }

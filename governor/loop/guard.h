@@ -16,11 +16,13 @@ struct guard;
 
 /* What the guard is told of one task for the next slot. */
 struct guard_input {
-	uint32_t task;     /* id, 0 .. n_tasks_max - 1 */
-	double share_cpus; /* what it is to have; >= 0, finite */
-	double threads;    /* the most it can use; what is owed to it is paid up to here */
+	uint32_t task;      /* id, 0 .. n_tasks_max - 1 */
+	double share_cpus;  /* what it is to have; >= 0, finite */
+	double usable_cpus; /* the most it can use; what is owed to it is paid up to here */
 	enum why why;
-	uint64_t cpu_ns; /* used so far, as observed at the start of this slot */
+	uint64_t cpu_ns;  /* used so far, as observed at the start of this slot */
+	bool has_wait;    /* is it known how long it has waited for a CPU? */
+	uint64_t wait_ns; /* so far, all threads together; no more than that is owed to it */
 };
 
 /* `limits` says what the enforcer can express (copied). `is_dry`: nothing is enforced, so what is used

@@ -16,7 +16,8 @@ struct meter_reading {
 	uint64_t cpu_ns;  /* CPU time, user and system; never goes back */
 	bool has_wait;    /* does the meter know the following? Else they are 0 */
 	uint64_t wait_ns; /* time its threads were runnable without a CPU, summed over the threads:
-	                      * behind others, or held back by the quota; never goes back */
+	                      * behind others, or held back by the quota; never goes back. A meter
+	                      * that cannot see the latter has no wait. */
 	uint64_t n_switches; /* how often one of its threads was given a CPU */
 	uint32_t n_runnable; /* threads that run or wait for a CPU at this moment */
 };

@@ -38,11 +38,15 @@ const char *phase_to_string(enum phase phase);
 struct observation {
 	uint32_t task;
 	enum phase phase;
-	uint64_t cpu_ns;                  /* used since the task began */
-	uint64_t used_ns;                 /* of that, in the slot that just ended */
-	uint32_t n_new_reports;           /* taken in this slot */
-	double value;                     /* the newest report, nan where none */
-	double best;                      /* nan where none */
+	uint64_t cpu_ns;        /* used since the task began */
+	uint64_t used_ns;       /* of that, in the slot that just ended */
+	bool has_wait;          /* does the meter know the following two? Else they are 0 */
+	uint64_t wait_ns;       /* waited for a CPU in it, all threads together */
+	uint32_t n_runnable;    /* threads that run or wait for a CPU now */
+	double usable_cpus;     /* the most it can use in the coming slot, as judged by that */
+	uint32_t n_new_reports; /* taken in this slot */
+	double value;           /* the newest report, nan where none */
+	double best;            /* nan where none */
 	uint64_t steps_done, steps_total; /* 0 where not known */
 };
 

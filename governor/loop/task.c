@@ -184,6 +184,10 @@ void task_observe(struct governor *governor, uint32_t id, uint64_t now_ns)
 	r = meter->ops->read(meter, id, &reading);
 	if (r == 0 && reading.cpu_ns > task->cpu_ns)
 		task->cpu_ns = reading.cpu_ns;
+	if (r == 0 && reading.has_wait && reading.wait_ns > task->wait_ns)
+		task->wait_ns = reading.wait_ns;
+	task->has_wait = r == 0 && reading.has_wait;
+	task->n_runnable = task->has_wait ? reading.n_runnable : 0;
 	task->n_unread = r < 0 ? task->n_unread + 1 : 0;
 	if (task->n_unread == UNREAD_MAX)
 		record_event(governor, now_ns, id, "meter",
@@ -224,6 +228,7 @@ void task_start(struct governor *governor, uint32_t id, uint64_t now_ns)
 	task->phase = PHASE_ALIVE;
 	task->was_started = true;
 	task->read_ns = now_ns;
+	demand_init(&task->demand, governor->setup.bundle->tasks[id].threads);
 	record_event(governor, now_ns, id, "start", "begun");
 	/* What it has to say before it has run: a curve's row at 0 CPU-seconds. */
 	task_observe(governor, id, now_ns);

@@ -56,7 +56,8 @@ int trace_insert_run(struct trace_insert *insert, struct fault *fault)
 
 static const char *const inserts[_TRACE_ROW_MAX] = {
 	[TRACE_ROW_SLOT] = "INSERT INTO slots VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
-	[TRACE_ROW_SLOT_TASK] = "INSERT INTO slot_tasks VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+	[TRACE_ROW_SLOT_TASK] =
+		"INSERT INTO slot_tasks VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 	[TRACE_ROW_REPORT] = "INSERT INTO reports VALUES (?,?,?,?,?)",
 	[TRACE_ROW_EVENT] = "INSERT INTO events VALUES (?,?,?,?)",
 	[TRACE_ROW_OUTCOME] = "INSERT OR REPLACE INTO outcomes VALUES (?,?,?,?,?)",
@@ -88,6 +89,14 @@ void trace_rows_done(struct trace_rows *rows)
 	}
 }
 
+static void put_known(struct trace_insert *row, bool is_known, uint64_t value)
+{
+	if (is_known)
+		trace_put_count(row, value);
+	else
+		trace_put_null(row);
+}
+
 static int put_slot_task(
 	struct trace_rows *rows, uint64_t slot, const struct slot_task *task, struct fault *fault)
 {
@@ -108,6 +117,9 @@ static int put_slot_task(
 	trace_put_count(&row, task->grant.cpu_ns);
 	trace_put_count(&row, task->grant.quota_us);
 	trace_put_count(&row, task->grant.period_us);
+	put_known(&row, task->seen.has_wait, task->seen.wait_ns);
+	put_known(&row, task->seen.has_wait, task->seen.n_runnable);
+	trace_put_real(&row, task->seen.usable_cpus);
 	return trace_insert_run(&row, fault);
 }
 

@@ -52,6 +52,7 @@ static const char schema[] =
 	" value REAL, best REAL, steps_done INTEGER NOT NULL, steps_total INTEGER NOT NULL,"
 	" share_cpus REAL NOT NULL, why TEXT NOT NULL, granted_ns INTEGER NOT NULL,"
 	" quota_us INTEGER NOT NULL, period_us INTEGER NOT NULL,"
+	" wait_ns INTEGER, n_runnable INTEGER, usable_cpus REAL NOT NULL,"
 	" PRIMARY KEY (slot, task)) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE reports ("
 	" task INTEGER NOT NULL, stamp_ns INTEGER NOT NULL, step INTEGER NOT NULL, value REAL,"

@@ -236,7 +236,7 @@ static void govern(struct bench *bench)
 		inputs[i] = (struct guard_input){
 			.task = i,
 			.share_cpus = bench->shares[i],
-			.threads = 1,
+			.usable_cpus = 1,
 			.cpu_ns = sample->used_ns[i],
 		};
 	(void)guard_clip(bench->guard, elapsed_ns, bench->plan.slot_ns,

@@ -427,6 +427,53 @@ class Feeds(Case):
                              .fetchone()[0], 0)
 
 
+class Demand(Case):
+    """What a task cannot use is given to others, and it gets it back when it can."""
+
+    SLEEPS = """
+import time
+end = time.monotonic() + 6
+while time.monotonic() < end:
+    time.sleep(0.1)
+    print("loss", 1)
+while True: pass
+"""
+
+    def run_traced(self, policy):
+        self.write("sleeps.py", self.SLEEPS)
+        task = {"deadline": "9s", "target": "0.5", "on-deadline": "stop", "threads": "1"}
+        path = self.bundle({"sleeps": {"command": self.python("sleeps.py"), **task},
+                            "busy1": {"command": self.python("spin.py"), **task},
+                            "busy2": {"command": self.python("spin.py"), **task}},
+                           budget="0.9cpu", more=f"policy = {policy}\nslot = 200ms")
+        self.run_json(path, "--trace", self.path("trace.db"))
+        with sqlite3.connect(self.path("trace.db")) as db:
+            self.assertEqual(db.execute("SELECT count(*) FROM slots WHERE granted_ns > budget_ns")
+                             .fetchone()[0], 0)
+            return db.execute("""
+                SELECT now_ns, budget_ns, share_cpus, s.granted_ns, s.used_ns, usable_cpus
+                FROM slot_tasks s JOIN slots USING (slot) WHERE task = 0 ORDER BY slot""").fetchall()
+
+    def test_a_sleeper_leaves_its_share_and_gets_it_back(self):
+        rows = self.run_traced("equal")
+        # It sleeps from the start on, and is believed after three slots; then it falls slowly.
+        asleep = [row for row in rows if 3e9 < row[0] < 5.8e9]
+        self.assertGreater(len(asleep), 10)
+        for _, budget_ns, share_cpus, granted_ns, _, usable_cpus in asleep:
+            self.assertLessEqual(share_cpus, 0.03)
+            self.assertEqual(share_cpus, usable_cpus)
+            self.assertLessEqual(granted_ns, 0.034 * budget_ns)
+        # It wakes after 6 s of its own: from the first slot in which it used up what it had, two.
+        woke = next(i for i, row in enumerate(rows) if row[0] > 5.8e9 and row[4] > 2e6)
+        for row in rows[woke + 1:woke + 5]:
+            self.assertAlmostEqual(row[2], 0.3, places=6)
+
+    def test_what_is_reserved_stays(self):
+        for row in self.run_traced("fixed"):
+            if row[0] < 9e9:
+                self.assertAlmostEqual(row[2], 0.3, places=6)
+
+
 class Figure1(Case):
     """The worked examples of the paper, by real processes that replay the curves."""
 

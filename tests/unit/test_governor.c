@@ -26,7 +26,9 @@ static struct {
 	char calls[256]; /* 'B'udget and 'A'pply since the last look, with their values */
 	int budget_error, apply_error, meter_error, start_error;
 	uint32_t n_foreign;
-	uint64_t cpu_ns[N_MAX];
+	uint64_t cpu_ns[N_MAX], wait_ns[N_MAX];
+	uint32_t n_runnable[N_MAX];
+	bool has_no_wait;
 	uint64_t granted_ns[N_MAX];
 	double share_cpus[N_MAX];
 	struct report reports[N_MAX][8];
@@ -87,7 +89,12 @@ static int meter_read(struct meter *meter, uint32_t task, struct meter_reading *
 	(void)meter;
 	if (machine.meter_error < 0)
 		return machine.meter_error;
-	*ret_reading = (struct meter_reading){.cpu_ns = machine.cpu_ns[task]};
+	*ret_reading = (struct meter_reading){
+		.cpu_ns = machine.cpu_ns[task],
+		.has_wait = !machine.has_no_wait,
+		.wait_ns = machine.wait_ns[task],
+		.n_runnable = machine.n_runnable[task],
+	};
 	return 0;
 }
 
@@ -219,6 +226,9 @@ static void prepare_as(const char *text, const char *policy, enum guarantee guar
 	ck_assert_msg(bundle_read(path, &bundle, &fault) == 0, "%s", fault.text);
 	ck_assert_msg(bundle_resolve(bundle, BUNDLE_REAL, 4, &fault) == 0, "%s", fault.text);
 	ck_assert_int_eq(unlink(path), 0);
+	/* Whatever they have used so far: they want to run. */
+	for (uint32_t task = 0; task < N_MAX; task++)
+		machine.n_runnable[task] = 1000;
 	machine.enforcer.ops = &enforcer_ops;
 	machine.enforcer.guarantee = guarantee;
 	machine.meter.ops = &meter_ops;
@@ -686,6 +696,119 @@ START_TEST(the_best_is_finite_and_best)
 }
 END_TEST
 
+/* Slots from `from` on in which the tasks use so much, of what they got; a pair of CPUs a slot. */
+static void use_both(uint64_t from, uint64_t n_slots, double first_cpus, double second_cpus)
+{
+	const double cpus[2] = {first_cpus, second_cpus};
+
+	for (uint64_t slot = from; slot < from + n_slots; slot++) {
+		ck_assert_int_eq(governor_slot(governor, slot * SECOND, 0, NULL), 0);
+		ck_assert_uint_le(machine.slot.granted_ns, machine.slot.budget_ns);
+		ck_assert_uint_le(
+			machine.granted_ns[0] + machine.granted_ns[1], machine.slot.granted_ns);
+		for (uint32_t i = 0; i < 2; i++) {
+			double used = fmin(cpus[i] * (double)SECOND, (double)machine.granted_ns[i]);
+
+			machine.cpu_ns[i] += (uint64_t)used;
+			machine.wait_ns[i] += (uint64_t)(cpus[i] * (double)SECOND - used);
+			machine.n_runnable[i] = cpus[i] > 0.9;
+		}
+	}
+}
+
+START_TEST(what_one_cannot_use_the_other_gets)
+{
+	prepare("[bundle]\nbudget = 1cpu\n" TASK("a") "99s\n" TASK("b") "99s\n", "equal");
+	use_both(0, 4, 0.25, 1);
+	ck_assert_double_eq_tol(machine.share_cpus[0], 0.5, 1e-9);
+	use_both(4, 10, 0.25, 1);
+	/* A quarter of a CPU, a quarter of that, and the floor. */
+	ck_assert_double_ge(machine.share_cpus[0], 0.25 * 1.25 + 0.02);
+	ck_assert_double_le(machine.share_cpus[0], (0.25 * 1.25 + 0.02) / 0.9);
+	ck_assert_double_eq_tol(machine.share_cpus[0] + machine.share_cpus[1], 1, 1e-9);
+	ck_assert_double_eq(machine.rows[0].seen.usable_cpus, machine.share_cpus[0]);
+	ck_assert_double_eq(machine.rows[1].seen.usable_cpus, 1);
+	ck_assert_uint_eq(machine.rows[1].seen.n_runnable, 1);
+	ck_assert(machine.rows[1].seen.has_wait);
+	ck_assert_double_eq_tol(
+		(double)machine.rows[1].seen.wait_ns, (double)(SECOND - machine.granted_ns[1]), 2);
+	/* It becomes busy: the next slot but one is an even one again. */
+	use_both(14, 2, 1, 1);
+	ck_assert_double_eq_tol(machine.share_cpus[0], 0.5, 1e-9);
+	ck_assert_double_eq_tol(machine.share_cpus[1], 0.5, 1e-9);
+}
+END_TEST
+
+START_TEST(nothing_is_taken_from_who_cannot_be_read)
+{
+	prepare("[bundle]\nbudget = 1cpu\n" TASK("a") "99s\n" TASK("b") "99s\n", "equal");
+	machine.meter_error = -EIO;
+	use_both(0, 20, 0, 1);
+	ck_assert_double_eq_tol(machine.share_cpus[0], 0.5, 1e-9);
+}
+END_TEST
+
+START_TEST(nothing_is_given_on_where_it_is_reserved)
+{
+	prepare("[bundle]\nbudget = 1cpu\n" TASK("a") "99s\n" TASK("b") "99s\n", "fixed");
+	use_both(0, 20, 0, 1);
+	ck_assert_double_eq_tol(machine.share_cpus[0], 0.5, 1e-9);
+	ck_assert_double_eq_tol(machine.share_cpus[1], 0.5, 1e-9);
+}
+END_TEST
+
+START_TEST(in_simulated_time_a_share_stays)
+{
+	struct stage_ops simulated = stage_ops;
+
+	simulated.is_simulated = true;
+	prepare("[bundle]\nbudget = 1cpu\n" TASK("a") "99s\n" TASK("b") "99s\n", "equal");
+	machine.stage.ops = &simulated;
+	use_both(0, 20, 0, 1);
+	ck_assert_double_eq_tol(machine.share_cpus[0], 0.5, 1e-9);
+	ck_assert_double_eq(machine.rows[0].seen.usable_cpus, 1);
+}
+END_TEST
+
+START_TEST(a_sleeper_that_is_to_stop_has_all_its_threads)
+{
+	prepare("[bundle]\nbudget = 1cpu\n" TASK("a") "20500ms\non-deadline = stop\n" TASK(
+			"b") "30s\nthreads = 0.25\n",
+		"equal");
+	use_both(0, 20, 0, 0.25);
+	ck_assert_double_le(machine.share_cpus[0], 0.025);
+	governor_deadlines(governor, 20 * SECOND + SECOND / 2);
+	/* Also between two slots; the others are given what they can use, as in a slot. */
+	machine.cpu_ns[1] += SECOND / 8;
+	ck_assert_int_eq(governor_give_on(governor, 20 * SECOND + SECOND / 2, NULL), 0);
+	ck_assert_double_ge(machine.share_cpus[0], 0.7);
+	ck_assert_double_eq_tol(machine.share_cpus[1], 0.25, 1e-9);
+}
+END_TEST
+
+/* A share that came free in the middle of a slot, for a task that was frozen until then. */
+START_TEST(what_is_given_on_is_judged_by_the_time_it_was_there)
+{
+	prepare("[bundle]\nbudget = 1.5cpu\n[budget]\n6s = 1cpu\n" TASK("a") "99s\n" TASK(
+			"b") "99s\n",
+		"fifo");
+	machine.n_runnable[1] = 0;
+	for (uint64_t slot = 0; slot <= 6; slot++) {
+		machine.cpu_ns[0] = slot * SECOND;
+		machine.cpu_ns[1] = slot * SECOND / 4;
+		ck_assert_int_eq(governor_slot(governor, slot * SECOND, 0, NULL), 0);
+	}
+	ck_assert_double_eq(machine.share_cpus[1], 0);
+	governor_task_ended(governor, 0, 6 * SECOND + SECOND / 2, &(struct task_end){0});
+	ck_assert_int_eq(governor_give_on(governor, 6 * SECOND + SECOND / 2, NULL), 0);
+	/* A quarter of a CPU-second in half a second. */
+	machine.cpu_ns[1] += SECOND / 4;
+	ck_assert_int_eq(governor_slot(governor, 7 * SECOND, 0, NULL), 0);
+	ck_assert_uint_eq(machine.rows[0].seen.task, 1);
+	ck_assert_double_eq_tol(machine.rows[0].seen.usable_cpus, 1.25 * 0.5 + 0.02, 1e-6);
+}
+END_TEST
+
 static Suite *governor_suite(void)
 {
 	Suite *suite = suite_create("governor");
@@ -717,6 +840,12 @@ static Suite *governor_suite(void)
 	tcase_add_test(tcase, an_end_at_the_deadline_is_in_time);
 	tcase_add_test(tcase, a_stamp_outside_the_two_readings);
 	tcase_add_test(tcase, the_best_is_finite_and_best);
+	tcase_add_test(tcase, what_one_cannot_use_the_other_gets);
+	tcase_add_test(tcase, nothing_is_taken_from_who_cannot_be_read);
+	tcase_add_test(tcase, nothing_is_given_on_where_it_is_reserved);
+	tcase_add_test(tcase, in_simulated_time_a_share_stays);
+	tcase_add_test(tcase, a_sleeper_that_is_to_stop_has_all_its_threads);
+	tcase_add_test(tcase, what_is_given_on_is_judged_by_the_time_it_was_there);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -38,7 +38,7 @@ static uint64_t sum_of(const struct grant grants[], size_t n)
 START_TEST(no_tasks_no_budget)
 {
 	struct guard *guard = make_guard(&kernel);
-	struct guard_input input = {.share_cpus = 0.5, .threads = 1};
+	struct guard_input input = {.share_cpus = 0.5, .usable_cpus = 1};
 	struct grant grant;
 
 	ck_assert_uint_eq(guard_clip(guard, 0, SLOT_NS, 0, NULL, 0, NULL), 0);
@@ -65,7 +65,7 @@ START_TEST(shares_above_the_budget_are_scaled)
 	uint64_t sum;
 
 	for (uint32_t i = 0; i < 3; i++)
-		inputs[i] = (struct guard_input){.task = i, .share_cpus = 1, .threads = 1};
+		inputs[i] = (struct guard_input){.task = i, .share_cpus = 1, .usable_cpus = 1};
 	sum = guard_clip(guard, 0, SLOT_NS, SLOT_NS, inputs, 3, grants);
 	ck_assert_uint_eq(sum, sum_of(grants, 3));
 	ck_assert_uint_le(sum, SLOT_NS);
@@ -80,8 +80,8 @@ START_TEST(a_leak_is_paid_back)
 {
 	struct guard *guard = make_guard(&kernel);
 	struct guard_input inputs[2] = {
-		{.task = 0, .share_cpus = 0.4, .threads = 1},
-		{.task = 1, .share_cpus = 0.6, .threads = 1},
+		{.task = 0, .share_cpus = 0.4, .usable_cpus = 1},
+		{.task = 1, .share_cpus = 0.6, .usable_cpus = 1},
 	};
 	struct grant grants[2];
 	uint64_t used[2] = {0};
@@ -104,8 +104,8 @@ START_TEST(a_sleeper_saves_nothing_up)
 {
 	struct guard *guard = make_guard(&kernel);
 	struct guard_input inputs[2] = {
-		{.task = 0, .share_cpus = 0.2, .threads = 1},
-		{.task = 1, .share_cpus = 0.2, .threads = 1},
+		{.task = 0, .share_cpus = 0.2, .usable_cpus = 1},
+		{.task = 1, .share_cpus = 0.2, .usable_cpus = 1},
 	};
 	struct grant grants[2];
 
@@ -117,11 +117,37 @@ START_TEST(a_sleeper_saves_nothing_up)
 }
 END_TEST
 
+/* A meter that knows of waiting: who did not wait is owed nothing, who did is owed that. */
+START_TEST(who_did_not_wait_is_owed_nothing)
+{
+	struct guard *guard = make_guard(&kernel);
+	struct guard_input inputs[3] = {
+		{.task = 0, .share_cpus = 0.2, .usable_cpus = 1, .has_wait = true},
+		{.task = 1, .share_cpus = 0.2, .usable_cpus = 1, .has_wait = true},
+		{.task = 2, .share_cpus = 0.2, .usable_cpus = 1, .has_wait = true},
+	};
+	struct grant grants[3];
+
+	guard_clip(guard, 0, SLOT_NS, 2 * SLOT_NS, inputs, 3, grants);
+	inputs[0].cpu_ns = SLOT_NS / 10;
+	inputs[1].cpu_ns = SLOT_NS / 10;
+	inputs[1].wait_ns = SLOT_NS / 20;
+	inputs[2].wait_ns = SLOT_NS;
+	guard_clip(guard, SLOT_NS, SLOT_NS, 2 * SLOT_NS, inputs, 3, grants);
+	ck_assert_uint_eq(grants[0].cpu_ns, SLOT_NS / 5);
+	ck_assert_uint_eq(grants[1].cpu_ns, SLOT_NS / 5 + SLOT_NS / 20);
+	ck_assert_uint_eq(grants[2].cpu_ns, 2 * SLOT_NS / 5);
+	guard_free(guard);
+}
+END_TEST
+
 /* A share below the least quota: frozen in most slots, a real quota in some, right on average. */
 START_TEST(small_shares_are_given_in_turns)
 {
 	struct guard *guard = make_guard(&kernel);
-	struct guard_input input = {.task = 0, .share_cpus = 0.0005, .threads = 1};
+	/* A frozen task does not wait. */
+	struct guard_input input = {
+		.task = 0, .share_cpus = 0.0005, .usable_cpus = 1, .has_wait = _i == 1};
 	struct grant grant;
 	uint64_t used = 0;
 	unsigned n_frozen = 0;
@@ -134,6 +160,7 @@ START_TEST(small_shares_are_given_in_turns)
 		else
 			ck_assert_uint_ge(grant.quota_us, kernel.min_quota_us);
 		used += grant.cpu_ns;
+		input.wait_ns += grant.cpu_ns > 0 && _i == 1 ? SLOT_NS : 0;
 	}
 	ck_assert_uint_gt(n_frozen, 100);
 	ck_assert_uint_lt(n_frozen, 200);
@@ -153,7 +180,7 @@ START_TEST(a_hundred_equal_shares_take_turns)
 
 	ck_assert_int_eq(guard_new(&guard, N, &kernel, /* is_dry= */ false), 0);
 	for (uint32_t i = 0; i < N; i++)
-		inputs[i] = (struct guard_input){.task = i, .share_cpus = 0.005, .threads = 1};
+		inputs[i] = (struct guard_input){.task = i, .share_cpus = 0.005, .usable_cpus = 1};
 	for (int slot = 0; slot < SLOTS; slot++) {
 		ck_assert_uint_le(guard_clip(guard, slot == 0 ? 0 : slot_ns, slot_ns, slot_ns / 2,
 					  inputs, N, grants),
@@ -171,7 +198,7 @@ END_TEST
 START_TEST(no_share_is_a_freeze_whatever_is_owed)
 {
 	struct guard *guard = make_guard(&kernel);
-	struct guard_input input = {.task = 0, .share_cpus = 0.5, .threads = 1};
+	struct guard_input input = {.task = 0, .share_cpus = 0.5, .usable_cpus = 1};
 	struct grant grant;
 
 	guard_clip(guard, 0, SLOT_NS, SLOT_NS, &input, 1, &grant);
@@ -188,7 +215,7 @@ END_TEST
 START_TEST(excess_is_taken_back)
 {
 	struct guard *guard = make_guard(&kernel);
-	struct guard_input input = {.task = 0, .share_cpus = 1, .threads = 4};
+	struct guard_input input = {.task = 0, .share_cpus = 1, .usable_cpus = 4};
 	struct grant grant;
 
 	guard_clip(guard, 0, SLOT_NS, SLOT_NS, &input, 1, &grant);
@@ -208,8 +235,8 @@ START_TEST(the_period_follows_the_smallest_share)
 {
 	struct guard *guard = make_guard(&kernel);
 	struct guard_input inputs[2] = {
-		{.task = 0, .share_cpus = 0.5, .threads = 1},
-		{.task = 1, .share_cpus = 0.5, .threads = 1},
+		{.task = 0, .share_cpus = 0.5, .usable_cpus = 1},
+		{.task = 1, .share_cpus = 0.5, .usable_cpus = 1},
 	};
 	struct grant grants[2];
 	uint32_t short_us;
@@ -244,7 +271,7 @@ static uint32_t period_of(
 		.max_period_us = max_period_us,
 	};
 	struct guard *guard = make_guard(&limits);
-	struct guard_input input = {.task = 0, .share_cpus = share_cpus, .threads = 1};
+	struct guard_input input = {.task = 0, .share_cpus = share_cpus, .usable_cpus = 1};
 	struct grant grant;
 
 	guard_clip(guard, 0, slot_ns, slot_ns, &input, 1, &grant);
@@ -270,7 +297,7 @@ END_TEST
 START_TEST(what_is_owed_is_paid_up_to_the_threads)
 {
 	struct guard *guard = make_guard(&kernel);
-	struct guard_input input = {.task = 0, .share_cpus = 0.8, .threads = 1};
+	struct guard_input input = {.task = 0, .share_cpus = 0.8, .usable_cpus = 1};
 	struct grant grant;
 
 	guard_clip(guard, 0, SLOT_NS, 2 * SLOT_NS, &input, 1, &grant);
@@ -283,7 +310,7 @@ END_TEST
 START_TEST(a_debt_is_ten_slots_at_most)
 {
 	struct guard *guard = make_guard(&kernel);
-	struct guard_input input = {.task = 0, .share_cpus = 1, .threads = 1};
+	struct guard_input input = {.task = 0, .share_cpus = 1, .usable_cpus = 1};
 	struct grant grant;
 
 	guard_clip(guard, 0, SLOT_NS, 4 * SLOT_NS, &input, 1, &grant);
@@ -304,7 +331,7 @@ END_TEST
 START_TEST(idle_time_is_soon_forgotten)
 {
 	struct guard *guard = make_guard(&kernel);
-	struct guard_input input = {.task = 0, .share_cpus = 1, .threads = 4};
+	struct guard_input input = {.task = 0, .share_cpus = 1, .usable_cpus = 4};
 	struct grant grant;
 
 	guard_clip(guard, 0, SLOT_NS, SLOT_NS, &input, 1, &grant);
@@ -320,7 +347,7 @@ END_TEST
 START_TEST(a_task_that_comes_back_owes_nothing)
 {
 	struct guard *guard = make_guard(&kernel);
-	struct guard_input input = {.task = 0, .share_cpus = 0.5, .threads = 1};
+	struct guard_input input = {.task = 0, .share_cpus = 0.5, .usable_cpus = 1};
 	struct grant grant;
 
 	guard_clip(guard, 0, SLOT_NS, 4 * SLOT_NS, &input, 1, &grant);
@@ -339,8 +366,8 @@ START_TEST(a_scaled_share_is_the_share)
 {
 	struct guard *guard = make_guard(&kernel);
 	struct guard_input inputs[2] = {
-		{.task = 0, .share_cpus = 1, .threads = 1},
-		{.task = 1, .share_cpus = 1, .threads = 1},
+		{.task = 0, .share_cpus = 1, .usable_cpus = 1},
+		{.task = 1, .share_cpus = 1, .usable_cpus = 1},
 	};
 	struct grant grants[2];
 
@@ -368,7 +395,7 @@ START_TEST(a_thousand_roundings_are_within_the_budget)
 
 	ck_assert_int_eq(guard_new(&guard, N, &anything, /* is_dry= */ false), 0);
 	for (uint32_t i = 0; i < N; i++)
-		inputs[i] = (struct guard_input){.task = i, .share_cpus = 1, .threads = 1};
+		inputs[i] = (struct guard_input){.task = i, .share_cpus = 1, .usable_cpus = 1};
 	ck_assert_uint_eq(guard_clip(guard, 0, SLOT_NS, budget_ns, inputs, N, grants), budget_ns);
 	ck_assert_uint_eq(grants[0].cpu_ns, 1000);
 	ck_assert_uint_eq(grants[N - 1].cpu_ns, 999);
@@ -404,7 +431,7 @@ START_TEST(never_above_the_budget)
 			inputs[n++] = (struct guard_input){
 				.task = task,
 				.share_cpus = rand_r(&seed) % 5 == 0 ? 0 : random_part(&seed) / 4,
-				.threads = 1 + rand_r(&seed) % 3,
+				.usable_cpus = 1 + rand_r(&seed) % 3,
 				.cpu_ns = (uint64_t)(random_part(&seed) * 1e10),
 			};
 		}
@@ -435,7 +462,8 @@ int main(void)
 	tcase_add_test(tcase, shares_above_the_budget_are_scaled);
 	tcase_add_test(tcase, a_leak_is_paid_back);
 	tcase_add_test(tcase, a_sleeper_saves_nothing_up);
-	tcase_add_test(tcase, small_shares_are_given_in_turns);
+	tcase_add_test(tcase, who_did_not_wait_is_owed_nothing);
+	tcase_add_loop_test(tcase, small_shares_are_given_in_turns, 0, 2);
 	tcase_add_test(tcase, a_hundred_equal_shares_take_turns);
 	tcase_add_test(tcase, no_share_is_a_freeze_whatever_is_owed);
 	tcase_add_test(tcase, excess_is_taken_back);

@@ -154,7 +154,11 @@ static void write_slot(struct trace *trace, uint64_t slot)
 				.value = 0.5,
 				.best = 0.75,
 				.steps_done = 10,
-				.steps_total = 100},
+				.steps_total = 100,
+				.has_wait = true,
+				.wait_ns = 41,
+				.n_runnable = 3,
+				.usable_cpus = 1.5},
 			.share_cpus = 0.625,
 			.why = WHY_REST,
 			.grant = {.task = 0, .period_us = 100000, .quota_us = 62500, .cpu_ns = 625},
@@ -164,7 +168,8 @@ static void write_slot(struct trace *trace, uint64_t slot)
 				.phase = PHASE_STOPPING,
 				.value = NAN,
 				.best = NAN,
-				.steps_done = UINT64_MAX},
+				.steps_done = UINT64_MAX,
+				.usable_cpus = 1},
 			.why = WHY_NONE_LEFT,
 			.grant = {.task = 1},
 		},
@@ -269,8 +274,8 @@ START_TEST(holds_what_happened)
 	expect("SELECT * FROM events", "15|1|start|begun\n16||a kind that is longer than it m|x\n");
 	expect("SELECT * FROM slots", "7|7000000000|5|1000000000|1500|1400|1300|7|1|2|3|4\n");
 	expect("SELECT * FROM slot_tasks",
-		"7|0|alive|700|300|4|0.5|0.75|10|100|0.625|rest|625|62500|100000\n"
-		"7|1|stopping|0|0|0|||9223372036854775807|0|0.0|none-left|0|0|0\n");
+		"7|0|alive|700|300|4|0.5|0.75|10|100|0.625|rest|625|62500|100000|41|3|1.5\n"
+		"7|1|stopping|0|0|0|||9223372036854775807|0|0.0|none-left|0|0|0|||1.0\n");
 	expect("SELECT * FROM outcomes", "0|learned|17|18|0.95\n1|failed||0|\n");
 	expect("SELECT * FROM result", "{\"kappa\":0.5}|0|0\n");
 	ck_assert_uint_eq(count_files(), 1);
