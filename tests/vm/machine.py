@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One VM: what goes in, how it is started, what it says, how it ends.
+
+    disk 1   the image, never written to (a snapshot is)
+    disk 2   in: guest/, install/ (what `meson install` makes), build/ (test programs), source/
+    disk 3   out: a tar archive that the guest writes at the end
+    line 1   the console
+    line 2   what guest/runner says, a JSON object a line
+
+All but the first are there for this one run only. Under KVM where it works; else qemu translates the
+code (TCG), which is some 20 times slower and needs nothing.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+import selectors
+import shutil
+import signal
+import subprocess
+import tarfile
+import tempfile
+import time
+
+from image import Broken, Lacking, require, search_path
+
+QEMU = "qemu-system-x86_64"
+HERE = pathlib.Path(__file__).resolve().parent
+SOURCE = HERE.parent.parent
+STAGED_SOURCES = ("examples", "learners", "tests")
+N_CPUS = 2
+MEMORY_MIB = 1024
+IN_SPARE_BYTES = 8 << 20
+OUT_BYTES = 512 << 20
+PROBE_SECONDS = 5
+PROBE_NEEDED = {QEMU: "qemu-system-x86", "mke2fs": "e2fsprogs"}
+PANIC = re.compile(r"Kernel panic[^\n]*")
+
+# What is left out: probing devices that are not there, and defences that guard nobody here.
+KERNEL = ("console=ttyS0 SYSTEMD_COLORS=0 TERM=dumb root=/dev/nvme0n1 rw panic=-1 quiet loglevel=4 mitigations=off "
+          "systemd.show_status=1 net.ifnames=0")
+
+
+def run_tool(*command):
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, env={**os.environ, "PATH": search_path()},
+                          check=False)
+    if done.returncode != 0:
+        output = done.stdout.decode(errors="replace")
+        raise Broken(f"{output}{command[0]}: exit status {done.returncode}")
+
+
+def base_command(accelerator, image, arguments):
+    return [QEMU, "-machine", "q35", *accelerator, "-smp", str(N_CPUS), "-m", str(MEMORY_MIB),
+            "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+            "-kernel", str(image / "kernel"), "-append", arguments]
+
+
+TCG = ["-accel", "tcg,thread=multi", "-cpu", "max"]
+KVM = ["-accel", "kvm", "-cpu", "host"]
+
+
+def why_no_kvm(image):
+    """None where a kernel starts under KVM. That /dev/kvm opens does not mean that it does."""
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return "/dev/kvm is not there for us"
+    # Without a disk a kernel that starts panics within a second, and qemu ends.
+    command = base_command(KVM, image, "console=ttyS0 panic=-1")
+    try:
+        done = subprocess.run([*command, "-serial", "stdio"], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False,
+                              timeout=PROBE_SECONDS)
+    except subprocess.TimeoutExpired:
+        return f"a kernel did not start under it within {PROBE_SECONDS} s"
+    if b"Linux version" in done.stdout:
+        return None
+    errors = done.stderr.decode(errors="replace").split("\n")[0]
+    return errors.replace(f"{QEMU}: ", "") or f"qemu ended with status {done.returncode}"
+
+
+def accelerator(image, say):
+    require(PROBE_NEEDED)
+    reason = why_no_kvm(image)
+    say("accelerator kvm" if not reason else f"accelerator tcg (kvm: {reason})")
+    return TCG if reason else KVM
+
+
+def is_program(path):
+    if not path.is_file() or not os.access(path, os.X_OK):
+        return False
+    with open(path, "rb") as file:
+        return file.read(4) == b"\x7fELF"
+
+
+def stage(build, folder):
+    """What the guest finds on its second disk."""
+    run_tool("meson", "install", "--quiet", "--no-rebuild", "-C", str(build), "--destdir",
+             str(folder / "install"))
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(HERE / "guest", folder / "guest", symlinks=True, ignore=ignored)
+    for name in STAGED_SOURCES:
+        shutil.copytree(SOURCE / name, folder / "source" / name, symlinks=True, ignore=ignored)
+    for path in sorted((build / "tests").rglob("*")):
+        if is_program(path):
+            there = folder / "build" / path.relative_to(build)
+            there.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, there)
+
+
+def make_in_disk(build, scratch):
+    folder, disk = scratch / "in", scratch / "in.disk"
+    folder.mkdir()
+    stage(build, folder)
+    n_bytes = sum(path.lstat().st_size + 4096 for path in folder.rglob("*"))
+    run_tool("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-E", "root_owner=0:0",
+             "-d", str(folder), str(disk), f"{(n_bytes * 5 // 4 + IN_SPARE_BYTES) >> 10}k")
+    shutil.rmtree(folder)
+    return disk
+
+
+class Machine:
+    """A running VM, and a context that ends it."""
+
+    def __init__(self, image, build, arguments, accelerator_options, *, on_terminal=False):
+        self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="coregov-vm-"))
+        try:
+            self.console = self.scratch / "console"
+            self.out_disk = self.scratch / "out.disk"
+            with open(self.out_disk, "wb") as file:
+                file.truncate(OUT_BYTES)
+            in_disk = make_in_disk(build, self.scratch)
+            command = base_command(accelerator_options, image, f"{KERNEL} {arguments}")
+            command += ["-device", "nvme,id=nvme,serial=vm"]
+            for number, path, options in ((1, image / "disk", "snapshot=on"),
+                                          (2, in_disk, "readonly=on"),
+                                          (3, self.out_disk, "cache=unsafe")):
+                command += ["-drive", f"if=none,id=d{number},format=raw,file={path},{options}",
+                            "-device", f"nvme-ns,bus=nvme,nsid={number},drive=d{number}"]
+            if on_terminal:
+                command += ["-serial", "mon:stdio"]
+            else:
+                command += ["-serial", f"file:{self.console}", "-serial", "stdio"]
+            self.qemu = subprocess.Popen(
+                command, stdin=None if on_terminal else subprocess.DEVNULL,
+                stdout=None if on_terminal else subprocess.PIPE,
+                stderr=None if on_terminal else open(self.scratch / "errors", "wb"),
+                start_new_session=not on_terminal)
+        except BaseException:
+            shutil.rmtree(self.scratch, ignore_errors=True)
+            raise
+        self.started = time.monotonic()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.qemu.poll() is None:
+            self.qemu.kill()
+        self.qemu.wait()
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def console_text(self):
+        with contextlib.suppress(OSError):
+            return self.console.read_text(errors="replace").replace("\r", "")
+        return ""
+
+    def _why_it_ended(self):
+        panic = PANIC.search(self.console_text())
+        if panic:
+            return panic[0]
+        errors = (self.scratch / "errors").read_text(errors="replace").strip()
+        return errors or f"the machine ended by itself, status {self.qemu.wait()}"
+
+    def messages(self, deadlines):
+        """What the guest says, until it is done. `deadlines`: seconds from the start for the first
+        message and for the last. Raises Broken when the guest hangs, panics or ends before that."""
+        first, last = deadlines
+        buffer, is_heard = b"", False
+        selector = selectors.DefaultSelector()
+        selector.register(self.qemu.stdout, selectors.EVENT_READ)
+        while True:
+            left = self.started + (last if is_heard else first) - time.monotonic()
+            if left <= 0:
+                raise Broken(f"not done within {last} s" if is_heard
+                             else f"nothing heard from inside within {first} s")
+            if not selector.select(left):
+                continue
+            data = os.read(self.qemu.stdout.fileno(), 65536)
+            if not data:
+                raise Broken(self._why_it_ended())
+            *lines, buffer = (buffer + data).split(b"\n")
+            for line in lines:
+                try:
+                    message = json.loads(line)
+                except ValueError as error:
+                    raise Broken(f"not a message: {line!r}") from error
+                is_heard = True
+                yield message
+                if message["what"] == "done":
+                    return
+
+    def unpack(self, folder):
+        """What the guest brought back. The guest has written it all when it is done."""
+        with tarfile.open(self.out_disk, "r:") as archive:
+            for member in archive:
+                # Names from inside are not trusted with a path out here.
+                if member.isfile():
+                    member.name = member.name.replace("..", "_").lstrip("/")
+                    archive.extract(member, folder, set_attrs=False)
+
+
+def interrupted(*_):
+    """A signal unwinds, so that the VM is ended and the scratch folder goes."""
+    raise SystemExit(143)
+
+
+def unwind_on_signals():
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupted)
+
+
+__all__ = ["Broken", "Lacking", "Machine", "accelerator", "unwind_on_signals"]
