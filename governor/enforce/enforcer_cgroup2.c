@@ -21,7 +21,7 @@
 #include "quota.h"
 #include "strays.h"
 
-/* The enforcer for cgroup v2. Unproven: so far it has run on a fake tree of plain files only.
+/* The enforcer for cgroup v2.
  *
  *   HOME            a group we may write below (home.h); +cpu in its cgroup.subtree_control
  *     coregov-leaf  what was in HOME itself, ourselves for one
@@ -33,7 +33,13 @@
  *
  * One write to cpu.max sets quota and period together, a child may be given more than its parent
  * has, a frozen process dies of SIGKILL, and cgroup.kill ends a group at one stroke: all simpler
- * than v1. */
+ * than v1.
+ *
+ * cpu.max.burst lets a group save up what it did not use. Nobody can want that here: one that somebody
+ * else has set is taken back when it is seen, and told. The kernel refuses a quota below the burst
+ * (EINVAL), so a grant would not fall otherwise.
+ *
+ * tests/process/test_cgroup2.c holds all this on a real tree. */
 
 #define GROUP_NAME_MAX 128
 
@@ -56,7 +62,9 @@ struct cgroup2 {
 	int run_fd;
 	int max_fd; /* of RUN */
 	struct quota budget;
-	bool is_foreign; /* the budget's; reported once */
+	bool is_foreign;   /* the budget's; reported once */
+	uint32_t n_bursts; /* taken back since the last slot */
+	char burst_words[FAULT_TEXT_MAX];
 	struct seat *seats;
 	struct placement *tasks; /* of placements */
 	struct placements placements;
@@ -109,17 +117,53 @@ static int read_max(int fd, struct quota *ret_quota)
 	return 0;
 }
 
+/* The file is missing before Linux 5.14. */
+static void take_burst_back(struct cgroup2 *cgroup2, int dir_fd, const char *name)
+{
+	_cleanup_close_ int fd = knob_open(dir_fd, "cpu.max.burst");
+	int64_t burst_us;
+
+	if (fd < 0 || knob_read_number(fd, &burst_us) < 0 || burst_us == 0 ||
+		knob_write(fd, "0") < 0)
+		return;
+	cgroup2->n_bursts++;
+	(void)snprintf(cgroup2->burst_words, sizeof(cgroup2->burst_words),
+		"somebody else set cpu.max.burst of group '%s' to %" PRId64 " us; set back to 0",
+		name, burst_us);
+}
+
+static void tell_bursts(struct cgroup2 *cgroup2, struct enforced *enforced, struct fault *fault)
+{
+	if (cgroup2->n_bursts > 0 && enforced->n_foreign == 0)
+		(void)fault_set(fault, -EEXIST, "%s", cgroup2->burst_words);
+	enforced->n_foreign += cgroup2->n_bursts;
+	cgroup2->n_bursts = 0;
+}
+
+/* A burst above the new quota is in the way of it. */
+static int set_max(struct cgroup2 *cgroup2, int dir_fd, int max_fd, const char *name,
+	const struct quota *quota)
+{
+	int r = write_max(max_fd, quota);
+
+	if (r != -EINVAL)
+		return r;
+	take_burst_back(cgroup2, dir_fd, name);
+	return write_max(max_fd, quota);
+}
+
 static int cgroup2_write_quota(void *enforcer, uint32_t task, const struct quota *from,
 	const struct quota *to, uint32_t *n_writes, struct fault *fault)
 {
 	struct cgroup2 *cgroup2 = enforcer;
-	int r = write_max(cgroup2->seats[task].max_fd, to);
+	const struct seat *seat = &cgroup2->seats[task];
+	int r = set_max(cgroup2, seat->dir_fd, seat->max_fd, seat->name, to);
 
 	(void)from;
 	*n_writes += 1;
 	if (r < 0)
 		return fault_errno(fault, r, "group '%s': set cpu.max to %" PRIu64 " us in %u us",
-			cgroup2->seats[task].name, to->quota_us, to->period_us);
+			seat->name, to->quota_us, to->period_us);
 	return 0;
 }
 
@@ -145,6 +189,7 @@ static int cgroup2_read(void *enforcer, uint32_t task, struct quota *ret_quota, 
 		r = knob_read_number(cgroup2->seats[task].freeze_fd, &is_frozen);
 	if (r < 0)
 		return r;
+	take_burst_back(cgroup2, cgroup2->seats[task].dir_fd, cgroup2->seats[task].name);
 	*ret_quota = quota;
 	*ret_is_frozen = is_frozen != 0;
 	return 0;
@@ -160,7 +205,6 @@ static const struct placement_ops cgroup2_placement = {
 
 static struct enforcer *cgroup2_close(struct enforcer *enforcer);
 
-/* burst lets a group save up quota: never. The file is missing before Linux 5.14. */
 static int clear_burst(int dir_fd)
 {
 	int r = knob_write_at(dir_fd, "cpu.max.burst", "0");
@@ -208,8 +252,10 @@ static int open_run(
 	r = group_hold(cgroup2->run_fd);
 	if (r < 0)
 		return fault_errno(fault, r, "hold group '%s'", cgroup2->run);
-	if (cgroup2->is_dry)
-		return 0;
+	/* In a dry run, too: meters go by the groups of the controller. */
+	r = home_enable_cpu(cgroup2->run_fd, cgroup2->run, &is_enabled, fault);
+	if (r < 0 || cgroup2->is_dry)
+		return r;
 	r = open_max(cgroup2->run_fd, cgroup2->run, &cgroup2->max_fd, fault);
 	if (r < 0)
 		return r;
@@ -219,7 +265,7 @@ static int open_run(
 	if (r < 0)
 		return fault_errno(fault, r, "set the budget of %" PRIu64 " us in %u us",
 			cgroup2->budget.quota_us, cgroup2->budget.period_us);
-	return home_enable_cpu(cgroup2->run_fd, cgroup2->run, &is_enabled, fault);
+	return 0;
 }
 
 static enum guarantee judge(const struct cgroup2 *cgroup2, const struct enforcer_setup *setup)
@@ -360,6 +406,14 @@ static int group_of(const struct cgroup2 *cgroup2, const struct seat *seat,
 	return 0;
 }
 
+/* Dying takes CPU time, and under a small quota a long time. What is about to be killed runs no
+ * instruction of its own any more; RUN still holds the budget. */
+static void lift(int max_fd)
+{
+	if (max_fd >= 0)
+		(void)knob_write(max_fd, "max");
+}
+
 static int seat_remove(struct cgroup2 *cgroup2, struct seat *seat, struct fault *fault)
 {
 	char group[PATH_MAX];
@@ -367,6 +421,7 @@ static int seat_remove(struct cgroup2 *cgroup2, struct seat *seat, struct fault 
 
 	if (r < 0 || seat->dir_fd < 0)
 		return r;
+	lift(seat->max_fd);
 	r = group_end(&seat->dir_fd, 1);
 	if (r < 0)
 		return fault_errno(fault, r, "end what runs in group '%s'", seat->name);
@@ -481,7 +536,11 @@ static int cgroup2_budget_set(struct enforcer *enforcer, double budget_cpus, str
 			budget_cpus);
 	if (cgroup2->is_dry)
 		return 0;
-	r = write_max(cgroup2->max_fd, &budget);
+	/* Every write gives a period's quota away. */
+	if (budget.quota_us == cgroup2->budget.quota_us &&
+		budget.period_us == cgroup2->budget.period_us && !cgroup2->is_foreign)
+		return 0;
+	r = set_max(cgroup2, cgroup2->run_fd, cgroup2->max_fd, cgroup2->run, &budget);
 	if (r < 0)
 		return fault_errno(fault, r, "set the budget of %" PRIu64 " us in %u us",
 			budget.quota_us, budget.period_us);
@@ -493,19 +552,22 @@ static int cgroup2_budget_set(struct enforcer *enforcer, double budget_cpus, str
 /* As for a task; a stranger's value is left until the next budget_set(). */
 static void look_at_budget(struct cgroup2 *cgroup2, struct enforced *enforced, struct fault *fault)
 {
+	char limit[64] = "no limit";
 	struct quota quota;
 
+	take_burst_back(cgroup2, cgroup2->run_fd, cgroup2->run);
 	if (cgroup2->is_foreign || read_max(cgroup2->max_fd, &quota) < 0)
 		return;
 	if (quota.quota_us == cgroup2->budget.quota_us &&
 		quota.period_us == cgroup2->budget.period_us)
 		return;
+	if (quota.quota_us != QUOTA_UNLIMITED)
+		(void)snprintf(limit, sizeof(limit), "%" PRIu64 " us in %" PRIu32 " us",
+			quota.quota_us, quota.period_us);
 	cgroup2->is_foreign = true;
 	enforced->n_foreign++;
 	(void)fault_set(fault, -EEXIST,
-		"somebody else set the budget to %" PRIu64
-		" us in %u us; left alone until the budget changes",
-		quota.quota_us, quota.period_us);
+		"somebody else set the budget to %s; left alone until the budget changes", limit);
 }
 
 static int cgroup2_apply(struct enforcer *enforcer, const struct grant *grants, size_t n_grants,
@@ -522,6 +584,7 @@ static int cgroup2_apply(struct enforcer *enforcer, const struct grant *grants, 
 		&cgroup2->placements, &cgroup2->budget, grants, n_grants, ret_enforced, fault);
 	if (r == 0 && cgroup2->placements.is_round_over)
 		look_at_budget(cgroup2, ret_enforced, fault);
+	tell_bursts(cgroup2, ret_enforced, r == 0 ? fault : NULL);
 	if (r == 0 && cgroup2->strays)
 		strays_tell(cgroup2->strays, ret_enforced, fault);
 	return r;
@@ -543,6 +606,7 @@ static struct enforcer *cgroup2_close(struct enforcer *enforcer)
 
 	if (!enforcer)
 		return NULL;
+	lift(cgroup2->max_fd);
 	for (uint32_t task = 0; cgroup2->tasks && task < cgroup2->placements.n_tasks; task++) {
 		if (!cgroup2->tasks[task].is_used)
 			continue;

@@ -19,7 +19,9 @@
  *
  * A v1 cgroup.procs is a list that the kernel caches for a second after each look, and an open
  * descriptor keeps its cache: polling through a held descriptor never sees a process leave. So the
- * file is opened afresh for every look. (v2 has no such cache; cgroup.events would do there.)
+ * file is opened afresh for every look. On v2 cgroup.events tells of the group and all below: a
+ * process that is dying leaves cgroup.procs before it leaves the group, and rmdir is refused (EBUSY)
+ * for as long as that takes, which is seconds where its quota is small.
  *
  * A process that our pid namespace does not see is listed as pid 0 on v2, and not at all on v1. kill(0)
  * is our own process group: such lines are counted as "populated" and never signalled.
@@ -126,11 +128,26 @@ static int see_group(int dir_fd, void *data)
 	return each_process(dir_fd, see_one, data);
 }
 
+/* As v2 tells it. 1, 0, -ENOENT on v1, or another negative errno. */
+static int read_populated(int dir_fd)
+{
+	_cleanup_close_ int fd = openat(dir_fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
+	char text[KNOB_TEXT_MAX];
+	int r = fd < 0 ? -errno : knob_read(fd, text);
+
+	if (r < 0)
+		return r;
+	return strncmp(text, "populated 1", strlen("populated 1")) == 0;
+}
+
 int group_is_populated(int dir_fd)
 {
 	int is_populated = 0;
-	int r = group_each(dir_fd, see_group, &is_populated);
+	int r = read_populated(dir_fd);
 
+	if (r != -ENOENT)
+		return r;
+	r = group_each(dir_fd, see_group, &is_populated);
 	return r < 0 ? r : is_populated;
 }
 

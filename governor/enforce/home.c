@@ -69,6 +69,15 @@ static int check_cpu(int dir_fd, const char *path, struct fault *fault)
 	return 0;
 }
 
+static int refuse_read_only(const char *path, struct fault *fault)
+{
+	return fault_set(fault, -EROFS,
+		"'%s' is mounted read-only here (a container needs a tree that can be written to, "
+		"with podman --security-opt unmask=/sys/fs/cgroup; a service needs "
+		"ProtectControlGroups=no)",
+		path);
+}
+
 static int check_access(int dir_fd, const char *path, struct fault *fault)
 {
 	static const char *const files[] = {".", "cgroup.procs", "cgroup.subtree_control"};
@@ -77,12 +86,7 @@ static int check_access(int dir_fd, const char *path, struct fault *fault)
 		if (faccessat(dir_fd, files[i], W_OK, AT_EACCESS) == 0)
 			continue;
 		if (errno == EROFS)
-			return fault_set(fault, -EROFS,
-				"'%s' is mounted read-only here (a container needs a tree that can "
-				"be written to, with podman --security-opt unmask=/sys/fs/cgroup; "
-			        "a "
-				"service needs ProtectControlGroups=no)",
-				path);
+			return refuse_read_only(path, fault);
 		return fault_errno(fault, -errno, "write to '%s'", path);
 	}
 	return 0;
@@ -221,16 +225,17 @@ static int check_manager(const struct cgroup_base *base, struct fault *fault)
 	_cleanup_close_ int fd = -EBADF;
 	char group[PATH_MAX], path[PATH_MAX];
 	struct statvfs fs;
-	int r = unit_bus_probe(group, fault);
+	int r;
 
+	if (statvfs(base->mount, &fs) == 0 && (fs.f_flag & ST_RDONLY))
+		return refuse_read_only(base->mount, fault);
+	r = unit_bus_probe(group, fault);
 	if (r < 0)
 		return r;
 	path_of(base, group, path);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return fault_errno(fault, -errno, "open '%s', the group of systemd", path);
-	if (fstatvfs(fd, &fs) == 0 && (fs.f_flag & ST_RDONLY))
-		return check_access(fd, path, fault);
 	if (file_has_word(fd, "cgroup.controllers", "cpu") == 0)
 		return fault_set(fault, -EOPNOTSUPP,
 			"systemd did not get the cpu controller in '%s' ('systemctl edit "

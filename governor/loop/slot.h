@@ -65,8 +65,9 @@ struct grant {
 struct enforced {
 	uint32_t n_writes;    /* knobs written */
 	uint32_t n_unchanged; /* grants within the dead band of what is in force */
-	uint32_t n_foreign;   /* knobs that somebody else had rewritten: reported, not fought;
-	                         * and processes that had left their group: put back */
+	uint32_t n_foreign;   /* knobs that somebody else had rewritten: reported, not fought (but a
+	                         * burst is taken back); and processes that had left their group:
+	                         * put back */
 	uint32_t n_gone;      /* tasks that ended under our hands: normal */
 };
 

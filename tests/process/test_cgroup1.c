@@ -17,7 +17,7 @@
 #include "nsec.h"
 
 /* The cgroup1 enforcer and the cgroup meter on the real tree of this machine, with real processes.
- * Exits 77 where that enforcer does not work here, with the enforcer's own reason. */
+ * Skipped where that enforcer does not work here, with the enforcer's own reason. */
 
 #define N_TASKS 4
 #define PERIOD_US 20000
@@ -488,7 +488,7 @@ int main(void)
 	r = enforcer_cgroup1.probe(&probe, &fault);
 	if (r < 0) {
 		printf("1..0 # SKIP %s\n", fault.text);
-		return 77;
+		return EXIT_SUCCESS;
 	}
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 60);
