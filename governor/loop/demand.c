@@ -16,7 +16,8 @@
  *	  where a thread is still runnable at the end; else no more than the use itself.
  *	- A meter that knows no waiting cannot tell a task that just got by from one that was held
  *	  back. A task that has used up its grant may then want anything: all its threads. One that
- *	  has not wanted what it used.
+ *	  has not wanted what it used, or was kept from more by others on the machine: it is left
+ *	  twice as much.
  *
  * From slot to slot the level rises at once and falls half-way, so that a pause of a second or a slot
  * of reading files costs a task little; and what it is said to be able to use is more than the level,
@@ -34,8 +35,10 @@
 
 /* Above what is wanted: a part for what differs from slot to slot, and for threads that want the CPU
  * by fits and starts: with half of it wanted in bursts longer than a period, a task gets 84 % of what
- * it would use with no limit at all, and with shorter bursts everything. */
+ * it would use with no limit at all, and with shorter bursts everything. A meter that knows of no
+ * waiting takes who is held back by others on the machine for one that needs less: so it leaves more. */
 #define MARGIN_PART 0.25
+#define MARGIN_PART_BLIND 1.0
 
 /* And a floor, the probe upwards: two least quotas in a period of 100 ms. It is what a task that never
  * uses anything costs. */
@@ -90,6 +93,7 @@ void demand_observe(struct demand *demand, const struct demand_sample *sample)
 {
 	bool is_seen = sample->given_ns > 0 && sample->given_ns >= sample->elapsed_ns / 2;
 	double wanted = is_seen ? wanted_cpus(demand, sample) : demand->threads;
+	double margin = sample->has_wait ? MARGIN_PART : MARGIN_PART_BLIND;
 	double usable;
 
 	if (is_seen && demand->n_samples < SAMPLES_BELIEVED) {
@@ -103,7 +107,7 @@ void demand_observe(struct demand *demand, const struct demand_sample *sample)
 	else
 		demand->level_cpus += (wanted - demand->level_cpus) / 2;
 
-	usable = (1 + MARGIN_PART) * demand->level_cpus + FLOOR_CPUS;
+	usable = (1 + margin) * demand->level_cpus + FLOOR_CPUS;
 	if (is_seen && has_woken(sample, wanted))
 		usable = fmax(usable, sample->n_runnable);
 	usable = fmin(usable, demand->threads);
