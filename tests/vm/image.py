@@ -114,7 +114,6 @@ def image(say):
     cache.mkdir(parents=True, exist_ok=True)
     with locked(cache):
         if not folder.exists():
-            require(PROGRAMS)
             started = time.monotonic()
             with tempfile.TemporaryDirectory(prefix="new-", dir=cache) as scratch:
                 made = pathlib.Path(scratch) / "image"

@@ -5,7 +5,7 @@
     disk 2   in: guest/, install/ (what `meson install` makes), build/ (test programs), source/
     disk 3   out: a tar archive that the guest writes at the end
     line 1   the console
-    line 2   what guest/runner says, a JSON object a line
+    line 2   what guest/runner says, a JSON object a line (Machine.messages())
 
 All but the first are there for this one run only. Under KVM where it works; else qemu translates the
 code (TCG), which is some 20 times slower and needs nothing.
@@ -24,10 +24,11 @@ import tarfile
 import tempfile
 import time
 
-from image import Broken, Lacking, require, search_path
+from image import Broken, search_path
 
 QEMU = "qemu-system-x86_64"
 HERE = pathlib.Path(__file__).resolve().parent
+GUEST = HERE / "guest"
 SOURCE = HERE.parent.parent
 STAGED_SOURCES = ("examples", "learners", "tests")
 N_CPUS = 2
@@ -35,7 +36,8 @@ MEMORY_MIB = 1024
 IN_SPARE_BYTES = 8 << 20
 OUT_BYTES = 512 << 20
 PROBE_SECONDS = 5
-PROBE_NEEDED = {QEMU: "qemu-system-x86", "mke2fs": "e2fsprogs"}
+PROGRAMS = {QEMU: "qemu-system-x86", "mke2fs": "e2fsprogs", "setpriv": "util-linux"}
+BETWEEN_SECONDS = 60  # between two scripts; after the last the journal is read and packed
 PANIC = re.compile(r"Kernel panic[^\n]*")
 
 # What is left out: probing devices that are not there, and defences that guard nobody here.
@@ -53,7 +55,8 @@ def run_tool(*command):
 
 
 def base_command(accelerator, image, arguments):
-    return [QEMU, "-machine", "q35", *accelerator, "-smp", str(N_CPUS), "-m", str(MEMORY_MIB),
+    # Whatever becomes of us, no VM is left.
+    return ["setpriv", "--pdeathsig", "KILL", QEMU, "-machine", "q35", *accelerator, "-smp", str(N_CPUS), "-m", str(MEMORY_MIB),
             "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-kernel", str(image / "kernel"), "-append", arguments]
 
@@ -81,7 +84,6 @@ def why_no_kvm(image):
 
 
 def accelerator(image, say):
-    require(PROBE_NEEDED)
     reason = why_no_kvm(image)
     say("accelerator kvm" if not reason else f"accelerator tcg (kvm: {reason})")
     return TCG if reason else KVM
@@ -99,7 +101,7 @@ def stage(build, folder):
     run_tool("meson", "install", "--quiet", "--no-rebuild", "-C", str(build), "--destdir",
              str(folder / "install"))
     ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(HERE / "guest", folder / "guest", symlinks=True, ignore=ignored)
+    shutil.copytree(GUEST, folder / "guest", symlinks=True, ignore=ignored)
     for name in STAGED_SOURCES:
         shutil.copytree(SOURCE / name, folder / "source" / name, symlinks=True, ignore=ignored)
     for path in sorted((build / "tests").rglob("*")):
@@ -118,6 +120,16 @@ def make_in_disk(build, scratch):
              "-d", str(folder), str(disk), f"{(n_bytes * 5 // 4 + IN_SPARE_BYTES) >> 10}k")
     shutil.rmtree(folder)
     return disk
+
+
+def boots():
+    return sorted(path.name for path in GUEST.iterdir() if path.is_dir())
+
+
+def boot_arguments(boot):
+    """A boot is a folder of scripts; its file `kernel` has what the kernel is told beside."""
+    kernel = GUEST / boot / "kernel"
+    return f"vm.boot={boot} {kernel.read_text().strip() if kernel.exists() else ''}"
 
 
 class Machine:
@@ -163,7 +175,8 @@ class Machine:
 
     def console_text(self):
         with contextlib.suppress(OSError):
-            return self.console.read_text(errors="replace").replace("\r", "")
+            lines = self.console.read_text(errors="replace").replace("\r", "").splitlines()
+            return "".join(f"{line}\n" for line in lines if line)
         return ""
 
     def _why_it_ended(self):
@@ -173,18 +186,26 @@ class Machine:
         errors = (self.scratch / "errors").read_text(errors="replace").strip()
         return errors or f"the machine ended by itself, status {self.qemu.wait()}"
 
-    def messages(self, deadlines):
-        """What the guest says, until it is done. `deadlines`: seconds from the start for the first
-        message and for the last. Raises Broken when the guest hangs, panics or ends before that."""
-        first, last = deadlines
-        buffer, is_heard = b"", False
+    def messages(self, first_seconds):
+        """What the guest says, until it is done:
+
+            ready     kernel                           the first test is next
+            start     script, seconds                  and it will end within so many
+            result    script, is_ok, name, directive   one line of TAP
+            say       script, text                     any other line
+            end       script, seconds                  and it has taken so many
+            done                                       the out disk is written
+
+        Raises Broken when the guest panics, ends, or is silent for longer than it may be: up to the
+        first message `first_seconds`."""
+        buffer, end = b"", self.started + first_seconds
+        expected = f"nothing heard from inside within {first_seconds:g} s"
         selector = selectors.DefaultSelector()
         selector.register(self.qemu.stdout, selectors.EVENT_READ)
         while True:
-            left = self.started + (last if is_heard else first) - time.monotonic()
+            left = end - time.monotonic()
             if left <= 0:
-                raise Broken(f"not done within {last} s" if is_heard
-                             else f"nothing heard from inside within {first} s")
+                raise Broken(expected)
             if not selector.select(left):
                 continue
             data = os.read(self.qemu.stdout.fileno(), 65536)
@@ -196,10 +217,15 @@ class Machine:
                     message = json.loads(line)
                 except ValueError as error:
                     raise Broken(f"not a message: {line!r}") from error
-                is_heard = True
                 yield message
                 if message["what"] == "done":
                     return
+                if message["what"] == "start":
+                    end = time.monotonic() + message["seconds"] + BETWEEN_SECONDS
+                    expected = f"{message['script']}: the guest hangs"
+                elif message["what"] in ("ready", "end"):
+                    end = time.monotonic() + BETWEEN_SECONDS
+                    expected = "the guest hangs between two scripts"
 
     def unpack(self, folder):
         """What the guest brought back. The guest has written it all when it is done."""
@@ -219,6 +245,3 @@ def interrupted(*_):
 def unwind_on_signals():
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupted)
-
-
-__all__ = ["Broken", "Lacking", "Machine", "accelerator", "unwind_on_signals"]

@@ -8,9 +8,10 @@ import tap
 
 class Root(inside.Case):
     def test_cgroup2_holds_the_budget(self):
-        before = inside.own_group()
-        run = inside.Run()
+        before, samples = inside.own_group(), inside.Samples()
+        run = inside.Run(seconds=5, look=samples)
         self.assert_ran(run, "cgroup2")
+        self.assert_kept(samples, 0.5)
         self.assertNotIn("(", run.said.splitlines()[0], "nothing better was missing")
         self.assert_nothing_left()
         self.assertEqual(inside.own_group(), before)

@@ -10,8 +10,10 @@ SCOPE = ["systemd-run", "--user", "--scope", "--quiet", "--property=Delegate=yes
 
 class User(inside.Case):
     def test_after_a_login(self):
-        run = inside.Run()
+        samples = inside.Samples()
+        run = inside.Run(seconds=5, look=samples)
         self.assert_ran(run, "cgroup2")
+        self.assert_kept(samples, 0.5)
         self.assert_nothing_left()
 
     def test_in_a_delegated_scope(self):
