@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Runs the unittest cases of the main module and prints TAP."""
+"""Runs the unittest cases of the main module, or those named as arguments, and prints TAP."""
 
 import sys
 import unittest
@@ -32,7 +32,10 @@ class Tap(unittest.TestResult):
 
 
 def main():
-    result = unittest.defaultTestLoader.loadTestsFromModule(sys.modules["__main__"]).run(Tap())
+    loader, module = unittest.defaultTestLoader, sys.modules["__main__"]
+    tests = loader.loadTestsFromNames(sys.argv[1:], module) if sys.argv[1:] else \
+        loader.loadTestsFromModule(module)
+    result = tests.run(Tap())
     # What fails outside a test (setUpClass) has no line of its own yet.
     lost = [text for which, text in result.failures + result.errors
             if not isinstance(which, unittest.TestCase) and not hasattr(which, "test_case")]
