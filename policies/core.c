@@ -16,7 +16,8 @@
  * 1. Each task's remaining need is forecast as a distribution (forecast.c), anew when it has news.
  * 2. Each task offers steps: so much more chance for so much more CPU time (offer.c).
  * 3. The best steps of all are taken in turn, as long as what has been taken can still all be given
- *    before the deadlines (feasible.c). A task whose next step does not fit is left at what it has.
+ *    before the deadlines (feasible.c). A task whose next step does not fit is left at what it has; one
+ *    that has nothing gets a part of its first step, where a part fits that is nearly as good.
  * 4. The chosen tasks, those with a step taken, get the budget by deadline, each up to what it can
  *    use; the more promising first where deadlines are equal; what they leave goes to the others,
  *    the most promising first.
@@ -35,6 +36,12 @@
  * and of one pass over the deadlines for each that is tried. */
 
 #define CAPACITY_PART 0.97
+
+/* How good a part of a step must be: its chance for each charged second, against that of the step.
+ * On 768 and 144 simulated bundles 0.9 is as good as no parts at all (kappa 0.6622 against 0.6620, and
+ * 0.6434 twice), 0.5 costs 0.003 and 0.007. What parts are for is that a few milliseconds of noise in
+ * when a report was made do not decide whether a task is written off. */
+#define PART_SLOPE 0.9
 
 struct seen {
 	bool is_made;
@@ -160,7 +167,30 @@ static bool is_worth_more(const void *context, uint32_t a, uint32_t b)
 	return state->stakes[one->task].rank < state->stakes[other->task].rank;
 }
 
-static void take_steps(struct policy_state *state, struct feasible *feasible, uint32_t n_steps)
+static bool is_chosen(const struct stake *stake)
+{
+	return stake->charge_s > 0;
+}
+
+/* For a task that has nothing yet, and whose step does not fit: the most that does. */
+static void take_part(struct policy_state *state, const struct policy_view *view,
+	struct feasible *feasible, uint32_t task)
+{
+	struct stake *stake = &state->stakes[task];
+	double charges_s[FORECAST_POINTS_MAX];
+	uint32_t n = offer_parts(&state->seen[view->tasks[task].id].forecast,
+		(double)view->tasks[task].cpu_ns * 1e-9, stake->threads * stake->due_s,
+		PART_SLOPE * stake->first_slope, charges_s);
+
+	while (n-- > 0)
+		if (feasible_raise(feasible, stake->due_s, stake->threads, 0, charges_s[n])) {
+			stake->charge_s = charges_s[n];
+			return;
+		}
+}
+
+static void take_steps(struct policy_state *state, const struct policy_view *view,
+	struct feasible *feasible, uint32_t n_steps)
 {
 	order_init(state->order, n_steps);
 	order_sort(state->order, state->scratch, n_steps, is_worth_more, state);
@@ -171,16 +201,14 @@ static void take_steps(struct policy_state *state, struct feasible *feasible, ui
 		if (stake->is_closed || step->charge_s <= stake->charge_s)
 			continue;
 		if (feasible_raise(feasible, stake->due_s, stake->threads, stake->charge_s,
-			    step->charge_s))
+			    step->charge_s)) {
 			stake->charge_s = step->charge_s;
-		else
-			stake->is_closed = true;
+			continue;
+		}
+		stake->is_closed = true;
+		if (!is_chosen(stake))
+			take_part(state, view, feasible, step->task);
 	}
-}
-
-static bool is_chosen(const struct stake *stake)
-{
-	return stake->charge_s > 0;
 }
 
 static bool runs_before(const void *context, uint32_t a, uint32_t b)
@@ -209,7 +237,7 @@ static void core_plan(struct policy_state *state, const struct policy_view *view
 		return;
 	}
 	stakes_init(state, view, &feasible);
-	take_steps(state, &feasible, collect_steps(state, view));
+	take_steps(state, view, &feasible, collect_steps(state, view));
 	order_init(state->order, view->n_tasks);
 	order_sort(state->order, state->scratch, view->n_tasks, runs_before, state);
 	give_in_order(view, state->order, view->budget_cpus, ret_shares, ret_why);

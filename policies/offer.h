@@ -22,3 +22,9 @@ struct step {
  * task    copied into each step. */
 uint32_t offer_make(const struct forecast *forecast, double cpu_s, double due_s, double cap_s,
 	uint32_t task, struct step ret_steps[static FORECAST_POINTS_MAX]);
+
+/* The charges, rising, of what the task could make do with instead of its first step: all points of the
+ * forecast with a chance of slope_least or more for each charged second. Returns how many; the rest as
+ * above. */
+uint32_t offer_parts(const struct forecast *forecast, double cpu_s, double cap_s,
+	double slope_least, double ret_charge_s[static FORECAST_POINTS_MAX]);

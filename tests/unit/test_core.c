@@ -63,6 +63,33 @@ START_TEST(a_plateau_loses_against_a_slope)
 }
 END_TEST
 
+/* Task 3 of the paper's Figure 1(c) at 3 s, with `n` rows of its curve reported `late_ns` late, beside
+ * task 2, which has nothing to show yet. */
+static void make_figure(uint32_t n, uint64_t late_ns, uint64_t seed)
+{
+	for (uint32_t i = 1; i <= n; i++)
+		history_add(&views.histories[0],
+			i * SECOND / 64 + late_ns + (uint64_t)(views_uniform(&seed) * 6e6),
+			0.3 + 2.0 * exp(-(double)i / 34.1));
+	views.tasks[0].cpu_ns = views.histories[0].cpu_ns[n - 1] + 2000000;
+	views.tasks[0].begin_ns = 0;
+	views.tasks[0].deadline_ns = 7 * SECOND;
+	views.tasks[1].begin_ns = 1 * SECOND;
+	views.tasks[1].deadline_ns = 8 * SECOND;
+	views.view.now_ns = 3 * SECOND;
+	views.view.budget_cpus = 0.5;
+}
+
+/* Whether a report comes a few milliseconds sooner or later. */
+START_TEST(noise_in_time_writes_nobody_off)
+{
+	make_figure(30 + (uint32_t)_i % 4, (uint64_t)_i % 5 * 2000000, (uint64_t)_i);
+	plan(2);
+	ck_assert_int_eq((int)why[0], WHY_CHOSEN);
+	ck_assert_double_eq(shares[0], 0.5);
+}
+END_TEST
+
 /* Silent for days: nothing to plan on, but CPU time that nobody wants is not kept from it. */
 START_TEST(the_written_off_get_what_is_left)
 {
@@ -241,6 +268,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, a_plateau_loses_against_a_slope);
+	tcase_add_loop_test(tcase, noise_in_time_writes_nobody_off, 0, 100);
 	tcase_add_test(tcase, the_written_off_get_what_is_left);
 	tcase_add_test(tcase, no_report_yet_is_a_fair_chance);
 	tcase_add_test(tcase, the_chosen_run_by_deadline);

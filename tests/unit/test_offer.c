@@ -75,6 +75,26 @@ START_TEST(a_dent_is_bridged)
 }
 END_TEST
 
+START_TEST(parts_are_the_points_that_are_good_enough)
+{
+	struct forecast forecast = {
+		.n_points = 3, .need_s = {1, 2, 3}, .chance = {0.01, 0.55, 0.9}};
+	double charges_s[FORECAST_POINTS_MAX];
+	uint32_t n = offer_make(&forecast, 0, 10, 10, 17, steps);
+	double slope = steps[0].chance / steps[0].charge_s;
+
+	ck_assert_uint_eq(n, 1);
+	ck_assert_uint_eq(offer_parts(&forecast, 0, 10, 0.85 * slope, charges_s), 2);
+	ck_assert_double_lt(charges_s[0], charges_s[1]);
+	ck_assert_double_eq(charges_s[1], steps[0].charge_s);
+	ck_assert_uint_eq(offer_parts(&forecast, 0, 10, 0, charges_s), 3);
+	ck_assert_uint_eq(offer_parts(&forecast, 0, 10, 0.99 * slope, charges_s), 1);
+	/* Within what it can get. */
+	ck_assert_uint_eq(offer_parts(&forecast, 0, 2, 0.85 * slope, charges_s), 1);
+	ck_assert_double_lt(charges_s[0], 2);
+}
+END_TEST
+
 START_TEST(no_chance_no_offer)
 {
 	struct forecast forecast = {.n_points = 2, .need_s = {1, 3}, .chance = {0, 0}};
@@ -93,6 +113,7 @@ int main(void)
 	tcase_add_loop_test(tcase, offers_are_staircases, 0, 30);
 	tcase_add_test(tcase, charge_is_between_mean_and_quota);
 	tcase_add_test(tcase, a_dent_is_bridged);
+	tcase_add_test(tcase, parts_are_the_points_that_are_good_enough);
 	tcase_add_test(tcase, no_chance_no_offer);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);
