@@ -95,6 +95,12 @@ class Where(inside.Case):
         self.ran("signal", "read-only", "ProtectControlGroups=no",
                  prefix=service("ProtectControlGroups=yes"))
 
+    def test_no_bus(self):
+        no_bus = "DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nonexistent"
+        self.ran("signal", "system bus", "package dbus", prefix=("env", no_bus))
+        # What is delegated is marked, that needs no bus.
+        self.ran("cgroup2", prefix=(*service("Delegate=yes"), "env", no_bus))
+
     def test_a_read_only_tree(self):
         self.ran("signal", "read-only", "unmask", prefix=READ_ONLY)
 
