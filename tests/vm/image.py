@@ -18,6 +18,8 @@ import time
 
 RECIPE = pathlib.Path(__file__).resolve().parent / "recipe"
 PROGRAMS = {"mmdebstrap": "mmdebstrap", "mke2fs": "e2fsprogs", "unshare": "util-linux"}
+# mmdebstrap without root works in a user name space with many users.
+USER_PROGRAMS = {"newuidmap": "uidmap"}
 MAKE_SECONDS = 600  # measured: 40 on two cores
 KEPT = 3  # images of other recipes: branches are switched between
 
@@ -49,6 +51,8 @@ def search_path():
 
 
 def require(programs):
+    if os.geteuid() != 0:
+        programs = programs | USER_PROGRAMS
     missing = [f"{program} (package {package})" for program, package in programs.items()
                if not shutil.which(program, path=search_path())]
     if missing:
@@ -79,13 +83,10 @@ def locked(folder):
         yield
 
 
-def run_mmdebstrap(folder):
-    # Without privilege it works in a user name space, whose root is somebody else out here.
-    folder.chmod(0o777)
+def run_mmdebstrap(folder, log):
     hook = f'"{RECIPE}/customise" "$1" "{folder}/disk" "{folder}/kernel"'
     command = ["mmdebstrap", *OPTIONS, f"--include={','.join(packages())}",
                f"--customize-hook={hook}", SUITE, "/dev/null"]
-    log = folder / "log"
     with open(log, "wb") as file:
         try:
             status = subprocess.run(
@@ -94,10 +95,21 @@ def run_mmdebstrap(folder):
                 timeout=MAKE_SECONDS).returncode
         except subprocess.TimeoutExpired:
             status = f"none after {MAKE_SECONDS} s"
-    if status != 0 or not (folder / "disk").exists():
+    if status != 0:
         end = log.read_text(errors="replace").splitlines()[-40:]
         raise Broken("\n".join([*end, f"mmdebstrap made no image: exit status {status}"]))
-    folder.chmod(0o755)
+
+
+def make_image(folder):
+    """Makes it in a temporary folder and copies it: a plain user is root in a name space for the
+    purpose, which out here is a user who cannot enter a home."""
+    with tempfile.TemporaryDirectory(prefix="coregov-image-") as scratch:
+        if os.geteuid() != 0:
+            os.chmod(scratch, 0o777)
+        run_mmdebstrap(scratch, folder / "log")
+        for name in ("disk", "kernel"):
+            subprocess.run(["cp", "--sparse=always", f"{scratch}/{name}", folder / name],
+                           check=True)
 
 
 def forget_old(cache, kept):
@@ -118,7 +130,7 @@ def image(say):
             with tempfile.TemporaryDirectory(prefix="new-", dir=cache) as scratch:
                 made = pathlib.Path(scratch) / "image"
                 made.mkdir()
-                run_mmdebstrap(made)
+                make_image(made)
                 made.rename(folder)
             say(f"image {folder.name} made in {time.monotonic() - started:.0f} s")
         else:

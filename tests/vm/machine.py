@@ -126,6 +126,13 @@ def boots():
     return sorted(path.name for path in GUEST.iterdir() if path.is_dir())
 
 
+def scripts(boot, pattern):
+    """As guest/runner will find them."""
+    return [path for path in (GUEST / boot).iterdir()
+            if path.name.startswith(("root-", "user-")) and path.match(pattern)
+            and os.access(path, os.X_OK)]
+
+
 def boot_arguments(boot):
     """A boot is a folder of scripts; its file `kernel` has what the kernel is told beside."""
     kernel = GUEST / boot / "kernel"

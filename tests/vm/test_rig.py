@@ -81,7 +81,9 @@ class Rig(unittest.TestCase):
 
     def test_nothing_run_is_no_success(self):
         done, lines = self.run_boot("--only", "no-such-script")
-        self.assertEqual(lines, ["not ok 1 - rig: no test was run", "1..1"], done.stdout)
+        self.assertEqual(lines, ["not ok 1 - rig: no script is called no-such-script", "1..1"],
+                         done.stdout)
+        self.assertEqual(done.returncode, 1)
 
     def test_without_qemu(self):
         done, lines = self.run_boot(PATH="/nowhere")

@@ -15,8 +15,9 @@ COREGOV = os.environ["COREGOV"]
 CGROUP = pathlib.Path("/sys/fs/cgroup")
 RUN_NAME = re.compile(r"coregov-\d+-\d+$")
 PATIENCE = 60
-# What the kernel's accounting may be off by in some seconds; stopping by signals is coarser.
-EXCESS = {"cgroup1": 1.03, "cgroup2": 1.03, "signal": 1.2}
+# What the kernel's accounting may be off by in some seconds. Stopping by signals is coarser, and a VM
+# that has to wait for a CPU itself comes late to it: here it is about the choice.
+EXCESS = {"cgroup1": 1.03, "cgroup2": 1.03, "signal": 1.5}
 
 SPINNERS = """
 [bundle]
@@ -120,7 +121,7 @@ class Case(unittest.TestCase):
         self.assertEqual({sample.cpus for sample in samples}, {cpus})
         used = (last.used_seconds - first.used_seconds) / (last.seconds - first.seconds)
         self.assertLessEqual(used, EXCESS["cgroup2"] * cpus)
-        self.assertGreater(used, 0.8 * cpus)  # what else runs out there takes from the guest
+        self.assertGreater(used, 0.5 * cpus)  # what else runs out there takes from the guest
         self.assertGreater(last.n_throttled, first.n_throttled)
 
     def assert_nothing_left(self):
