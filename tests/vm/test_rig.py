@@ -1,13 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`run` itself: whatever goes wrong in a VM is a failure, with what is needed to see why.
-
-argv: the build folder.
-"""
+"""`run` itself: whatever goes wrong in a VM is a failure, with what is needed to see why."""
 
 import os
 import pathlib
 import subprocess
-import sys
 import tempfile
 import time
 import unittest
@@ -16,7 +12,7 @@ import tap
 
 HERE = pathlib.Path(__file__).resolve().parent
 RUN = HERE / "run"
-BUILD = sys.argv[1]
+BUILD = os.environ["BUILD"]
 PATIENCE = 800  # the image may have to be made
 ELF_CORE = 4  # e_type
 
