@@ -37,7 +37,7 @@ static void print_help(void)
 		"\n"
 		"  -p, --policy P     instead of the bundle's own: %s\n"
 		"  -e, --enforcer E   cgroup2, cgroup1 or signal, instead of the best that works\n"
-		"  -m, --meter M      cgroup or proc, likewise\n"
+		"  -m, --meter M      bpf, cgroup or proc, likewise\n"
 		"  -t, --trace FILE   record every slot in a SQLite database\n"
 		"  -o, --output DIR   keep the output of each task as DIR/NAME.out and .err\n"
 		"  -v, --verbose      show the output of the tasks on stderr, with a prefix\n"
@@ -215,7 +215,7 @@ static int check_names(const struct options *options)
 			options->enforcer);
 	if (!has_meter)
 		return cmd_usage_error(
-			"bundle", "unknown meter '%s'; there are cgroup and proc", options->meter);
+			"bundle", "unknown meter '%s'; there are bpf, cgroup and proc", options->meter);
 	return 0;
 }
 

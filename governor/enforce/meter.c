@@ -3,6 +3,7 @@
 
 /* The meters that there are, the best first. */
 const struct meter_ops *const meters[] = {
+	&meter_bpf,
 	&meter_cgroup,
 	&meter_proc,
 	NULL,

@@ -29,7 +29,7 @@ struct meter {
 };
 
 struct meter_ops {
-	const char *name; /* "cgroup", "proc", "sim" */
+	const char *name; /* "bpf", "cgroup", "proc", "sim" */
 
 	/* Works with the places that this enforcer makes? 0, or a negative errno and a sentence. */
 	int (*probe)(const struct enforcer *enforcer, struct fault *fault);
@@ -50,6 +50,7 @@ struct meter_ops {
 	struct meter *(*close)(struct meter *meter);
 };
 
+extern const struct meter_ops meter_bpf;
 extern const struct meter_ops meter_cgroup;
 extern const struct meter_ops meter_proc;
 
