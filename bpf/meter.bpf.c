@@ -405,10 +405,13 @@ int on_refresh_probed(void *context)
 }
 
 /* A process has been moved. Those of its threads that run get a note on their CPU. */
-static __always_inline void note_moves(struct task_struct *leader, bool is_whole)
+/* True where the leader is one of them. */
+static __always_inline bool note_moves(struct task_struct *leader, bool is_whole)
 {
+	bool is_noted = false;
 	int tgid = BPF_CORE_READ(leader, tgid);
 
+	/* Before the notes: what is counted meanwhile does not go on from before. */
 	__sync_fetch_and_add(&n_moves, 1);
 	for (__u32 i = 0; i < CPUS_MAX; i++) {
 		__u32 key = i;
@@ -437,14 +440,39 @@ static __always_inline void note_moves(struct task_struct *leader, bool is_whole
 		cpu->splits[cpu->n_splits & (METER_SPLITS - 1)] = (struct meter_split){
 			.run = run, .exec_ns = seen.exec_ns, .slot = slot};
 		__sync_fetch_and_add(&cpu->n_splits, 1);
+		is_noted |= task == leader;
 	}
+	return is_noted;
+}
+
+/* A thread that was moved while it waited, slept, or ran on a CPU to which it had come unseen. What it
+ * has run since it was last counted is counted here, to where it was. */
+static __always_inline void count_moved(struct task_struct *task)
+{
+	struct thread *thread = bpf_task_storage_get(&threads, task, NULL, 0);
+	__u32 cpu_number = bpf_get_smp_processor_id();
+	struct meter_cell *cell;
+	struct seen seen;
+
+	if (!thread)
+		return;
+	seen = see(task);
+	cell = thread->slot ? cell_of(cpu_number, thread->slot) : NULL;
+	/* A switch may come in between; it does not come in the middle of an instruction. */
+	if (cell && seen.exec_ns > thread->exec_ns)
+		__sync_fetch_and_add(&cell->cpu_ns, seen.exec_ns - thread->exec_ns);
+	thread->slot = find_slot(seen.group);
+	thread->exec_ns = seen.exec_ns;
+	thread->n_runs = seen.n_runs;
+	thread->n_moves = *(volatile __u64 *)&n_moves;
 }
 
 SEC("tp_btf/cgroup_attach_task")
 int BPF_PROG(on_attach, struct cgroup *group, const char *path, struct task_struct *leader,
 	bool is_whole)
 {
-	note_moves(leader, is_whole);
+	if (!note_moves(leader, is_whole))
+		count_moved(leader);
 	return 0;
 }
 
