@@ -23,8 +23,9 @@
  *
  * A thread that stays on its CPU makes no switch; refresh() runs a program on that CPU which counts
  * up to now. That program, and the switch, hold the CPU with interrupts off: nobody else touches the
- * state of a CPU or its cells, and nothing of it needs an atomic instruction. The reader sees each
- * counter at some moment of the last switch or refresh.
+ * first line of its state, and its cells only one who moves a thread, on that CPU, in one
+ * instruction. So nothing of it needs to be atomic. The reader sees each counter at some moment of
+ * the last switch or refresh.
  *
  * The group is task->sched_task_group: what the scheduler itself charges, changed in the moment in
  * which it starts to charge another. That is the group of the cpu controller on v1, hybrid and v2

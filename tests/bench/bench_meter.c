@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cgroup.h"
+#include "enforcer.h"
+#include "figure.h"
+#include "leftover.h"
+#include "meter.h"
+
+/* The eBPF meter: does it agree with the kernel's own accounting over 1,000 slots, what does it cost to
+ * read 1,000 groups, and what does it cost those who switch? Each against the same without it, in one
+ * run. Needs a machine on which it loads. `--quick`: a tenth of it. */
+
+#define N_GROUPS 1000
+#define N_MIXED 50
+
+static char run[RUN_NAME_MAX];
+static struct enforcer *enforcer;
+static struct meter *bpf, *kernel;
+static struct fault fault;
+static unsigned n_slots = 1000, n_rounds = 10;
+
+static void end(const char *why)
+{
+	(void)fprintf(stderr, "bench_meter: %s: %s\n", why, fault.text);
+	(void)kill(0, SIGTERM);
+	exit(EXIT_FAILURE);
+}
+
+static void rest_ms(unsigned ms)
+{
+	const struct timespec span = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+
+	(void)nanosleep(&span, NULL);
+}
+
+static void spin(void)
+{
+	for (;;)
+		__asm__ volatile("");
+}
+
+static void spin_us(unsigned us)
+{
+	const uint64_t end_ns = bench_now_ns() + us * NSEC_PER_USEC;
+
+	while (bench_now_ns() < end_ns)
+		continue;
+}
+
+static void fork_much(void) /* some 100 a second, in ten groups */
+{
+	for (;;) {
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			spin_us(50);
+			_exit(0);
+		}
+		(void)waitpid(pid, NULL, 0);
+		rest_ms(9);
+	}
+}
+
+static void sleep_much(void)
+{
+	for (;;) {
+		spin_us(100);
+		rest_ms(3);
+	}
+}
+
+static void *sleep_thread(void *unused)
+{
+	for (;;) {
+		spin_us(50);
+		rest_ms(40);
+	}
+	return unused;
+}
+
+static void thread_much(void)
+{
+	pthread_t thread;
+
+	for (int i = 0; i < 63; i++)
+		(void)pthread_create(&thread, NULL, sleep_thread, NULL);
+	(void)sleep_thread(NULL);
+}
+
+/* In the task's group where task >= 0. */
+static pid_t start(int task, void (*job)(void))
+{
+	int gate[2];
+	char byte;
+	pid_t pid;
+
+	if (pipe(gate) < 0 || (pid = fork()) < 0)
+		end("start a process");
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		(void)close(gate[1]);
+		if (read(gate[0], &byte, 1) == 1)
+			job();
+		_exit(0);
+	}
+	(void)close(gate[0]);
+	rest_ms(2);
+	if (task >= 0 && enforcer->ops->task_attach(enforcer, (uint32_t)task, pid, &fault) < 0)
+		end("attach");
+	if (write(gate[1], "", 1) != 1)
+		end("start a process");
+	(void)close(gate[1]);
+	return pid;
+}
+
+static uint64_t used_ns(struct meter *meter, uint32_t task)
+{
+	struct meter_reading reading = {0};
+
+	if (meter->ops->read(meter, task, &reading) < 0)
+		end("read");
+	return reading.cpu_ns;
+}
+
+static bool bench_accuracy(void)
+{
+	static void (*const jobs[5])(void) = {spin, sleep_much, fork_much, thread_much, sleep_much};
+	static uint64_t last[2][N_MIXED];
+	uint64_t total[2] = {0};
+	double worst = 0, worst_ms = 0;
+
+	for (int i = 0; i < N_MIXED; i++)
+		(void)start(i, i < 2 ? spin : jobs[i % 4 + 1]);
+	for (unsigned slot = 0; slot < n_slots; slot++) {
+		rest_ms(20);
+		bpf->ops->refresh(bpf);
+		for (uint32_t i = 0; i < N_MIXED; i++) {
+			uint64_t ours = used_ns(bpf, i), theirs = used_ns(kernel, i);
+
+			if (ours < last[0][i])
+				end("a counter went back");
+			last[0][i] = ours;
+			last[1][i] = theirs;
+		}
+	}
+	for (int i = 0; i < N_MIXED; i++) {
+		double ours = (double)last[0][i], theirs = (double)last[1][i];
+		double off = ours > theirs ? ours - theirs : theirs - ours;
+
+		total[0] += last[0][i];
+		total[1] += last[1][i];
+		/* 1 % or 1 ms, whatever is more. */
+		if (off / (theirs / 100 > 1e6 ? theirs / 100 : 1e6) > worst)
+			worst = off / (theirs / 100 > 1e6 ? theirs / 100 : 1e6);
+		if (off / 1e6 > worst_ms)
+			worst_ms = off / 1e6;
+	}
+	(void)fprintf(stderr, "total %.3f s, the kernel %.3f s; worst group %.3f ms off\n",
+		(double)total[0] / 1e9, (double)total[1] / 1e9, worst_ms);
+	return bench_at_most("meter-total-off",
+		       ((double)total[0] > (double)total[1] ? (double)total[0] - (double)total[1]
+							    : (double)total[1] - (double)total[0]) /
+			       (double)total[1] * 100,
+		       0.5, "%") &
+		bench_at_most("meter-worst-group-of-its-tolerance", worst, 1, "");
+}
+
+static bool bench_read(void)
+{
+	double ours[101], theirs[101];
+	uint64_t sum = 0;
+
+	for (int round = 0; round < 101; round++) {
+		uint64_t from_ns = bench_now_ns(), middle_ns;
+
+		bpf->ops->refresh(bpf);
+		for (uint32_t i = 0; i < N_GROUPS; i++)
+			sum += used_ns(bpf, i);
+		middle_ns = bench_now_ns();
+		for (uint32_t i = 0; i < N_GROUPS; i++)
+			sum += used_ns(kernel, i);
+		ours[round] = (double)(middle_ns - from_ns);
+		theirs[round] = (double)(bench_now_ns() - middle_ns);
+	}
+	(void)fprintf(stderr, "1,000 groups: %.1f us, the kernel's files %.1f us (%d)\n",
+		bench_median(ours, 101) / 1e3, bench_median(theirs, 101) / 1e3, (int)(sum & 1));
+	return bench_at_most("meter-read-against-files", ours[50] / theirs[50], 0.05, "");
+}
+
+static int ping[2], pong[2], answer[2];
+static int cpus[2];
+
+static void pin(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET((unsigned)cpu, &set);
+	(void)sched_setaffinity(0, sizeof(set), &set);
+}
+
+static void play(void)
+{
+	const int n = 20000;
+	char ball = 0;
+	double span = 0;
+	pid_t other = fork();
+
+	if (other == 0) {
+		pin(cpus[1]);
+		while (read(ping[0], &ball, 1) == 1 && write(pong[1], &ball, 1) == 1)
+			continue;
+		_exit(0);
+	}
+	pin(cpus[0]);
+	for (int i = -n / 10; i < n; i++) {
+		if (i == 0)
+			span = -(double)bench_now_ns();
+		if (write(ping[1], &ball, 1) != 1 || read(pong[0], &ball, 1) != 1)
+			_exit(1);
+	}
+	span += (double)bench_now_ns();
+	(void)!write(answer[1], &span, sizeof(span));
+	(void)kill(other, SIGKILL);
+	(void)waitpid(other, NULL, 0);
+	_exit(0);
+}
+
+static double play_once(int task)
+{
+	double span = 0;
+	pid_t pid = start(task, play);
+
+	if (read(answer[0], &span, sizeof(span)) != sizeof(span))
+		end("play");
+	(void)waitpid(pid, NULL, 0);
+	return span;
+}
+
+static bool bench_cost(const char *name, int task, int other_cpu)
+{
+	double ratios[64];
+
+	cpus[0] = 0;
+	cpus[1] = other_cpu;
+	for (unsigned round = 0; round < n_rounds; round++) {
+		double without, with;
+
+		bpf = bpf->ops->close(bpf);
+		without = play_once(task);
+		if (meter_bpf.open(&bpf, N_GROUPS, &fault) < 0 ||
+			bpf->ops->task_add(bpf, 0, enforcer->ops->task_place(enforcer, 0), &fault) <
+				0)
+			end("open");
+		with = play_once(task);
+		ratios[round] = with / without;
+	}
+	return bench_at_most(name, bench_median(ratios, n_rounds), 1.03, "");
+}
+
+int main(int argc, char *argv[])
+{
+	struct enforcer_setup setup = {.run = run,
+		.n_tasks_max = N_GROUPS,
+		.budget_cpus = 2,
+		.capacity_cpus = 2,
+		.is_dry = true};
+	bool is_ok = true;
+
+	if (argc > 1 && strcmp(argv[1], "--quick") == 0) {
+		n_slots = 20;
+		n_rounds = 2;
+	}
+	if (run_name_make(run, &fault) < 0 ||
+		(enforcer_cgroup2.open(&enforcer, &setup, &fault) < 0 &&
+			enforcer_cgroup1.open(&enforcer, &setup, &fault) < 0) ||
+		meter_bpf.open(&bpf, N_GROUPS, &fault) < 0) {
+		(void)printf("meter skipped: %s\n", fault.text);
+		if (enforcer)
+			(void)enforcer->ops->close(enforcer);
+		return EXIT_SUCCESS;
+	}
+	if (meter_cgroup.open(&kernel, N_GROUPS, &fault) < 0)
+		end("open");
+	for (uint32_t i = 0; i < N_GROUPS; i++) {
+		const struct place *place;
+
+		if (enforcer->ops->task_add(enforcer, i, "bench", &fault) < 0)
+			end("add");
+		place = enforcer->ops->task_place(enforcer, i);
+		if (bpf->ops->task_add(bpf, i, place, &fault) < 0 ||
+			kernel->ops->task_add(kernel, i, place, &fault) < 0)
+			end("add");
+	}
+	if (pipe(ping) < 0 || pipe(pong) < 0 || pipe(answer) < 0)
+		end("pipe");
+	is_ok &= bench_read();
+	is_ok &= bench_cost("meter-cost-bystander-one-cpu", -1, 0);
+	is_ok &= bench_cost("meter-cost-inside-one-cpu", 0, 0);
+	is_ok &= bench_cost("meter-cost-bystander-two-cpus", -1, 1);
+	is_ok &= bench_cost("meter-cost-inside-two-cpus", 0, 1);
+	for (uint32_t i = 1; i < N_MIXED; i++)
+		if (bpf->ops->task_add(bpf, i, enforcer->ops->task_place(enforcer, i), &fault) < 0)
+			end("add");
+	kernel->ops->task_remove(kernel, 0);
+	bpf->ops->task_remove(bpf, 0);
+	if (bpf->ops->task_add(bpf, 0, enforcer->ops->task_place(enforcer, 0), &fault) < 0 ||
+		kernel->ops->task_add(kernel, 0, enforcer->ops->task_place(enforcer, 0), &fault) <
+			0)
+		end("add");
+	is_ok &= bench_accuracy();
+	(void)bpf->ops->close(bpf);
+	(void)kernel->ops->close(kernel);
+	(void)enforcer->ops->close(enforcer);
+	return is_ok ? EXIT_SUCCESS : EXIT_FAILURE;
+}
