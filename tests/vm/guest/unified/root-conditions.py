@@ -30,9 +30,15 @@ def service(*properties):
             *(f"--property={p}" for p in properties), f"--setenv=PATH={os.environ['PATH']}")
 
 
-def container(options):
+def container(options, more="true"):
+    """In a group that no manager knows of; `more` is done where the group above is $d/.."""
+    enter = ("d=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)/inner; mkdir $d && "
+             f"echo $$ >$d/cgroup.procs && {more} && exec \"$@\"")
     return ("systemd-run", "--quiet", "--scope", "--property=Delegate=yes",
-            *(word.format(options=options) for word in CONTAINER))
+            "sh", "-c", enter, "sh", *(word.format(options=options) for word in CONTAINER))
+
+
+GIVE_ON = "echo +cpu >$d/../cgroup.subtree_control"
 
 
 def as_user(*words):
@@ -115,20 +121,15 @@ class Where(inside.Case):
             wait_until(lambda: not os.path.exists("/run/user/1000/bus"), "the manager to end")
 
     def test_a_container(self):
-        self.ran("cgroup2", prefix=container("-o rw"))
+        self.ran("cgroup2", prefix=container("-o rw", GIVE_ON))
 
     def test_a_container_with_a_read_only_tree(self):
-        self.ran("signal", "read-only", "unmask", prefix=container("-o ro"))
+        self.ran("signal", "read-only", "unmask", prefix=container("-o ro", GIVE_ON))
 
     def test_a_container_without_the_controller(self):
         """A group below one that does not give the cpu controller on."""
-        words = list(container("-o rw"))
-        at = words.index("unshare")
-        enter = ("d=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)/inner; mkdir $d && "
-                 "echo $$ >$d/cgroup.procs && exec \"$@\"")
-        words[at:at] = ["sh", "-c", enter, "sh"]
         self.ran("signal", "cpu controller", "cgroup.subtree_control of the group above",
-                 prefix=words)
+                 prefix=container("-o rw"))
 
     def test_a_namespace_around_somebody_else(self):
         self.ran("signal", "cgroup namespace", prefix=("unshare", "--cgroup"))
@@ -188,7 +189,7 @@ class Ends(inside.Case):
 
     def test_killed_in_a_container_and_cleared_by_the_next_start(self):
         """No manager clears up there, and the keeper is killed, too."""
-        words = list(container("-o rw"))
+        words = container("-o rw", GIVE_ON)
         process = self.start(*words)
         pids = [int(p) for g in inside.groups_of_runs() if g.name == "coregov-leaf"
                 for p in inside.read(g / "cgroup.procs").split()]
