@@ -214,8 +214,8 @@ static int check_names(const struct options *options)
 			"unknown enforcer '%s'; there are cgroup2, cgroup1 and signal",
 			options->enforcer);
 	if (!has_meter)
-		return cmd_usage_error(
-			"bundle", "unknown meter '%s'; there are bpf, cgroup and proc", options->meter);
+		return cmd_usage_error("bundle",
+			"unknown meter '%s'; there are bpf, cgroup and proc", options->meter);
 	return 0;
 }
 

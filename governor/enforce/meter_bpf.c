@@ -63,7 +63,8 @@ static struct meter_bpf *of(struct meter *meter)
 /* The end of what libbpf had to say, which is where the verifier gives its reason. */
 static char said[4096];
 
-static int keep_what_is_said(enum libbpf_print_level level, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static int keep_what_is_said(
+	enum libbpf_print_level level, const char *format, va_list arguments)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t length, kept = strlen(said), room;

@@ -391,7 +391,7 @@ END_TEST
 START_TEST(groups_below_count_to_the_task)
 {
 	const struct place *place;
-	_cleanup_close_ int below = -EBADF, procs = -EBADF;
+	_cleanup_close_ int procs = -EBADF;
 	char text[32];
 	pid_t pid;
 	int fd;
