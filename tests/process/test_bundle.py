@@ -474,13 +474,15 @@ while True: pass
             self.assertEqual(share_cpus, usable_cpus)
             self.assertLessEqual(granted_ns, 0.045 * budget_ns)
         # It wakes after 6 s of its own. The first slot in which it has used up what it had is the
-        # one in which it woke or the next; then it has its third, or more where the others are kept
-        # from theirs by what else runs on this machine.
+        # one in which it woke or the next. It may have waked near the end of that, and have shown little
+        # of what it wants; a slot later it has its third, or more where the others are kept from theirs
+        # by what else runs on this machine.
         woke = [i for i in range(1, len(rows))
                 if rows[i][0] > 5.8e9 and rows[i][4] > 0.92 * rows[i - 1][3]]
         if not woke:
             self.skipTest("so much else runs here that a busy task could not use 2 % of a CPU")
-        for row in rows[woke[0]:woke[0] + 2]:
+        self.assertGreater(len(rows), woke[0] + 2)
+        for row in rows[woke[0] + 1:woke[0] + 3]:
             self.assertGreaterEqual(row[2], 0.3 - 1e-6)
 
     def test_what_is_reserved_stays(self):

@@ -729,9 +729,9 @@ static int enter_scope(void)
 
 int main(void)
 {
-	Suite *suite = suite_create("cgroup2");
-	TCase *tcase = tcase_create("real");
 	struct enforcer_setup probe;
+	Suite *suite;
+	TCase *tcase;
 	int r;
 
 	if (run_name_make(run, &fault) < 0)
@@ -744,6 +744,8 @@ int main(void)
 		printf("1..0 # SKIP %s\n", fault.text);
 		return EXIT_SUCCESS;
 	}
+	suite = suite_create("cgroup2");
+	tcase = tcase_create("real");
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, nothing_runs_before_the_first_grant);
