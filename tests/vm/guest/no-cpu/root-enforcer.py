@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A unified tree without the cpu controller, which not even root can mend at run time."""
+"""A unified tree without the cpu controller: the same for root and for a user."""
 
 import inside
 import tap
