@@ -65,16 +65,18 @@ def wait_until(condition, what):
         time.sleep(0.02)
 
 
-def works(enforcer):
+def works(*options):
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "probe.bundle")
         with open(path, "w", encoding="ascii") as file:
             file.write("[bundle]\nbudget = 0.1cpu\n")
-        return subprocess.run([COREGOV, "bundle", path, "--enforcer", enforcer],
+        return subprocess.run([COREGOV, "bundle", path, *options],
                               capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 class Case(unittest.TestCase):
+    prefix = ()  # what coregov is started by
+
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory(prefix="coregov-test-")
         self.addCleanup(self.folder.cleanup)
@@ -104,7 +106,7 @@ class Case(unittest.TestCase):
         # The limits of open files, soft and hard, by a shell: nothing of ours runs after the fork.
         words = ["sh", "-c", f"ulimit -Sn {limit[0]} && ulimit -Hn {limit[1]} && exec \"$@\"",
                  "sh"] if limit else []
-        return subprocess.Popen([*words, COREGOV, "bundle", path, *options],
+        return subprocess.Popen([*self.prefix, *words, COREGOV, "bundle", path, *options],
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def start_until(self, condition, what, path, *options):
@@ -146,7 +148,7 @@ class Enforced:
 
     @classmethod
     def setUpClass(cls):
-        probe = works(cls.enforcer)
+        probe = works("--enforcer", cls.enforcer)
         if probe.returncode in (69, 77):
             raise unittest.SkipTest(probe.stderr.strip().replace("\n", "; "))
         if probe.returncode != 0:
@@ -293,7 +295,7 @@ class Enforced:
         process.kill()
         os.kill(keeper, signal.SIGKILL)
         process.communicate(timeout=PATIENCE)
-        self.assertEqual(works(self.enforcer).returncode, 0)
+        self.assertEqual(works("--enforcer", self.enforcer).returncode, 0)
         self.assert_nothing_left(process.pid)
 
 
