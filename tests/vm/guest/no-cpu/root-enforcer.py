@@ -17,6 +17,8 @@ class Machine(inside.Case):
         run = inside.Run()
         self.assert_ran(run, "signal")
         self.assertIn(SENTENCE, run.said)
+        self.assertEqual(run.result["meter"], "proc", run.said)
+        self.assertIn("meter proc (bpf: the enforcer signal makes no groups", run.said)
 
     def test_forced(self):
         run = inside.Run("--enforcer", "cgroup2")

@@ -14,6 +14,9 @@ class User(inside.Case):
         run = inside.Run(seconds=5, look=samples)
         self.assert_ran(run, "cgroup2")
         self.assert_kept(samples, 0.5)
+        self.assertEqual(run.result["meter"], "cgroup", run.said)
+        self.assertIn("meter cgroup (bpf: loading eBPF programs needs CAP_BPF and CAP_PERFMON",
+                      run.said)
         self.assert_nothing_left()
 
     def test_in_a_delegated_scope(self):

@@ -14,6 +14,7 @@ class Root(inside.Case):
         run = inside.Run()
         self.assert_ran(run, "cgroup1")
         self.assertIn(SENTENCE, run.said)
+        self.assertEqual(run.result["meter"], "bpf", run.said)
         self.assert_nothing_left()
 
 
