@@ -10,6 +10,7 @@
 
 #define SLOT_NS NSEC_PER_SEC
 #define N_MAX 40
+#define N_MANY 2000
 
 static const struct enforcer_limits anything = {0};
 static const struct enforcer_limits kernel = {
@@ -18,15 +19,43 @@ static const struct enforcer_limits kernel = {
 	.max_period_us = 1000000,
 };
 
-static struct guard *make_guard(const struct enforcer_limits *limits)
-{
-	struct guard *guard;
+/* Of the test that runs: a guard with the kernel's limits, unless the test makes another. */
+static struct guard *guard;
+static struct grant grants[N_MANY];
+static bool is_first;
 
-	ck_assert_int_eq(guard_new(&guard, N_MAX, limits, /* is_dry= */ false), 0);
-	return guard;
+static void make_guard(uint32_t n_tasks_max, const struct enforcer_limits *limits)
+{
+	guard_free(guard);
+	ck_assert_int_eq(guard_new(&guard, n_tasks_max, limits, /* is_dry= */ false), 0);
+	is_first = true;
 }
 
-static uint64_t sum_of(const struct grant grants[], size_t n)
+static void set_up(void)
+{
+	make_guard(N_MAX, &kernel);
+}
+
+static void tear_down(void)
+{
+	guard = guard_free(guard);
+}
+
+static struct guard_input input_of(uint32_t task, double share_cpus)
+{
+	return (struct guard_input){.task = task, .share_cpus = share_cpus, .usable_cpus = 1};
+}
+
+/* Grants for a slot of SLOT_NS that follows on one of the same length. */
+static uint64_t clip(uint64_t budget_ns, const struct guard_input inputs[], size_t n)
+{
+	uint64_t elapsed_ns = is_first ? 0 : SLOT_NS;
+
+	is_first = false;
+	return guard_clip(guard, elapsed_ns, SLOT_NS, budget_ns, inputs, n, grants);
+}
+
+static uint64_t sum_of(size_t n)
 {
 	uint64_t sum = 0;
 
@@ -37,14 +66,11 @@ static uint64_t sum_of(const struct grant grants[], size_t n)
 
 START_TEST(no_tasks_no_budget)
 {
-	struct guard *guard = make_guard(&kernel);
 	struct guard_input input = {.share_cpus = 0.5, .usable_cpus = 1};
-	struct grant grant;
 
-	ck_assert_uint_eq(guard_clip(guard, 0, SLOT_NS, 0, NULL, 0, NULL), 0);
-	ck_assert_uint_eq(guard_clip(guard, 0, SLOT_NS, 0, &input, 1, &grant), 0);
-	ck_assert_uint_eq(grant.quota_us, 0);
-	guard_free(guard);
+	ck_assert_uint_eq(clip(0, NULL, 0), 0);
+	ck_assert_uint_eq(clip(0, &input, 1), 0);
+	ck_assert_uint_eq(grants[0].quota_us, 0);
 }
 END_TEST
 
@@ -59,35 +85,28 @@ END_TEST
 
 START_TEST(shares_above_the_budget_are_scaled)
 {
-	struct guard *guard = make_guard(&anything);
 	struct guard_input inputs[3];
-	struct grant grants[3];
 	uint64_t sum;
 
+	make_guard(N_MAX, &anything);
 	for (uint32_t i = 0; i < 3; i++)
-		inputs[i] = (struct guard_input){.task = i, .share_cpus = 1, .usable_cpus = 1};
-	sum = guard_clip(guard, 0, SLOT_NS, SLOT_NS, inputs, 3, grants);
-	ck_assert_uint_eq(sum, sum_of(grants, 3));
+		inputs[i] = input_of(i, 1);
+	sum = clip(SLOT_NS, inputs, 3);
+	ck_assert_uint_eq(sum, sum_of(3));
 	ck_assert_uint_le(sum, SLOT_NS);
 	ck_assert_uint_ge(sum, SLOT_NS - 3);
 	ck_assert_uint_eq(grants[0].cpu_ns, 333333333);
-	guard_free(guard);
 }
 END_TEST
 
 /* What is used beyond a share is taken back from it, whatever the reason. */
 START_TEST(a_leak_is_paid_back)
 {
-	struct guard *guard = make_guard(&kernel);
-	struct guard_input inputs[2] = {
-		{.task = 0, .share_cpus = 0.4, .usable_cpus = 1},
-		{.task = 1, .share_cpus = 0.6, .usable_cpus = 1},
-	};
-	struct grant grants[2];
+	struct guard_input inputs[2] = {input_of(0, 0.4), input_of(1, 0.6)};
 	uint64_t used[2] = {0};
 
 	for (int slot = 0; slot < 100; slot++) {
-		guard_clip(guard, slot == 0 ? 0 : SLOT_NS, SLOT_NS, SLOT_NS, inputs, 2, grants);
+		clip(SLOT_NS, inputs, 2);
 		/* The first leaks a fifth, the second gets what the parent leaves. */
 		used[0] += grants[0].cpu_ns * 6 / 5;
 		used[1] += SLOT_NS - grants[0].cpu_ns * 6 / 5;
@@ -96,76 +115,63 @@ START_TEST(a_leak_is_paid_back)
 	}
 	ck_assert_double_eq_tol((double)used[0] / (100.0 * SLOT_NS), 0.4, 0.004);
 	ck_assert_double_eq_tol((double)used[1] / (100.0 * SLOT_NS), 0.6, 0.006);
-	guard_free(guard);
 }
 END_TEST
 
 START_TEST(a_sleeper_saves_nothing_up)
 {
-	struct guard *guard = make_guard(&kernel);
-	struct guard_input inputs[2] = {
-		{.task = 0, .share_cpus = 0.2, .usable_cpus = 1},
-		{.task = 1, .share_cpus = 0.2, .usable_cpus = 1},
-	};
-	struct grant grants[2];
+	struct guard_input inputs[2] = {input_of(0, 0.2), input_of(1, 0.2)};
 
 	for (int slot = 0; slot < 50; slot++)
-		guard_clip(guard, slot == 0 ? 0 : SLOT_NS, SLOT_NS, 2 * SLOT_NS, inputs, 2, grants);
+		clip(2 * SLOT_NS, inputs, 2);
 	/* At most one slot is owed, after fifty in which nothing was used. */
 	ck_assert_uint_le(grants[0].cpu_ns, 2 * SLOT_NS / 5);
-	guard_free(guard);
 }
 END_TEST
 
 /* A meter that knows of waiting: who did not wait is owed nothing, who did is owed that. */
 START_TEST(who_did_not_wait_is_owed_nothing)
 {
-	struct guard *guard = make_guard(&kernel);
 	struct guard_input inputs[3] = {
 		{.task = 0, .share_cpus = 0.2, .usable_cpus = 1, .has_wait = true},
 		{.task = 1, .share_cpus = 0.2, .usable_cpus = 1, .has_wait = true},
 		{.task = 2, .share_cpus = 0.2, .usable_cpus = 1, .has_wait = true},
 	};
-	struct grant grants[3];
 
-	guard_clip(guard, 0, SLOT_NS, 2 * SLOT_NS, inputs, 3, grants);
+	clip(2 * SLOT_NS, inputs, 3);
 	inputs[0].cpu_ns = SLOT_NS / 10;
 	inputs[1].cpu_ns = SLOT_NS / 10;
 	inputs[1].wait_ns = SLOT_NS / 20;
 	inputs[2].wait_ns = SLOT_NS;
-	guard_clip(guard, SLOT_NS, SLOT_NS, 2 * SLOT_NS, inputs, 3, grants);
+	clip(2 * SLOT_NS, inputs, 3);
 	ck_assert_uint_eq(grants[0].cpu_ns, SLOT_NS / 5);
 	ck_assert_uint_eq(grants[1].cpu_ns, SLOT_NS / 5 + SLOT_NS / 20);
 	ck_assert_uint_eq(grants[2].cpu_ns, 2 * SLOT_NS / 5);
-	guard_free(guard);
 }
 END_TEST
 
 /* A share below the least quota: frozen in most slots, a real quota in some, right on average. */
 START_TEST(small_shares_are_given_in_turns)
 {
-	struct guard *guard = make_guard(&kernel);
 	/* A frozen task does not wait. */
 	struct guard_input input = {
 		.task = 0, .share_cpus = 0.0005, .usable_cpus = 1, .has_wait = _i == 1};
-	struct grant grant;
 	uint64_t used = 0;
 	unsigned n_frozen = 0;
 
 	for (int slot = 0; slot < 200; slot++) {
 		input.cpu_ns = used;
-		guard_clip(guard, slot == 0 ? 0 : SLOT_NS, SLOT_NS, SLOT_NS, &input, 1, &grant);
-		if (grant.quota_us == 0)
+		clip(SLOT_NS, &input, 1);
+		if (grants[0].quota_us == 0)
 			n_frozen++;
 		else
-			ck_assert_uint_ge(grant.quota_us, kernel.min_quota_us);
-		used += grant.cpu_ns;
-		input.wait_ns += grant.cpu_ns > 0 && _i == 1 ? SLOT_NS : 0;
+			ck_assert_uint_ge(grants[0].quota_us, kernel.min_quota_us);
+		used += grants[0].cpu_ns;
+		input.wait_ns += grants[0].cpu_ns > 0 && _i == 1 ? SLOT_NS : 0;
 	}
 	ck_assert_uint_gt(n_frozen, 100);
 	ck_assert_uint_lt(n_frozen, 200);
 	ck_assert_double_eq_tol((double)used / (200.0 * SLOT_NS), 0.0005, 0.00005);
-	guard_free(guard);
 }
 END_TEST
 
@@ -175,12 +181,10 @@ START_TEST(a_hundred_equal_shares_take_turns)
 	enum { N = 100, SLOTS = 400 };
 	const uint64_t slot_ns = 50 * NSEC_PER_MSEC;
 	struct guard_input inputs[N];
-	struct grant grants[N];
-	struct guard *guard;
 
-	ck_assert_int_eq(guard_new(&guard, N, &kernel, /* is_dry= */ false), 0);
+	make_guard(N, &kernel);
 	for (uint32_t i = 0; i < N; i++)
-		inputs[i] = (struct guard_input){.task = i, .share_cpus = 0.005, .usable_cpus = 1};
+		inputs[i] = input_of(i, 0.005);
 	for (int slot = 0; slot < SLOTS; slot++) {
 		ck_assert_uint_le(guard_clip(guard, slot == 0 ? 0 : slot_ns, slot_ns, slot_ns / 2,
 					  inputs, N, grants),
@@ -191,54 +195,42 @@ START_TEST(a_hundred_equal_shares_take_turns)
 	for (int i = 0; i < N; i++)
 		ck_assert_double_eq_tol(
 			(double)inputs[i].cpu_ns, 0.005 * SLOTS * (double)slot_ns, 5e6);
-	guard_free(guard);
 }
 END_TEST
 
 START_TEST(no_share_is_a_freeze_whatever_is_owed)
 {
-	struct guard *guard = make_guard(&kernel);
-	struct guard_input input = {.task = 0, .share_cpus = 0.5, .usable_cpus = 1};
-	struct grant grant;
+	struct guard_input input = input_of(0, 0.5);
 
-	guard_clip(guard, 0, SLOT_NS, SLOT_NS, &input, 1, &grant);
-	ck_assert_uint_gt(grant.quota_us, 0);
+	clip(SLOT_NS, &input, 1);
+	ck_assert_uint_gt(grants[0].quota_us, 0);
 	input.share_cpus = 0; /* and nothing of the half CPU was used */
-	guard_clip(guard, SLOT_NS, SLOT_NS, SLOT_NS, &input, 1, &grant);
-	ck_assert_uint_eq(grant.quota_us, 0);
-	ck_assert_uint_eq(grant.cpu_ns, 0);
-	guard_free(guard);
+	clip(SLOT_NS, &input, 1);
+	ck_assert_uint_eq(grants[0].quota_us, 0);
+	ck_assert_uint_eq(grants[0].cpu_ns, 0);
 }
 END_TEST
 
 /* A controller that does not hold: the excess shrinks the next budgets until it is paid. */
 START_TEST(excess_is_taken_back)
 {
-	struct guard *guard = make_guard(&kernel);
 	struct guard_input input = {.task = 0, .share_cpus = 1, .usable_cpus = 4};
-	struct grant grant;
 
-	guard_clip(guard, 0, SLOT_NS, SLOT_NS, &input, 1, &grant);
+	clip(SLOT_NS, &input, 1);
 	input.cpu_ns = 3 * SLOT_NS;
-	guard_clip(guard, SLOT_NS, SLOT_NS, SLOT_NS, &input, 1, &grant);
+	clip(SLOT_NS, &input, 1);
 	ck_assert_uint_eq(guard_excess_ns(guard), 2 * SLOT_NS);
-	ck_assert_uint_eq(grant.cpu_ns, 0);
-	guard_clip(guard, SLOT_NS, SLOT_NS, SLOT_NS, &input, 1, &grant);
+	ck_assert_uint_eq(grants[0].cpu_ns, 0);
+	clip(SLOT_NS, &input, 1);
 	ck_assert_uint_eq(guard_excess_ns(guard), SLOT_NS);
-	guard_clip(guard, SLOT_NS, SLOT_NS, SLOT_NS, &input, 1, &grant);
+	clip(SLOT_NS, &input, 1);
 	ck_assert_uint_eq(guard_excess_ns(guard), 0);
-	guard_free(guard);
 }
 END_TEST
 
 START_TEST(the_period_follows_the_smallest_share)
 {
-	struct guard *guard = make_guard(&kernel);
-	struct guard_input inputs[2] = {
-		{.task = 0, .share_cpus = 0.5, .usable_cpus = 1},
-		{.task = 1, .share_cpus = 0.5, .usable_cpus = 1},
-	};
-	struct grant grants[2];
+	struct guard_input inputs[2] = {input_of(0, 0.5), input_of(1, 0.5)};
 	uint32_t short_us;
 
 	guard_clip(guard, 0, SLOT_NS, SLOT_NS, inputs, 2, grants);
@@ -255,7 +247,6 @@ START_TEST(the_period_follows_the_smallest_share)
 	for (int slot = 0; slot < 10; slot++)
 		guard_clip(guard, 0, SLOT_NS, SLOT_NS, inputs, 2, grants);
 	ck_assert_uint_eq(grants[0].period_us, short_us);
-	guard_free(guard);
 }
 END_TEST
 
@@ -270,13 +261,11 @@ static uint32_t period_of(
 		.min_period_us = min_period_us,
 		.max_period_us = max_period_us,
 	};
-	struct guard *guard = make_guard(&limits);
-	struct guard_input input = {.task = 0, .share_cpus = share_cpus, .usable_cpus = 1};
-	struct grant grant;
+	struct guard_input input = input_of(0, share_cpus);
 
-	guard_clip(guard, 0, slot_ns, slot_ns, &input, 1, &grant);
-	guard_free(guard);
-	return grant.period_us;
+	make_guard(N_MAX, &limits);
+	guard_clip(guard, 0, slot_ns, slot_ns, &input, 1, grants);
+	return grants[0].period_us;
 }
 
 START_TEST(the_period_keeps_to_its_limits)
@@ -296,111 +285,89 @@ END_TEST
 
 START_TEST(what_is_owed_is_paid_up_to_the_threads)
 {
-	struct guard *guard = make_guard(&kernel);
-	struct guard_input input = {.task = 0, .share_cpus = 0.8, .usable_cpus = 1};
-	struct grant grant;
+	struct guard_input input = input_of(0, 0.8);
 
-	guard_clip(guard, 0, SLOT_NS, 2 * SLOT_NS, &input, 1, &grant);
-	guard_clip(guard, SLOT_NS, SLOT_NS, 2 * SLOT_NS, &input, 1, &grant);
-	ck_assert_uint_eq(grant.cpu_ns, SLOT_NS);
-	guard_free(guard);
+	clip(2 * SLOT_NS, &input, 1);
+	clip(2 * SLOT_NS, &input, 1);
+	ck_assert_uint_eq(grants[0].cpu_ns, SLOT_NS);
 }
 END_TEST
 
 START_TEST(a_debt_is_ten_slots_at_most)
 {
-	struct guard *guard = make_guard(&kernel);
-	struct guard_input input = {.task = 0, .share_cpus = 1, .usable_cpus = 1};
-	struct grant grant;
+	struct guard_input input = input_of(0, 1);
 
-	guard_clip(guard, 0, SLOT_NS, 4 * SLOT_NS, &input, 1, &grant);
+	clip(4 * SLOT_NS, &input, 1);
 	input.cpu_ns = 400 * SLOT_NS;
-	guard_clip(guard, 100 * SLOT_NS, SLOT_NS, 4 * SLOT_NS, &input, 1, &grant);
+	guard_clip(guard, 100 * SLOT_NS, SLOT_NS, 4 * SLOT_NS, &input, 1, grants);
 	for (int slot = 1; slot < 10; slot++) {
-		ck_assert_uint_eq(grant.cpu_ns, 0);
-		guard_clip(guard, SLOT_NS, SLOT_NS, 4 * SLOT_NS, &input, 1, &grant);
+		ck_assert_uint_eq(grants[0].cpu_ns, 0);
+		clip(4 * SLOT_NS, &input, 1);
 	}
-	ck_assert_uint_eq(grant.cpu_ns, 0);
-	guard_clip(guard, SLOT_NS, SLOT_NS, 4 * SLOT_NS, &input, 1, &grant);
-	ck_assert_uint_eq(grant.cpu_ns, SLOT_NS);
-	guard_free(guard);
+	ck_assert_uint_eq(grants[0].cpu_ns, 0);
+	clip(4 * SLOT_NS, &input, 1);
+	ck_assert_uint_eq(grants[0].cpu_ns, SLOT_NS);
 }
 END_TEST
 
 /* A slot in which less was used excuses no more than two periods of the next. */
 START_TEST(idle_time_is_soon_forgotten)
 {
-	struct guard *guard = make_guard(&kernel);
 	struct guard_input input = {.task = 0, .share_cpus = 1, .usable_cpus = 4};
-	struct grant grant;
 
-	guard_clip(guard, 0, SLOT_NS, SLOT_NS, &input, 1, &grant);
-	guard_clip(guard, SLOT_NS, SLOT_NS, SLOT_NS, &input, 1, &grant);
+	clip(SLOT_NS, &input, 1);
+	clip(SLOT_NS, &input, 1);
 	ck_assert_uint_eq(guard_excess_ns(guard), 0);
 	input.cpu_ns = 3 * SLOT_NS / 2;
-	guard_clip(guard, SLOT_NS, SLOT_NS, SLOT_NS, &input, 1, &grant);
+	clip(SLOT_NS, &input, 1);
 	ck_assert_uint_eq(guard_excess_ns(guard), 300 * NSEC_PER_MSEC);
-	guard_free(guard);
 }
 END_TEST
 
 START_TEST(a_task_that_comes_back_owes_nothing)
 {
-	struct guard *guard = make_guard(&kernel);
-	struct guard_input input = {.task = 0, .share_cpus = 0.5, .usable_cpus = 1};
-	struct grant grant;
+	struct guard_input input = input_of(0, 0.5);
 
-	guard_clip(guard, 0, SLOT_NS, 4 * SLOT_NS, &input, 1, &grant);
+	clip(4 * SLOT_NS, &input, 1);
 	input.cpu_ns = SLOT_NS;
-	guard_clip(guard, SLOT_NS, SLOT_NS, 4 * SLOT_NS, &input, 1, &grant);
-	ck_assert_uint_eq(grant.cpu_ns, 0);
-	guard_clip(guard, SLOT_NS, SLOT_NS, 4 * SLOT_NS, NULL, 0, NULL);
-	guard_clip(guard, SLOT_NS, SLOT_NS, 4 * SLOT_NS, &input, 1, &grant);
-	ck_assert_uint_eq(grant.cpu_ns, SLOT_NS / 2);
-	guard_free(guard);
+	clip(4 * SLOT_NS, &input, 1);
+	ck_assert_uint_eq(grants[0].cpu_ns, 0);
+	clip(4 * SLOT_NS, NULL, 0);
+	clip(4 * SLOT_NS, &input, 1);
+	ck_assert_uint_eq(grants[0].cpu_ns, SLOT_NS / 2);
 }
 END_TEST
 
 /* What was scaled away is not owed. */
 START_TEST(a_scaled_share_is_the_share)
 {
-	struct guard *guard = make_guard(&kernel);
-	struct guard_input inputs[2] = {
-		{.task = 0, .share_cpus = 1, .usable_cpus = 1},
-		{.task = 1, .share_cpus = 1, .usable_cpus = 1},
-	};
-	struct grant grants[2];
+	struct guard_input inputs[2] = {input_of(0, 1), input_of(1, 1)};
 
-	guard_clip(guard, 0, SLOT_NS, SLOT_NS, inputs, 2, grants);
+	clip(SLOT_NS, inputs, 2);
 	for (size_t i = 0; i < 2; i++) {
 		ck_assert_uint_eq(grants[i].cpu_ns, SLOT_NS / 2);
 		inputs[i].cpu_ns = SLOT_NS / 2;
 		inputs[i].share_cpus = 0.4;
 	}
-	guard_clip(guard, SLOT_NS, SLOT_NS, SLOT_NS, inputs, 2, grants);
+	clip(SLOT_NS, inputs, 2);
 	ck_assert_uint_eq(grants[0].cpu_ns, 2 * SLOT_NS / 5);
 	ck_assert_uint_eq(grants[1].cpu_ns, 2 * SLOT_NS / 5);
-	guard_free(guard);
 }
 END_TEST
 
 /* So many that 1/1000 ns of each, rounded up, is a ns of all. */
 START_TEST(a_thousand_roundings_are_within_the_budget)
 {
-	enum { N = 2000 };
-	static struct guard_input inputs[N];
-	static struct grant grants[N];
-	struct guard *guard;
-	uint64_t budget_ns = N * UINT64_C(1000) - 1;
+	static struct guard_input inputs[N_MANY];
+	uint64_t budget_ns = N_MANY * UINT64_C(1000) - 1;
 
-	ck_assert_int_eq(guard_new(&guard, N, &anything, /* is_dry= */ false), 0);
-	for (uint32_t i = 0; i < N; i++)
-		inputs[i] = (struct guard_input){.task = i, .share_cpus = 1, .usable_cpus = 1};
-	ck_assert_uint_eq(guard_clip(guard, 0, SLOT_NS, budget_ns, inputs, N, grants), budget_ns);
+	make_guard(N_MANY, &anything);
+	for (uint32_t i = 0; i < N_MANY; i++)
+		inputs[i] = input_of(i, 1);
+	ck_assert_uint_eq(clip(budget_ns, inputs, N_MANY), budget_ns);
 	ck_assert_uint_eq(grants[0].cpu_ns, 1000);
-	ck_assert_uint_eq(grants[N - 1].cpu_ns, 999);
-	ck_assert_uint_eq(sum_of(grants, N), budget_ns);
-	guard_free(guard);
+	ck_assert_uint_eq(grants[N_MANY - 1].cpu_ns, 999);
+	ck_assert_uint_eq(sum_of(N_MANY), budget_ns);
 }
 END_TEST
 
@@ -414,11 +381,10 @@ static double random_part(unsigned *seed)
 START_TEST(never_above_the_budget)
 {
 	const struct enforcer_limits *limits = _i % 2 == 0 ? &anything : &kernel;
-	struct guard *guard = make_guard(limits);
 	struct guard_input inputs[N_MAX];
-	struct grant grants[N_MAX];
 	unsigned seed = (unsigned)_i;
 
+	make_guard(N_MAX, limits);
 	for (int slot = 0; slot < 300; slot++) {
 		uint64_t slot_ns = 50 * NSEC_PER_MSEC + (uint64_t)rand_r(&seed) % SLOT_NS;
 		uint64_t budget_ns = (uint64_t)(random_part(&seed) * 2 * (double)slot_ns);
@@ -436,7 +402,7 @@ START_TEST(never_above_the_budget)
 			};
 		}
 		sum = guard_clip(guard, elapsed_ns, slot_ns, budget_ns, inputs, n, grants);
-		ck_assert_uint_eq(sum, sum_of(grants, n));
+		ck_assert_uint_eq(sum, sum_of(n));
 		ck_assert_uint_le(sum, budget_ns);
 		for (size_t i = 0; i < n; i++) {
 			ck_assert_uint_eq(grants[i].task, inputs[i].task);
@@ -448,7 +414,6 @@ START_TEST(never_above_the_budget)
 			ck_assert_uint_le(grants[i].period_us, limits->max_period_us);
 		}
 	}
-	guard_free(guard);
 }
 END_TEST
 
@@ -457,6 +422,7 @@ int main(void)
 	Suite *suite = suite_create("guard");
 	TCase *tcase = tcase_create("all");
 
+	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, no_tasks_no_budget);
 	tcase_add_test(tcase, decimal_shares_are_exact);
 	tcase_add_test(tcase, shares_above_the_budget_are_scaled);
