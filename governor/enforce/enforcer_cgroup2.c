@@ -327,6 +327,8 @@ static int cgroup2_open(
 		(void)cgroup2_close(&cgroup2->enforcer);
 		return r;
 	}
+	if (cgroup2->home.warning[0])
+		cgroup2->enforcer.warning = cgroup2->home.warning;
 	cgroup2->enforcer.guarantee = judge(cgroup2, setup);
 	if (cgroup2->enforcer.guarantee == GUARANTEE_COOPERATIVE && !cgroup2->is_fake)
 		r = strays_new(&cgroup2->strays, setup->n_tasks_max, setup->run, fault);

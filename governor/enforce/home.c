@@ -14,6 +14,7 @@
 #include "cgroup.h"
 #include "cleanup.h"
 #include "knob.h"
+#include "lost_limits.h"
 #include "unit_bus.h"
 
 /* Where on a cgroup v2 machine may we make groups? In this order:
@@ -258,14 +259,29 @@ static int make_scope(const char *run, struct fault *fault)
 	return unit_bus_make_scope(run, pids, n, fault);
 }
 
+/* The scope is made with no limits but the default ones. */
+static void warn_of_lost_limits(struct home *home, const char *was, const struct cgroup_base *base)
+{
+	_cleanup_close_ int fd = open(base->mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char names[256];
+
+	if (fd >= 0 && lost_limits(fd, was, base->own, names, sizeof(names)) > 0)
+		(void)snprintf(home->warning, sizeof(home->warning),
+			"moved out of '%s': %s set there no longer hold for this run (with "
+			"Delegate=yes in that unit it stays there)",
+			was, names);
+}
+
 static int find_home(struct home *home, const char *run, struct fault *fault)
 {
 	struct cgroup_base base;
+	char was[PATH_MAX];
 	int r = find_tree(&base, fault);
 
 	if (r < 0)
 		return r;
 	if (!is_own_ours(&base)) {
+		strcpy(was, base.own);
 		r = check_manager(&base, fault);
 		if (r == 0)
 			r = make_scope(run, fault);
@@ -273,6 +289,7 @@ static int find_home(struct home *home, const char *run, struct fault *fault)
 			r = find_tree(&base, fault);
 		if (r < 0)
 			return r;
+		warn_of_lost_limits(home, was, &base);
 	}
 	r = open_own(&base, fault);
 	if (r < 0)

@@ -52,7 +52,8 @@ struct enforcer {
 	const struct enforcer_ops *ops;
 	struct enforcer_limits limits;
 	enum guarantee guarantee;
-	uint64_t tick_ns; /* how often tick() wants to be called; 0: never */
+	uint64_t tick_ns;    /* how often tick() wants to be called; 0: never */
+	const char *warning; /* what the user should know of where it works; NULL: nothing */
 };
 
 struct enforcer_ops {

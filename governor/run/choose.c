@@ -52,6 +52,8 @@ int choose_enforcer(struct enforcer **ret_enforcer, const struct enforcer_setup 
 			r = (*ops)->open(ret_enforcer, setup, &why);
 		if (r == 0) {
 			say_choice(say, "enforcer", (*ops)->name, &reasons);
+			if (say && (*ret_enforcer)->warning)
+				say("%s", (*ret_enforcer)->warning);
 			return 0;
 		}
 		add_reason(&reasons, (*ops)->name, why.text);

@@ -11,8 +11,8 @@
 typedef void (*choose_say)(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* `forced`: only that one, or NULL. `say` gets one line: what was chosen, and what each better one
- * was missing. 0, or the errno of the forced one (-EINVAL for an unknown name) or of the last, with
- * all the reasons in the sentence. */
+ * was missing; then the enforcer's warning, if it has one. 0, or the errno of the forced one (-EINVAL
+ * for an unknown name) or of the last, with all the reasons in the sentence. */
 int choose_enforcer(struct enforcer **ret_enforcer, const struct enforcer_setup *setup,
 	const char *forced, choose_say say, struct fault *fault);
 int choose_meter(struct meter **ret_meter, const struct enforcer *enforcer, uint32_t n_tasks_max,

@@ -25,7 +25,7 @@ struct run_setup {
 	bool is_verbose, is_dry;
 	double capacity_cpus;  /* of the machine */
 	struct recorder *view; /* what shows the run, or NULL */
-	/* Called once with the line that says what was chosen and why. */
+	/* Called at the start with each line that says what was chosen and why, and what to know of it. */
 	void (*say)(const char *format, ...) __attribute__((format(printf, 1, 2)));
 };
 

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "lost_limits.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "suite.h"
+
+/* On files as systemd 252 leaves them, in a temporary directory. */
+
+#define SERVICE "system.slice/x.service"
+#define SCOPE "system.slice/coregov-1-1.scope"
+
+static char mount[64], names[256];
+static int mount_fd;
+
+static void put(const char *path, const char *text)
+{
+	int fd = openat(mount_fd, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	(void)close(fd);
+}
+
+static void setup(void)
+{
+	static const char *const groups[] = {"system.slice", "user.slice", SERVICE, SCOPE};
+	char path[128];
+
+	(void)snprintf(mount, sizeof(mount), "/tmp/coregov-test-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(mount));
+	mount_fd = open(mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ck_assert_int_ge(mount_fd, 0);
+	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+		ck_assert_int_eq(mkdirat(mount_fd, groups[i], 0755), 0);
+		(void)snprintf(path, sizeof(path), "%s/memory.max", groups[i]);
+		put(path, "max\n");
+		(void)snprintf(path, sizeof(path), "%s/pids.max", groups[i]);
+		put(path, strchr(groups[i], '/') ? "1156\n" : "max\n");
+		(void)snprintf(path, sizeof(path), "%s/cpuset.cpus", groups[i]);
+		put(path, "\n");
+	}
+}
+
+static int remove_one(const char *path, const struct stat *stat, int type, struct FTW *where)
+{
+	(void)stat;
+	(void)type;
+	(void)where;
+	return remove(path);
+}
+
+static void teardown(void)
+{
+	(void)close(mount_fd);
+	ck_assert_int_eq(nftw(mount, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+static void assert_lost(const char *was, const char *is, const char *expected)
+{
+	size_t n = lost_limits(mount_fd, was, is, names, sizeof(names));
+
+	ck_assert_str_eq(names, expected);
+	ck_assert_int_eq(n > 0, expected[0] != '\0');
+}
+
+START_TEST(defaults_are_no_loss)
+{
+	assert_lost(SERVICE, SCOPE, "");
+	put(SERVICE "/cpu.max", "80000 100000\n"); /* has been taken for the capacity */
+	assert_lost(SERVICE, SCOPE, "");
+	assert_lost("gone.slice/gone.service", SCOPE, "");
+}
+END_TEST
+
+START_TEST(limits_of_the_unit_are_lost)
+{
+	put(SERVICE "/memory.max", "314572800\n");
+	assert_lost(SERVICE, SCOPE, "MemoryMax=");
+	put(SERVICE "/pids.max", "333\n");
+	put(SERVICE "/cpuset.cpus", "0-1\n");
+	assert_lost(SERVICE, SCOPE, "MemoryMax=, TasksMax=, AllowedCPUs=");
+	ck_assert_uint_eq(lost_limits(mount_fd, SERVICE, SCOPE, names, 8), 3);
+	ck_assert_str_eq(names, "MemoryM");
+	assert_lost(SERVICE, SERVICE, "");
+}
+END_TEST
+
+/* What is above both goes on. */
+START_TEST(limits_of_a_slice_are_lost_where_it_is_left)
+{
+	put("system.slice/memory.max", "314572800\n");
+	assert_lost(SERVICE, SCOPE, "");
+	assert_lost(SERVICE, "user.slice", "MemoryMax=, TasksMax=");
+	assert_lost(SERVICE, "system.slice-not", "MemoryMax=, TasksMax=");
+	put("user.slice/pids.max", "1156\n");
+	assert_lost(SERVICE, "user.slice", "MemoryMax=");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("lost_limits");
+	TCase *tcase = tcase_create("all");
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, defaults_are_no_loss);
+	tcase_add_test(tcase, limits_of_the_unit_are_lost);
+	tcase_add_test(tcase, limits_of_a_slice_are_lost_where_it_is_left);
+	suite_add_tcase(suite, tcase);
+	return suite_run(suite);
+}
