@@ -49,14 +49,14 @@ bool unit_bus_is_booted(void)
 }
 
 /* A user who came by su or sudo has a manager where he has logged in otherwise, too, or may linger,
- * but not the variables that lead to it. */
+ * but not the variables that lead to it, or those of somebody else. */
 static int open_user_manager(sd_bus **ret_bus)
 {
 	_cleanup_(cleanup_sd_bus_flush_close_unref) sd_bus *bus = NULL;
 	char address[64];
 	int r = sd_bus_open_user(ret_bus);
 
-	if (r != -ENOMEDIUM)
+	if (r >= 0)
 		return r;
 	(void)snprintf(address, sizeof(address), "unix:path=/run/user/%u/bus", (unsigned)geteuid());
 	r = sd_bus_new(&bus);
