@@ -311,13 +311,14 @@ static int find_fake_home(struct home *home, const char *root, struct fault *fau
 static int move_all(int from_fd, int to_fd)
 {
 	for (unsigned round = 0; round < MOVE_ROUNDS; round++) {
-		_cleanup_fclose_ FILE *file = NULL;
-		int fd = openat(from_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC), pid, n = 0;
+		_cleanup_close_ int fd = openat(from_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+		_cleanup_fclose_ FILE *file = fd < 0 ? NULL : fdopen(fd, "re");
 		char text[NUMBER_TEXT_MAX];
+		int pid, n = 0;
 
-		file = fd < 0 ? NULL : fdopen(fd, "re");
 		if (!file)
 			return -errno;
+		fd = -EBADF; /* the file's now */
 		while (fscanf(file, "%d", &pid) == 1) {
 			int r;
 
