@@ -1,0 +1,1 @@
+root-meter.py
