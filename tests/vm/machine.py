@@ -61,7 +61,7 @@ def base_command(accelerator, image, arguments):
             "-kernel", str(image / "kernel"), "-append", arguments]
 
 
-TCG = ["-accel", "tcg,thread=multi", "-cpu", "max"]
+TCG = ["-accel", "tcg,thread=single", "-cpu", "max"]
 KVM = ["-accel", "kvm", "-cpu", "host"]
 
 
