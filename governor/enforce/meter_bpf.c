@@ -125,30 +125,28 @@ static int say_why(int error, const char *root, struct fault *fault)
 {
 	const char *reason;
 
-	if (!exists(root, "/sys/kernel/btf/vmlinux") && error != -EPERM)
-		return fault_set(fault, error,
-			"the kernel does not tell its types (no /sys/kernel/btf/vmlinux): one "
-			"built with "
-			"CONFIG_DEBUG_INFO_BTF is needed, as the kernels of Debian 11 and later "
-			"are");
-	if (error == -EPERM && is_locked_down(root))
+	/* First: with all capabilities it is the verifier that says no, and not why. */
+	if (is_locked_down(root))
 		return fault_set(fault, error,
 			"the kernel is locked down (confidentiality): it lets no program read its "
 			"memory; boot with lockdown=integrity, or without lockdown");
-	if (error == -EPERM || error == -EACCES) {
-		reason = verifier_reason(said);
-		if (reason)
-			return fault_set(fault, error,
-				"the kernel's verifier refuses the program: %s", reason);
+	if (error == -ESRCH || (error != -EPERM && !exists(root, "/sys/kernel/btf/vmlinux")))
 		return fault_set(fault, error,
-			"loading eBPF programs needs CAP_BPF and CAP_PERFMON (or CAP_SYS_ADMIN): "
-			"run "
-			"as root, or give them to the program by setcap");
-	}
+			"the kernel does not tell its types (no /sys/kernel/btf/vmlinux, or not a "
+			"whole one): one built with CONFIG_DEBUG_INFO_BTF is needed, as the "
+			"kernels "
+			"of Debian 11 and later are");
 	reason = verifier_reason(said);
 	if (reason)
-		return fault_set(
-			fault, error, "the kernel's verifier refuses the program: %s", reason);
+		return fault_set(fault, error,
+			"the kernel's verifier refuses the program: %s; please report it with what "
+			"uname -r prints",
+			reason);
+	if (error == -EPERM || error == -EACCES)
+		return fault_set(fault, error,
+			"loading eBPF programs needs CAP_BPF and CAP_PERFMON (or CAP_SYS_ADMIN): "
+			"run as root, give them to the program by setcap, or to the container or "
+			"service that it runs in");
 	reason = strstr(said, "libbpf: ");
 	if (reason) {
 		said[strcspn(said, "\n")] = '\0';
