@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cgroup.h"
+#include "cleanup.h"
 #include "enforcer.h"
 #include "figure.h"
 #include "leftover.h"
@@ -197,7 +198,7 @@ static bool bench_read(void)
 }
 
 static int ping[2], pong[2], answer[2];
-static int cpus[2];
+static int cpus[2]; /* -1: any */
 
 static void pin(int cpu)
 {
@@ -216,12 +217,14 @@ static void play(void)
 	pid_t other = fork();
 
 	if (other == 0) {
-		pin(cpus[1]);
+		if (cpus[1] >= 0)
+			pin(cpus[1]);
 		while (read(ping[0], &ball, 1) == 1 && write(pong[1], &ball, 1) == 1)
 			continue;
 		_exit(0);
 	}
-	pin(cpus[0]);
+	if (cpus[0] >= 0)
+		pin(cpus[0]);
 	for (int i = -n / 10; i < n; i++) {
 		if (i == 0)
 			span = -(double)bench_now_ns();
@@ -235,36 +238,117 @@ static void play(void)
 	_exit(0);
 }
 
-static double play_once(int task)
+static void breed(void)
+{
+	const double from = (double)bench_now_ns();
+	double span;
+
+	for (int i = 0; i < 3000; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0)
+			_exit(0);
+		(void)waitpid(pid, NULL, 0);
+	}
+	span = (double)bench_now_ns() - from;
+	(void)!write(answer[1], &span, sizeof(span));
+	_exit(0);
+}
+
+static double time_of(int task, void (*job)(void))
 {
 	double span = 0;
-	pid_t pid = start(task, play);
+	pid_t pid = start(task, job);
 
 	if (read(answer[0], &span, sizeof(span)) != sizeof(span))
-		end("play");
+		end("wait for an answer");
 	(void)waitpid(pid, NULL, 0);
 	return span;
 }
 
-static bool bench_cost(const char *name, int task, int other_cpu)
+static double play_once(int task)
 {
-	double ratios[64];
+	return time_of(task, play);
+}
 
-	cpus[0] = 0;
-	cpus[1] = other_cpu;
+static double breed_once(int task)
+{
+	return time_of(task, breed);
+}
+
+/* 40 senders write to 40 receivers, through sockets. */
+static void hack(void)
+{
+	(void)dup2(answer[1], STDOUT_FILENO);
+	(void)execlp("hackbench", "hackbench", "-g", "2", "-l", "1000", (char *)NULL);
+	_exit(127);
+}
+
+static double hack_once(int task)
+{
+	char text[512] = "";
+	const char *time;
+	size_t n = 0;
+	pid_t pid = start(task, hack);
+
+	while (!strstr(text, "Time: ") || !strchr(strstr(text, "Time: "), '\n')) {
+		ssize_t now = n + 1 < sizeof(text) ? read(answer[0], text + n, sizeof(text) - 1 - n)
+						   : -1;
+
+		if (now <= 0)
+			end("hackbench");
+		n += (size_t)now;
+	}
+	time = strstr(text, "Time: ") + strlen("Time: ");
+	(void)waitpid(pid, NULL, 0);
+	return strtod(time, NULL);
+}
+
+static void open_bpf(void)
+{
+	if (meter_bpf.open(&bpf, N_GROUPS, &fault) < 0 ||
+		bpf->ops->task_add(bpf, 0, enforcer->ops->task_place(enforcer, 0), &fault) < 0)
+		end("open");
+}
+
+/* Alternating, and the order turned in every second round. */
+static bool bench_cost(const char *name, double (*once)(int task), int task)
+{
+	double ratios[64], span[2];
+
 	for (unsigned round = 0; round < n_rounds; round++) {
-		double without, with;
+		for (unsigned i = 0; i < 2; i++) {
+			unsigned is_with = (i + round) % 2;
 
-		bpf = bpf->ops->close(bpf);
-		without = play_once(task);
-		if (meter_bpf.open(&bpf, N_GROUPS, &fault) < 0 ||
-			bpf->ops->task_add(bpf, 0, enforcer->ops->task_place(enforcer, 0), &fault) <
-				0)
-			end("open");
-		with = play_once(task);
-		ratios[round] = with / without;
+			if (bpf)
+				bpf = bpf->ops->close(bpf);
+			if (is_with)
+				open_bpf();
+			span[is_with] = once(task);
+		}
+		ratios[round] = span[1] / span[0];
 	}
 	return bench_at_most(name, bench_median(ratios, n_rounds), 1.03, "");
+}
+
+/* Beside a metered group, and inside. */
+static bool bench_costs(const char *what, double (*once)(int task))
+{
+	char name[64];
+	bool is_ok;
+
+	(void)snprintf(name, sizeof(name), "meter-cost-%s-beside", what);
+	is_ok = bench_cost(name, once, -1);
+	(void)snprintf(name, sizeof(name), "meter-cost-%s-inside", what);
+	return bench_cost(name, once, 0) && is_ok;
+}
+
+static bool is_installed(const char *program)
+{
+	char command[64];
+
+	(void)snprintf(command, sizeof(command), "command -v %s >/dev/null", program);
+	return system(command) == 0;
 }
 
 int main(int argc, char *argv[])
@@ -274,6 +358,10 @@ int main(int argc, char *argv[])
 		.budget_cpus = 2,
 		.capacity_cpus = 2,
 		.is_dry = true};
+	static const struct {
+		const char *name;
+		int cpus[2]; /* -1: any */
+	} games[] = {{"pipe", {-1, -1}}, {"pipe-one-cpu", {0, 0}}, {"pipe-two-cpus", {0, 1}}};
 	bool is_ok = true;
 
 	if (argc > 1 && strcmp(argv[1], "--quick") == 0) {
@@ -304,10 +392,18 @@ int main(int argc, char *argv[])
 	if (pipe(ping) < 0 || pipe(pong) < 0 || pipe(answer) < 0)
 		end("pipe");
 	is_ok &= bench_read();
-	is_ok &= bench_cost("meter-cost-bystander-one-cpu", -1, 0);
-	is_ok &= bench_cost("meter-cost-inside-one-cpu", 0, 0);
-	is_ok &= bench_cost("meter-cost-bystander-two-cpus", -1, 1);
-	is_ok &= bench_cost("meter-cost-inside-two-cpus", 0, 1);
+	for (size_t i = 0; i < ARRAY_LENGTH(games); i++) {
+		cpus[0] = games[i].cpus[0];
+		cpus[1] = games[i].cpus[1];
+		is_ok &= bench_costs(games[i].name, play_once);
+	}
+	is_ok &= bench_costs("fork", breed_once);
+	if (is_installed("hackbench"))
+		is_ok &= bench_costs("hackbench", hack_once);
+	else
+		(void)printf("meter-cost-hackbench skipped: no hackbench (package rt-tests)\n");
+	if (!bpf)
+		open_bpf();
 	for (uint32_t i = 1; i < N_MIXED; i++)
 		if (bpf->ops->task_add(bpf, i, enforcer->ops->task_place(enforcer, i), &fault) < 0)
 			end("add");
