@@ -327,6 +327,7 @@ static int cgroup2_open(
 		(void)cgroup2_close(&cgroup2->enforcer);
 		return r;
 	}
+	home_unlock(&cgroup2->home); /* RUN gives the controller on */
 	if (cgroup2->home.warning[0])
 		cgroup2->enforcer.warning = cgroup2->home.warning;
 	cgroup2->enforcer.guarantee = judge(cgroup2, setup);

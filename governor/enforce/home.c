@@ -5,10 +5,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/types.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cgroup.h"
@@ -27,11 +29,17 @@
  *
  * Groups that systemd made are not written to, apart from cgroup.procs and cgroup.subtree_control of
  * the delegated one. A group that gives a controller to its children may hold no process of its own
- * (EBUSY), so what is in HOME moves to a leaf first; the root of a machine is free of that rule. */
+ * (EBUSY), so what is in HOME moves to a leaf first; the root of a machine is free of that rule.
+ *
+ * Several runs may have one HOME. What the first one takes back when it ends, the next one may just
+ * have found there and not be using yet. So both do it under a lock on the directory, which ends with
+ * its holder. */
 
 #define LEAF "coregov-leaf"
 #define CHILDREN_MAX 64
 #define MOVE_ROUNDS 100
+#define LOCK_ROUNDS 500
+#define LOCK_ROUND_NS 2000000 /* 500 rounds of 2 ms: a second */
 
 /* A word of a list such as "cpuset cpu io". */
 static bool has_word(const char *list, const char *word)
@@ -370,6 +378,24 @@ int home_enable_cpu(int dir_fd, const char *group, bool *ret_is_enabled, struct 
 	return 0;
 }
 
+/* Who holds it for long has been stopped, or is no run at all: whoever can read a directory can lock it.
+ * Then it goes on without, as if there were no other run. */
+static void lock_home(int home_fd)
+{
+	const struct timespec pause = {.tv_nsec = LOCK_ROUND_NS};
+
+	for (unsigned round = 0; round < LOCK_ROUNDS; round++) {
+		if (flock(home_fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+			return;
+		(void)nanosleep(&pause, NULL); /* cut short by a signal: a shorter wait */
+	}
+}
+
+void home_unlock(struct home *home)
+{
+	(void)flock(home->dir_fd, LOCK_UN);
+}
+
 /* What cannot be undone is harmless: a leaf, an enabled controller. A second run in the same HOME
  * keeps both in use (EBUSY), and the next one finds them. */
 void home_leave(struct home *home)
@@ -378,6 +404,7 @@ void home_leave(struct home *home)
 
 	if (home_fd < 0)
 		return;
+	lock_home(home_fd);
 	if (home->is_cpu_enabled)
 		(void)knob_write_at(home_fd, "cgroup.subtree_control", "-cpu");
 	if (!home->is_leaf_made)
@@ -415,8 +442,10 @@ int home_open(struct home *home, const char *fake_root, const char *run, struct 
 {
 	int r = fake_root ? find_fake_home(home, fake_root, fault) : find_home(home, run, fault);
 
-	if (r == 0)
-		r = make_leaf(home, fault);
+	if (r < 0)
+		return r;
+	lock_home(home->dir_fd);
+	r = make_leaf(home, fault);
 	if (r == 0)
 		r = home_enable_cpu(home->dir_fd, home->group, &home->is_cpu_enabled, fault);
 	return r;

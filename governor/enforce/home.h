@@ -28,11 +28,14 @@ struct home {
 int home_probe(const char *fake_root, struct fault *fault);
 
 /* Finds HOME, asking systemd for a scope called after the run where that is needed, moves what is in
- * it to a leaf, and enables the cpu controller for the groups below. On failure home_leave() undoes
- * what was done. */
+ * it to a leaf, and enables the cpu controller for the groups below. No other run changes HOME until
+ * home_unlock(). On failure home_leave() undoes what was done. */
 int home_open(struct home *home, const char *fake_root, const char *run, struct fault *fault);
 
-/* Puts HOME back as it was, and closes it. */
+/* To be called when a group below gives the controller on: from then on nobody can take it back. */
+void home_unlock(struct home *home);
+
+/* Puts HOME back as it was, and closes it. Waits for a run that is about to open it. */
 void home_leave(struct home *home);
 
 /* Enables the cpu controller for the groups below `dir_fd`; `group` is its name for messages.

@@ -25,6 +25,7 @@ ssize_t __wrap_pwrite64(int fd, const void *bytes, size_t length, off_t offset);
 static char root[64];
 static int fail_at, fail_error, n_writes;
 static const char *omitted;
+static void (*before_write)(void);
 
 static const struct {
 	const char *name, *text;
@@ -100,6 +101,8 @@ ssize_t __wrap_pwrite64(int fd, const void *bytes, size_t length, off_t offset)
 {
 	if (!is_below_root(fd))
 		return __real_pwrite64(fd, bytes, length, offset);
+	if (before_write)
+		before_write();
 	n_writes++;
 	if (fail_at > 0 && --fail_at == 0) {
 		errno = fail_error;
@@ -122,6 +125,11 @@ int fake_tree_n_writes(void)
 	return n_writes;
 }
 
+void fake_tree_watch(void (*look)(void))
+{
+	before_write = look;
+}
+
 void fake_tree_omit(const char *file)
 {
 	omitted = file;
@@ -139,6 +147,7 @@ void fake_tree_make(struct fake_tree *tree, const char *controllers)
 	fake_tree_write(tree, "cgroup.type", "domain\n");
 	fake_tree_fail(0, 0);
 	fake_tree_omit(NULL);
+	fake_tree_watch(NULL);
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)

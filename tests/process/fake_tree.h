@@ -29,5 +29,8 @@ bool fake_tree_has(const struct fake_tree *tree, const char *file);
 void fake_tree_fail(int n, int error);
 int fake_tree_n_writes(void);
 
+/* Called before each write from now on; NULL: nothing is. */
+void fake_tree_watch(void (*look)(void));
+
 /* Groups made from now on lack that file; NULL: all have all. */
 void fake_tree_omit(const char *file);

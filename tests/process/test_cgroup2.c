@@ -4,12 +4,14 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "cgroup.h"
+#include "cleanup.h"
 #include "knob.h"
 #include "machine.h"
 #include "nsec.h"
@@ -281,6 +283,55 @@ START_TEST(the_run_vanishes_under_our_hands)
 }
 END_TEST
 
+/* One run after the other in a process of its own, until one of them fails. */
+static pid_t start_runs(int n_runs)
+{
+	struct enforcer_setup setup = {
+		.run = stand.run,
+		.n_tasks_max = 1,
+		.budget_cpus = 1,
+		.capacity_cpus = 2,
+		.task_uid = getuid(),
+	};
+	char name[RUN_NAME_MAX];
+	pid_t pid = fork();
+
+	ck_assert_int_ge(pid, 0);
+	if (pid != 0)
+		return pid;
+	if (run_name_make(name, &stand.fault) < 0)
+		_exit(EXIT_FAILURE);
+	setup.run = name;
+	for (int i = 0; i < n_runs; i++) {
+		if (enforcer_cgroup2.open(&stand.enforcer, &setup, &stand.fault) < 0) {
+			fprintf(stderr, "run %d of %d: %s\n", i + 1, n_runs, stand.fault.text);
+			_exit(EXIT_FAILURE);
+		}
+		stand.enforcer = enforcer_cgroup2.close(stand.enforcer);
+	}
+	_exit(EXIT_SUCCESS);
+}
+
+/* What one that ends takes back, the controller and the leaf, another has just found. Again and again
+ * from a HOME without them: who comes before the last one is gone leaves them there. */
+START_TEST(runs_come_and_go_in_one_home)
+{
+	pid_t pids[2];
+	int status, n_failed = 0;
+
+	for (int round = 0; round < 20; round++) {
+		for (size_t i = 0; i < ARRAY_LENGTH(pids); i++)
+			pids[i] = start_runs(5);
+		for (size_t i = 0; i < ARRAY_LENGTH(pids); i++) {
+			ck_assert_int_eq(waitpid(pids[i], &status, 0), pids[i]);
+			n_failed += status != 0;
+		}
+		clear();
+	}
+	ck_assert_int_eq(n_failed, 0);
+}
+END_TEST
+
 START_TEST(removal_never_sets_a_process_free)
 {
 	char group[2 * PATH_MAX], own[PATH_MAX];
@@ -434,6 +485,7 @@ static void add_tests(Suite *suite, TCase *common)
 	tcase_add_test(common, a_limit_above_home_holds_and_is_the_capacity);
 	tcase_add_test(common, a_foreign_burst_is_taken_back);
 	tcase_add_test(common, the_run_vanishes_under_our_hands);
+	tcase_add_test(common, runs_come_and_go_in_one_home);
 	tcase_add_test(common, removal_never_sets_a_process_free);
 	tcase_add_test(facts, each_write_refills_unless_a_parent_holds);
 	tcase_add_test(facts, a_child_may_have_more_than_its_parent);

@@ -12,6 +12,7 @@
 #include "busy.h"
 #include "enforcer.h"
 #include "fake_tree.h"
+#include "group.h"
 #include "knob.h"
 #include "meter.h"
 #include "nsec.h"
@@ -117,6 +118,44 @@ START_TEST(leaves_a_controller_on_that_was_on)
 	assert_file("cgroup.subtree_control", "cpu io");
 	enforcer = enforcer->ops->close(enforcer);
 	assert_file("cgroup.subtree_control", "cpu io");
+}
+END_TEST
+
+static int n_unlocked;   /* writes while nobody had locked HOME */
+static bool is_unlocked; /* at the last one */
+
+static void look_at_lock(void)
+{
+	int fd = open(tree.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	is_unlocked = group_is_held(fd) != 1;
+	n_unlocked += is_unlocked;
+	(void)close(fd);
+}
+
+START_TEST(no_other_run_changes_home_meanwhile)
+{
+	fake_tree_watch(look_at_lock);
+	ck_assert_int_eq(try_open(1), 0);
+	ck_assert_int_gt(fake_tree_n_writes(), 0);
+	ck_assert_int_eq(n_unlocked, 0);
+	look_at_lock(); /* the run is open */
+	ck_assert(is_unlocked);
+	enforcer = enforcer->ops->close(enforcer);
+	assert_file("cgroup.subtree_control", "-cpu");
+	ck_assert(!is_unlocked);
+}
+END_TEST
+
+/* Anybody may lock a directory. */
+START_TEST(a_lock_that_is_never_released)
+{
+	int fd = open(tree.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	ck_assert_int_eq(group_hold(fd), 0);
+	ck_assert_int_eq(try_open(1), 0);
+	enforcer = enforcer->ops->close(enforcer);
+	(void)close(fd);
 }
 END_TEST
 
@@ -328,6 +367,8 @@ int main(void)
 	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, opens_with_the_budget_in_force);
 	tcase_add_test(tcase, leaves_a_controller_on_that_was_on);
+	tcase_add_test(tcase, no_other_run_changes_home_meanwhile);
+	tcase_add_test(tcase, a_lock_that_is_never_released);
 	tcase_add_test(tcase, grants);
 	tcase_add_loop_test(tcase, a_failed_write_raises_nothing, 0, 4);
 	tcase_add_test(tcase, a_stranger_is_reported_and_left_alone);
