@@ -42,6 +42,7 @@
 static const char *const run_controllers[] = {"cpu", "cpuacct", "freezer"};
 
 #define MOUNTS_MAX 8
+#define OWN_LOOKS 10
 #define WALK_DEPTH_MAX 32
 
 static void say_nothing(void *userdata, int level, const char *format, va_list args)
@@ -125,7 +126,8 @@ static char *unified_own(void)
 	return NULL;
 }
 
-static void find_own(const char *controller, struct cgroup_base *base)
+/* False where the group is not there, or cannot be known. */
+static bool look_for_own(const char *controller, struct cgroup_base *base)
 {
 	_cleanup_free_ char *own = NULL, *path = NULL;
 
@@ -136,17 +138,28 @@ static void find_own(const char *controller, struct cgroup_base *base)
 	else if (cgroup_get_current_controller_path(getpid(), controller, &own) != 0)
 		own = NULL;
 	if (!own || own[0] != '/' || strlen(own + 1) >= sizeof(base->own))
-		return;
+		return false;
 	/* "/../x" names a group that is not below the mount point, and a path that may well exist. */
 	base->is_own_above = strncmp(own, "/..", 3) == 0 && (own[3] == '/' || own[3] == '\0');
 	if (base->is_own_above)
-		return;
+		return true;
 	if (asprintf(&path, "%s%s", base->mount, own) < 0) {
 		path = NULL;
-		return;
+		return false;
 	}
-	if (is_directory(path))
-		strcpy(base->own, own + 1);
+	if (!is_directory(path))
+		return false;
+	strcpy(base->own, own + 1);
+	return true;
+}
+
+/* A group that is gone may have been ours a moment ago: a run that ends moves what is in its leaf, us
+ * for one, and removes it. The root would be a wrong answer then. */
+static void find_own(const char *controller, struct cgroup_base *base)
+{
+	for (unsigned look = 0; look < OWN_LOOKS; look++)
+		if (look_for_own(controller, base))
+			return;
 }
 
 int cgroup_find(const char *controller, struct cgroup_base *ret_base, struct fault *fault)

@@ -194,6 +194,44 @@ START_TEST(groups_that_the_task_makes_are_below_its_grant)
 }
 END_TEST
 
+/* We are moved out of a group, and it is removed, between two looks of cgroup_find(): at our own name
+ * in /proc, and at the directory. */
+static int passing_home_fd = -EBADF;
+
+int __real_stat64(const char *path, struct stat *ret_stat);
+int __wrap_stat64(const char *path, struct stat *ret_stat);
+
+int __wrap_stat64(const char *path, struct stat *ret_stat)
+{
+	char text[NUMBER_TEXT_MAX];
+
+	if (passing_home_fd >= 0) {
+		(void)format_number(text, (uint64_t)getpid());
+		ck_assert_int_eq(knob_write_at(passing_home_fd, "cgroup.procs", text), 0);
+		ck_assert_int_eq(unlinkat(passing_home_fd, "passing", AT_REMOVEDIR), 0);
+		(void)close(passing_home_fd);
+		passing_home_fd = -EBADF;
+	}
+	return __real_stat64(path, ret_stat);
+}
+
+START_TEST(our_own_group_is_known_when_we_are_moved)
+{
+	int home_fd = open_own_group();
+	struct cgroup_base before, base;
+	char text[NUMBER_TEXT_MAX];
+
+	ck_assert_int_eq(cgroup_find("cpu", &before, NULL), 0);
+	(void)format_number(text, (uint64_t)getpid());
+	ck_assert_int_eq(mkdirat(home_fd, "passing", 0755), 0);
+	ck_assert_int_eq(knob_write_at(home_fd, "passing/cgroup.procs", text), 0);
+	passing_home_fd = home_fd;
+	ck_assert_int_eq(cgroup_find("cpu", &base, NULL), 0);
+	ck_assert_int_lt(passing_home_fd, 0);
+	ck_assert_str_eq(base.own, before.own);
+}
+END_TEST
+
 /* HOME lies deep, and a group on the way up to it has a limit. */
 START_TEST(a_limit_above_home_holds_and_is_the_capacity)
 {
@@ -482,6 +520,7 @@ static void add_tests(Suite *suite, TCase *common)
 
 	tcase_add_test(common, a_kill_reaches_all_that_is_frozen);
 	tcase_add_test(common, groups_that_the_task_makes_are_below_its_grant);
+	tcase_add_test(common, our_own_group_is_known_when_we_are_moved);
 	tcase_add_test(common, a_limit_above_home_holds_and_is_the_capacity);
 	tcase_add_test(common, a_foreign_burst_is_taken_back);
 	tcase_add_test(common, the_run_vanishes_under_our_hands);
