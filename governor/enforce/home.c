@@ -37,9 +37,8 @@
 
 #define LEAF "coregov-leaf"
 #define CHILDREN_MAX 64
-#define MOVE_ROUNDS 100
-#define LOCK_ROUNDS 500
-#define LOCK_ROUND_NS 2000000 /* 500 rounds of 2 ms: a second */
+#define ROUNDS 500
+#define ROUND_NS 2000000 /* 500 rounds of 2 ms: a second */
 
 /* A word of a list such as "cpuset cpu io". */
 static bool has_word(const char *list, const char *word)
@@ -315,10 +314,18 @@ static int find_fake_home(struct home *home, const char *root, struct fault *fau
 	return check_cpu(home->dir_fd, root, fault);
 }
 
-/* Moves what is in one group to another, until nothing is left: a fork may add to it meanwhile. */
+static void pause_for_round(void)
+{
+	const struct timespec pause = {.tv_nsec = ROUND_NS};
+
+	(void)nanosleep(&pause, NULL); /* cut short by a signal: a shorter round */
+}
+
+/* Moves what is in one group to another, until nothing is left: a fork may add to it meanwhile, and a
+ * process that is ending is listed, and not moved, for as long as it gives its memory back. */
 static int move_all(int from_fd, int to_fd)
 {
-	for (unsigned round = 0; round < MOVE_ROUNDS; round++) {
+	for (unsigned round = 0; round < ROUNDS; round++) {
 		_cleanup_close_ int fd = openat(from_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
 		_cleanup_fclose_ FILE *file = fd < 0 ? NULL : fdopen(fd, "re");
 		char text[NUMBER_TEXT_MAX];
@@ -340,6 +347,8 @@ static int move_all(int from_fd, int to_fd)
 		}
 		if (n == 0)
 			return 0;
+		if (round > 0) /* the first one finds what is there */
+			pause_for_round();
 	}
 	return -EBUSY;
 }
@@ -382,12 +391,10 @@ int home_enable_cpu(int dir_fd, const char *group, bool *ret_is_enabled, struct 
  * Then it goes on without, as if there were no other run. */
 static void lock_home(int home_fd)
 {
-	const struct timespec pause = {.tv_nsec = LOCK_ROUND_NS};
-
-	for (unsigned round = 0; round < LOCK_ROUNDS; round++) {
+	for (unsigned round = 0; round < ROUNDS; round++) {
 		if (flock(home_fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
 			return;
-		(void)nanosleep(&pause, NULL); /* cut short by a signal: a shorter wait */
+		pause_for_round();
 	}
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -370,6 +371,47 @@ START_TEST(runs_come_and_go_in_one_home)
 }
 END_TEST
 
+/* A process with so much memory that its end takes a while, 100 ms and more in a slow VM. */
+static pid_t start_big(void)
+{
+	const size_t size = 256 << 20, page = 4096;
+	int gate[2];
+	pid_t pid;
+	char byte;
+
+	ck_assert_int_eq(pipe(gate), 0);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		char *bytes = mmap(
+			NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (bytes == MAP_FAILED)
+			_exit(EXIT_FAILURE);
+		(void)madvise(bytes, size, MADV_NOHUGEPAGE);
+		for (size_t at = 0; at < size; at += page)
+			bytes[at] = 1;
+		if (write(gate[1], "", 1) == 1)
+			(void)pause();
+		_exit(EXIT_FAILURE);
+	}
+	(void)close(gate[1]);
+	ck_assert_int_eq(read(gate[0], &byte, 1), 1);
+	(void)close(gate[0]);
+	return pid;
+}
+
+/* While it ends it is listed, and stays where it is. */
+START_TEST(who_ends_in_home_is_waited_for)
+{
+	pid_t pid = start_big();
+
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	stand_open(1);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+}
+END_TEST
+
 START_TEST(removal_never_sets_a_process_free)
 {
 	char group[2 * PATH_MAX], own[PATH_MAX];
@@ -525,6 +567,7 @@ static void add_tests(Suite *suite, TCase *common)
 	tcase_add_test(common, a_foreign_burst_is_taken_back);
 	tcase_add_test(common, the_run_vanishes_under_our_hands);
 	tcase_add_test(common, runs_come_and_go_in_one_home);
+	tcase_add_loop_test(common, who_ends_in_home_is_waited_for, 0, 2);
 	tcase_add_test(common, removal_never_sets_a_process_free);
 	tcase_add_test(facts, each_write_refills_unless_a_parent_holds);
 	tcase_add_test(facts, a_child_may_have_more_than_its_parent);
