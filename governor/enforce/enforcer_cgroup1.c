@@ -644,13 +644,13 @@ static int cgroup1_budget_set(struct enforcer *enforcer, double budget_cpus, str
 	return write_budget(cgroup1, &budget, fault);
 }
 
-/* The parent's values are read back like a task's; a stranger's are left until the next
- * budget_set(). */
+/* The parent's values are read back like a task's; a stranger's are left until the next budget_set().
+ * Where the slot has its sentence already, they are seen a round later. */
 static void look_at_budget(struct cgroup1 *cgroup1, struct enforced *enforced, struct fault *fault)
 {
 	struct quota quota;
 
-	if (cgroup1->is_foreign ||
+	if (cgroup1->is_foreign || enforced->n_foreign > 0 ||
 		read_quota_fds(cgroup1->quota_fd, cgroup1->period_fd, &quota) < 0)
 		return;
 	if (quota.quota_us == cgroup1->budget.quota_us &&

@@ -63,7 +63,7 @@ struct cgroup2 {
 	int max_fd; /* of RUN */
 	struct quota budget;
 	bool is_foreign;   /* the budget's; reported once */
-	uint32_t n_bursts; /* taken back since the last slot */
+	uint32_t n_bursts; /* taken back and not told yet */
 	char burst_words[FAULT_TEXT_MAX];
 	struct seat *seats;
 	struct placement *tasks; /* of placements */
@@ -132,11 +132,13 @@ static void take_burst_back(struct cgroup2 *cgroup2, int dir_fd, const char *nam
 		name, burst_us);
 }
 
+/* A slot has one sentence: where it is another's, this is told in a later slot. */
 static void tell_bursts(struct cgroup2 *cgroup2, struct enforced *enforced, struct fault *fault)
 {
-	if (cgroup2->n_bursts > 0 && enforced->n_foreign == 0)
-		(void)fault_set(fault, -EEXIST, "%s", cgroup2->burst_words);
-	enforced->n_foreign += cgroup2->n_bursts;
+	if (cgroup2->n_bursts == 0 || enforced->n_foreign > 0)
+		return;
+	(void)fault_set(fault, -EEXIST, "%s", cgroup2->burst_words);
+	enforced->n_foreign = cgroup2->n_bursts;
 	cgroup2->n_bursts = 0;
 }
 
@@ -552,14 +554,15 @@ static int cgroup2_budget_set(struct enforcer *enforcer, double budget_cpus, str
 	return 0;
 }
 
-/* As for a task; a stranger's value is left until the next budget_set(). */
+/* As for a task; a stranger's value is left until the next budget_set(). Where the slot has its sentence
+ * already, that is seen a round later. */
 static void look_at_budget(struct cgroup2 *cgroup2, struct enforced *enforced, struct fault *fault)
 {
 	char limit[64] = "no limit";
 	struct quota quota;
 
 	take_burst_back(cgroup2, cgroup2->run_fd, cgroup2->run);
-	if (cgroup2->is_foreign || read_max(cgroup2->max_fd, &quota) < 0)
+	if (cgroup2->is_foreign || enforced->n_foreign > 0 || read_max(cgroup2->max_fd, &quota) < 0)
 		return;
 	if (quota.quota_us == cgroup2->budget.quota_us &&
 		quota.period_us == cgroup2->budget.period_us)
@@ -587,7 +590,8 @@ static int cgroup2_apply(struct enforcer *enforcer, const struct grant *grants, 
 		&cgroup2->placements, &cgroup2->budget, grants, n_grants, ret_enforced, fault);
 	if (r == 0 && cgroup2->placements.is_round_over)
 		look_at_budget(cgroup2, ret_enforced, fault);
-	tell_bursts(cgroup2, ret_enforced, r == 0 ? fault : NULL);
+	if (r == 0)
+		tell_bursts(cgroup2, ret_enforced, fault);
 	if (r == 0 && cgroup2->strays)
 		strays_tell(cgroup2->strays, ret_enforced, fault);
 	return r;

@@ -164,10 +164,9 @@ void strays_look(struct strays *strays, uint64_t now_ns)
 
 void strays_tell(struct strays *strays, struct enforced *enforced, struct fault *fault)
 {
-	if (strays->n_put_back == 0)
+	if (strays->n_put_back == 0 || enforced->n_foreign > 0)
 		return;
-	if (enforced->n_foreign == 0)
-		(void)fault_set(fault, -EEXIST, "%s", strays->last_words);
-	enforced->n_foreign += strays->n_put_back;
+	(void)fault_set(fault, -EEXIST, "%s", strays->last_words);
+	enforced->n_foreign = strays->n_put_back;
 	strays->n_put_back = 0;
 }

@@ -31,6 +31,6 @@ void strays_task_remove(struct strays *strays, uint32_t task);
  * puts back what has left. now_ns is CLOCK_MONOTONIC. */
 void strays_look(struct strays *strays, uint64_t now_ns);
 
-/* Adds to n_foreign what was put back since the last call, and says so in `fault` where n_foreign
- * was 0. */
+/* Adds to n_foreign what was put back, and says so in `fault`: once, and in the first call where
+ * n_foreign is 0, since a slot has one sentence. */
 void strays_tell(struct strays *strays, struct enforced *enforced, struct fault *fault);

@@ -244,6 +244,30 @@ START_TEST(a_stranger_is_reported_and_left_alone)
 }
 END_TEST
 
+/* Where a round is over, the budget is looked at in the same slot as the first task. */
+START_TEST(a_strangers_budget_is_told_of_after_his_quota)
+{
+	const struct grant grant = stand_grant(0, 0.3);
+	uint32_t n_foreign = 0, n_told[2] = {0};
+
+	stand_open(1);
+	stand_add(0, busy_start());
+	stand_apply(&grant, 1);
+	stand.kind->write_quota(0, (struct quota){7000, STAND_PERIOD_US});
+	stand.kind->write_quota(STAND_RUN, (struct quota){90000, 100000});
+	for (int slot = 0; slot < 4; slot++) {
+		struct enforced enforced = stand_apply(&grant, 1);
+
+		n_foreign += enforced.n_foreign;
+		n_told[0] += enforced.n_foreign > 0 && strstr(stand.fault.text, "its group");
+		n_told[1] += enforced.n_foreign > 0 && strstr(stand.fault.text, "set the budget");
+	}
+	ck_assert_uint_eq(n_foreign, 2);
+	ck_assert_uint_eq(n_told[0], 1);
+	ck_assert_uint_eq(n_told[1], 1);
+}
+END_TEST
+
 START_TEST(a_foreign_thaw_is_seen)
 {
 	uint32_t n_foreign = 0;
@@ -276,6 +300,25 @@ START_TEST(a_stray_is_put_back)
 	/* Later than any pause between two looks. */
 	stand.enforcer->ops->tick(stand.enforcer, now_ns + 3600 * NSEC_PER_SEC);
 	ck_assert_int_eq(stand_is_populated(0), 1);
+	ck_assert_uint_eq(stand_apply(&grant, 1).n_foreign, 1);
+	ck_assert_ptr_nonnull(strstr(stand.fault.text, "put back"));
+	ck_assert_uint_eq(stand_apply(&grant, 1).n_foreign, 0);
+}
+END_TEST
+
+/* Both are seen in the same slot. */
+START_TEST(a_stray_is_told_of_after_a_stranger)
+{
+	const struct grant grant = stand_grant(0, 0.5);
+
+	stand_open(1);
+	stand_add(0, busy_start());
+	(void)stand_apply(&grant, 1);
+	stand.kind->write_quota(0, (struct quota){7000, STAND_PERIOD_US});
+	stand.kind->let_out(stand.busy[0].pid);
+	stand.enforcer->ops->tick(stand.enforcer, busy_clock_ns());
+	ck_assert_uint_eq(stand_apply(&grant, 1).n_foreign, 1);
+	ck_assert_ptr_nonnull(strstr(stand.fault.text, "somebody else set its group"));
 	ck_assert_uint_eq(stand_apply(&grant, 1).n_foreign, 1);
 	ck_assert_ptr_nonnull(strstr(stand.fault.text, "put back"));
 	ck_assert_uint_eq(stand_apply(&grant, 1).n_foreign, 0);
@@ -430,8 +473,10 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, shares_hold_and_the_parent_holds_the_budget);
 	tcase_add_test(tcase, removal_ends_what_is_frozen);
 	tcase_add_loop_test(tcase, a_stranger_is_reported_and_left_alone, 0, 2);
+	tcase_add_test(tcase, a_strangers_budget_is_told_of_after_his_quota);
 	tcase_add_test(tcase, a_foreign_thaw_is_seen);
 	tcase_add_test(tcase, a_stray_is_put_back);
+	tcase_add_test(tcase, a_stray_is_told_of_after_a_stranger);
 	tcase_add_test(tcase, the_budget_changes);
 	tcase_add_test(tcase, small_budgets);
 	tcase_add_test(tcase, a_task_vanishes_under_our_hands);

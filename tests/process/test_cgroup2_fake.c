@@ -10,6 +10,7 @@
 
 #include "../unit/suite.h"
 #include "busy.h"
+#include "cleanup.h"
 #include "enforcer.h"
 #include "fake_tree.h"
 #include "group.h"
@@ -221,6 +222,47 @@ START_TEST(a_stranger_is_reported_and_left_alone)
 }
 END_TEST
 
+/* All of it is seen in one slot, that of the last task. */
+START_TEST(every_stranger_is_told_of)
+{
+	uint32_t n_told[3] = {0}, n_foreign = 0;
+
+	open_tasks(1);
+	ck_assert_int_eq(apply(50000, 0, 30000), 0);
+	fake_tree_write(&tree, RUN "/2-../cpu.max", "max 100000\n");
+	fake_tree_write(&tree, RUN "/cpu.max", "max 100000\n");
+	fake_tree_write(&tree, RUN "/cpu.max.burst", "40000\n");
+	for (int slot = 0; slot < 3 * N_TASKS; slot++) {
+		ck_assert_int_eq(apply(50000, 0, 30000), 0);
+		n_foreign += enforced.n_foreign;
+		if (enforced.n_foreign == 0)
+			continue;
+		n_told[0] += strstr(fault.text, "task 2") != NULL;
+		n_told[1] += strstr(fault.text, "cpu.max.burst") != NULL;
+		n_told[2] += strstr(fault.text, "set the budget") != NULL;
+	}
+	ck_assert_uint_eq(n_foreign, 3);
+	for (size_t i = 0; i < ARRAY_LENGTH(n_told); i++)
+		ck_assert_uint_eq(n_told[i], 1);
+}
+END_TEST
+
+/* What was taken back in a slot that failed is told in the next. */
+START_TEST(a_failed_write_hides_no_stranger)
+{
+	open_tasks(1);
+	ck_assert_int_eq(apply(50000, 0, 30000), 0);
+	fake_tree_write(&tree, RUN "/1-cpu.max/cpu.max.burst", "40000\n");
+	ck_assert_int_eq(apply(50000, 0, 30000), 0);
+	fake_tree_write(&tree, RUN "/2-../cpu.max.burst", "20000\n");
+	fake_tree_fail(2, EIO); /* the first one is that of the burst */
+	ck_assert_int_eq(apply(20000, 0, 30000), -EIO);
+	ck_assert_int_eq(apply(20000, 0, 30000), 0);
+	ck_assert_uint_eq(enforced.n_foreign, 1);
+	ck_assert_ptr_nonnull(strstr(fault.text, "cpu.max.burst of group '2-..' to 20000 us"));
+}
+END_TEST
+
 START_TEST(signals_reach_what_is_in_the_group)
 {
 	char pid[16];
@@ -372,6 +414,8 @@ int main(void)
 	tcase_add_test(tcase, grants);
 	tcase_add_loop_test(tcase, a_failed_write_raises_nothing, 0, 4);
 	tcase_add_test(tcase, a_stranger_is_reported_and_left_alone);
+	tcase_add_test(tcase, every_stranger_is_told_of);
+	tcase_add_test(tcase, a_failed_write_hides_no_stranger);
 	tcase_add_test(tcase, signals_reach_what_is_in_the_group);
 	tcase_add_test(tcase, pid_zero_is_not_signalled);
 	tcase_add_test(tcase, the_meter_reads_cpu_stat);
