@@ -239,16 +239,11 @@ static int open_max(int dir_fd, const char *name, int *ret_fd, struct fault *fau
 	return 0;
 }
 
-static int open_run(
-	struct cgroup2 *cgroup2, const struct enforcer_setup *setup, struct fault *fault)
+static int open_run(struct cgroup2 *cgroup2, struct fault *fault)
 {
 	bool is_enabled;
-	int r;
+	int r = make_group(cgroup2->home.dir_fd, cgroup2->run, &cgroup2->run_fd, fault);
 
-	if (quota_of_budget(setup->budget_cpus, &cgroup2->budget) < 0)
-		return fault_set(fault, -ERANGE, "a budget of %g CPUs is too small to be enforced",
-			setup->budget_cpus);
-	r = make_group(cgroup2->home.dir_fd, cgroup2->run, &cgroup2->run_fd, fault);
 	if (r < 0)
 		return r;
 	r = group_hold(cgroup2->run_fd);
@@ -314,6 +309,24 @@ static struct cgroup2 *new_cgroup2(const struct enforcer_setup *setup)
 	return cgroup2;
 }
 
+/* The budget first: HOME may be a scope that we have to leave our unit for. */
+static int open_home_and_run(
+	struct cgroup2 *cgroup2, const struct enforcer_setup *setup, struct fault *fault)
+{
+	int r;
+
+	if (quota_of_budget(setup->budget_cpus, &cgroup2->budget) < 0)
+		return fault_set(fault, -ERANGE, "a budget of %g CPUs is too small to be enforced",
+			setup->budget_cpus);
+	r = home_open(&cgroup2->home, setup->root, setup->run, fault);
+	if (r == 0)
+		r = open_run(cgroup2, fault);
+	/* There is no way back: it is so for the enforcer that comes next, too. */
+	if (r < 0 && cgroup2->home.warning[0])
+		return fault_wrap(fault, r, "%s", cgroup2->home.warning);
+	return r;
+}
+
 static int cgroup2_open(
 	struct enforcer **ret_enforcer, const struct enforcer_setup *setup, struct fault *fault)
 {
@@ -322,9 +335,7 @@ static int cgroup2_open(
 
 	if (!cgroup2)
 		return fault_set(fault, -ENOMEM, "out of memory");
-	r = home_open(&cgroup2->home, setup->root, setup->run, fault);
-	if (r == 0)
-		r = open_run(cgroup2, setup, fault);
+	r = open_home_and_run(cgroup2, setup, fault);
 	if (r < 0) {
 		(void)cgroup2_close(&cgroup2->enforcer);
 		return r;

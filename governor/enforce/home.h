@@ -14,7 +14,8 @@ struct home {
 	int dir_fd;           /* -EBADF before home_open() */
 	bool is_leaf_made;    /* by us */
 	bool is_cpu_enabled;  /* by us */
-	/* A sentence on what changes for this run by being there; "" where nothing does. */
+	/* A sentence on what changes for this run by being there, also where home_open() fails after
+	 * that; "" where nothing does. */
 	char warning[FAULT_TEXT_MAX];
 };
 

@@ -394,6 +394,7 @@ END_TEST
 START_TEST(budgets_that_cannot_be_written)
 {
 	ck_assert_int_eq(try_open(0.0001), -ERANGE);
+	ck_assert_int_eq(fake_tree_n_writes(), 0);
 	open_tasks(1);
 	ck_assert_int_eq(enforcer->ops->budget_set(enforcer, 0.0001, &fault), -ERANGE);
 	assert_file(RUN "/cpu.max", "100000 100000");

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Limits of the unit that a run is started in: where they are left behind, the run says so.
-deadline: 100 s"""
+deadline: 120 s"""
 
 import os
 import pwd
@@ -72,6 +72,19 @@ class Limits(inside.Case):
         finally:
             subprocess.run(["systemctl", "stop", "test.slice"], check=False)
             subprocess.run(["systemctl", "revert", "test.slice"], check=False)
+
+    def test_told_also_where_the_next_one_enforces(self):
+        """The scope is made, but no group can be made in it."""
+        full = ("sh", "-c", "echo 2 >/sys/fs/cgroup/test.slice/cgroup.max.descendants && "
+                "exec \"$@\"", "sh")
+        try:
+            run = inside.Run(prefix=(*service(more=["Slice=test.slice"]), *full))
+            self.assert_ran(run, "signal")
+            self.assertIn("make group", run.said)
+            self.assertEqual(run.said.count(LEFT), 1, run.said)
+            self.assertIn(": MemoryMax=, TasksMax= set there no longer hold", run.said)
+        finally:
+            subprocess.run(["systemctl", "stop", "test.slice"], check=False)
 
     def test_a_user_leaves_the_slice_too(self):
         subprocess.run(["loginctl", "enable-linger", USER], check=True)
