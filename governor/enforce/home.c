@@ -198,6 +198,20 @@ static bool is_marked(int dir_fd)
 	return false;
 }
 
+/* Probing and opening both want to know, and a unit does not become another one while we are in it: one
+ * question for each group. */
+static bool is_delegated(const char *group)
+{
+	static char asked[PATH_MAX];
+	static int answer = -1; /* not asked, or nobody there to answer */
+
+	if (answer < 0 || strcmp(asked, group) != 0) {
+		answer = unit_bus_is_delegated();
+		strcpy(asked, group);
+	}
+	return answer == 1;
+}
+
 /* Is our own group for us to change? In the root of a container's tree no manager put us, whether
  * systemd runs the machine or not. */
 static bool is_own_ours(const struct cgroup_base *base)
@@ -213,7 +227,7 @@ static bool is_own_ours(const struct cgroup_base *base)
 		return false;
 	if (base->own[0] == '\0' && !is_real_root(fd))
 		return true;
-	return is_marked(fd) || unit_bus_is_delegated() == 1;
+	return is_marked(fd) || is_delegated(base->own);
 }
 
 /* Our own group without systemd, or else the root of the tree. */

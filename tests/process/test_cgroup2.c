@@ -195,6 +195,31 @@ START_TEST(groups_that_the_task_makes_are_below_its_grant)
 }
 END_TEST
 
+static int n_asked;
+
+int __real_unit_bus_is_delegated(void);
+int __wrap_unit_bus_is_delegated(void);
+
+int __wrap_unit_bus_is_delegated(void)
+{
+	n_asked++;
+	return __real_unit_bus_is_delegated();
+}
+
+/* Not at all as root in a scope of the system's manager, which is marked; a user's is not. */
+START_TEST(systemd_is_asked_once)
+{
+	struct enforcer_setup setup = {.run = stand.run, .budget_cpus = 1, .n_tasks_max = 1};
+
+	n_asked = 0;
+	ck_assert_int_eq(enforcer_cgroup2.probe(&setup, &stand.fault), 0);
+	ck_assert_int_le(n_asked, 1);
+	n_asked = 0;
+	stand_open(1);
+	ck_assert_int_eq(n_asked, 0);
+}
+END_TEST
+
 /* We are moved out of a group, and it is removed, between two looks of cgroup_find(): at our own name
  * in /proc, and at the directory. */
 static int passing_home_fd = -EBADF;
@@ -562,6 +587,7 @@ static void add_tests(Suite *suite, TCase *common)
 
 	tcase_add_test(common, a_kill_reaches_all_that_is_frozen);
 	tcase_add_test(common, groups_that_the_task_makes_are_below_its_grant);
+	tcase_add_test(common, systemd_is_asked_once);
 	tcase_add_test(common, our_own_group_is_known_when_we_are_moved);
 	tcase_add_test(common, a_limit_above_home_holds_and_is_the_capacity);
 	tcase_add_test(common, a_foreign_burst_is_taken_back);
