@@ -219,8 +219,12 @@ static int make_group(int parent_fd, const char *name, int *ret_fd, struct fault
 	if (mkdirat(parent_fd, name, 0755) < 0)
 		return fault_errno(fault, -errno, "make group '%s'", name);
 	*ret_fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (*ret_fd < 0)
-		return fault_errno(fault, -errno, "open group '%s'", name);
+	if (*ret_fd < 0) {
+		int r = -errno;
+
+		(void)unlinkat(parent_fd, name, AT_REMOVEDIR); /* nobody else knows of it */
+		return fault_errno(fault, r, "open group '%s'", name);
+	}
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,12 +20,14 @@ int __real_mkdirat(int dir_fd, const char *name, mode_t mode);
 int __wrap_mkdirat(int dir_fd, const char *name, mode_t mode);
 int __real_unlinkat(int dir_fd, const char *name, int flags);
 int __wrap_unlinkat(int dir_fd, const char *name, int flags);
+int __real_openat64(int dir_fd, const char *name, int flags, ...);
+int __wrap_openat64(int dir_fd, const char *name, int flags, ...);
 ssize_t __real_pwrite64(int fd, const void *bytes, size_t length, off_t offset);
 ssize_t __wrap_pwrite64(int fd, const void *bytes, size_t length, off_t offset);
 
 static char root[64];
 static int fail_at, fail_error, n_writes;
-static const char *omitted;
+static const char *omitted, *shut;
 static void (*before_write)(void);
 
 static const struct {
@@ -55,7 +58,7 @@ static bool is_below_root(int fd)
 
 static void put(int dir_fd, const char *name, const char *text)
 {
-	int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	int fd = __real_openat64(dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 
 	if (fd < 0 || write(fd, text, strlen(text)) < 0)
 		abort();
@@ -77,7 +80,7 @@ int __wrap_mkdirat(int dir_fd, const char *name, mode_t mode)
 		return -1;
 	if (!is_below_root(dir_fd))
 		return 0;
-	fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = __real_openat64(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		abort();
 	fill_group(fd);
@@ -87,7 +90,7 @@ int __wrap_mkdirat(int dir_fd, const char *name, mode_t mode)
 
 int __wrap_unlinkat(int dir_fd, const char *name, int flags)
 {
-	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = __real_openat64(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd >= 0 && (flags & AT_REMOVEDIR) && is_below_root(dir_fd))
 		for (size_t i = 0; i < sizeof(group_files) / sizeof(group_files[0]); i++)
@@ -95,6 +98,22 @@ int __wrap_unlinkat(int dir_fd, const char *name, int flags)
 	if (fd >= 0)
 		(void)close(fd);
 	return __real_unlinkat(dir_fd, name, flags);
+}
+
+int __wrap_openat64(int dir_fd, const char *name, int flags, ...)
+{
+	mode_t mode = 0;
+	va_list args;
+
+	va_start(args, flags);
+	if (flags & O_CREAT)
+		mode = va_arg(args, mode_t);
+	va_end(args);
+	if (shut && (flags & O_DIRECTORY) && strcmp(name, shut) == 0) {
+		errno = EMFILE;
+		return -1;
+	}
+	return __real_openat64(dir_fd, name, flags, mode);
 }
 
 ssize_t __wrap_pwrite64(int fd, const void *bytes, size_t length, off_t offset)
@@ -125,6 +144,11 @@ int fake_tree_n_writes(void)
 	return n_writes;
 }
 
+void fake_tree_shut(const char *name)
+{
+	shut = name;
+}
+
 void fake_tree_watch(void (*look)(void))
 {
 	before_write = look;
@@ -148,6 +172,7 @@ void fake_tree_make(struct fake_tree *tree, const char *controllers)
 	fake_tree_fail(0, 0);
 	fake_tree_omit(NULL);
 	fake_tree_watch(NULL);
+	fake_tree_shut(NULL);
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)

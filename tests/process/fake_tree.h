@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 /* A cgroup v2 tree of plain files in a temporary directory. The programs that use it are linked
- * with --wrap for mkdirat, unlinkat and pwrite: a new directory below the tree gets its control
+ * with --wrap for mkdirat, unlinkat, openat and pwrite: a new directory below the tree gets its control
  * files as the kernel would make them, a removed one loses them, and a write replaces the whole
  * content. Any write can be made to fail. */
 
@@ -28,6 +28,9 @@ bool fake_tree_has(const struct fake_tree *tree, const char *file);
  * writes there were since. */
 void fake_tree_fail(int n, int error);
 int fake_tree_n_writes(void);
+
+/* Opening a directory of that name fails with EMFILE from now on; NULL: none does. */
+void fake_tree_shut(const char *name);
 
 /* Called before each write from now on; NULL: nothing is. */
 void fake_tree_watch(void (*look)(void));

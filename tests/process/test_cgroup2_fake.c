@@ -380,6 +380,18 @@ START_TEST(a_failure_while_opening_leaves_nothing)
 }
 END_TEST
 
+START_TEST(a_group_that_cannot_be_opened_is_not_left)
+{
+	fake_tree_shut(RUN);
+	ck_assert_int_eq(try_open(1), -EMFILE);
+	ck_assert(!fake_tree_has(&tree, RUN));
+	fake_tree_shut("0-a");
+	ck_assert_int_eq(try_open(1), 0);
+	ck_assert_int_eq(enforcer->ops->task_add(enforcer, 0, "a", &fault), -EMFILE);
+	ck_assert(!fake_tree_has(&tree, RUN "/0-a"));
+}
+END_TEST
+
 START_TEST(a_group_of_that_name_is_not_taken_over)
 {
 	char path[128];
@@ -424,6 +436,7 @@ int main(void)
 	tcase_add_test(tcase, without_the_cpu_controller);
 	tcase_add_loop_test(tcase, without_a_knob, 0, 2);
 	tcase_add_loop_test(tcase, a_failure_while_opening_leaves_nothing, 0, 4);
+	tcase_add_test(tcase, a_group_that_cannot_be_opened_is_not_left);
 	tcase_add_test(tcase, a_group_of_that_name_is_not_taken_over);
 	tcase_add_test(tcase, budgets_that_cannot_be_written);
 	suite_add_tcase(suite, tcase);
