@@ -48,16 +48,12 @@ bool unit_bus_is_booted(void)
 	return sd_booted() > 0;
 }
 
-/* A user who came by su or sudo has a manager where he has logged in otherwise, too, or may linger,
- * but not the variables that lead to it, or those of somebody else. */
-static int open_user_manager(sd_bus **ret_bus)
+static int open_own_address(sd_bus **ret_bus)
 {
 	_cleanup_(cleanup_sd_bus_flush_close_unref) sd_bus *bus = NULL;
 	char address[64];
-	int r = sd_bus_open_user(ret_bus);
+	int r;
 
-	if (r >= 0)
-		return r;
 	(void)snprintf(address, sizeof(address), "unix:path=/run/user/%u/bus", (unsigned)geteuid());
 	r = sd_bus_new(&bus);
 	if (r >= 0)
@@ -69,6 +65,16 @@ static int open_user_manager(sd_bus **ret_bus)
 	if (r >= 0)
 		*ret_bus = TAKE_PTR(bus);
 	return r;
+}
+
+/* A user who came by su or sudo has a manager where he has logged in otherwise, too, or may linger,
+ * but not the variables that lead to it, or those of somebody else. A bus of somebody else can often
+ * be reached, and fails later; so they come second. */
+static int open_user_manager(sd_bus **ret_bus)
+{
+	int r = open_own_address(ret_bus);
+
+	return r >= 0 || sd_bus_open_user(ret_bus) >= 0 ? 0 : r;
 }
 
 static int open_manager(sd_bus **ret_bus, struct fault *fault)

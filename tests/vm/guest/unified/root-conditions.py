@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where a run may find itself: services, containers, read-only trees. deadline: 150 s
+"""Where a run may find itself: services, containers, read-only trees. deadline: 180 s
 
 In each case the run goes on with the best that is left, and says in one sentence what would help."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -52,6 +53,19 @@ def wait_until(condition, what):
         if time.monotonic() > end:
             raise AssertionError(f"waited {PATIENCE} s for {what}")
         time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def lingering():
+    """The user has a manager, and no login."""
+    subprocess.run(["loginctl", "enable-linger", USER], check=True)
+    try:
+        wait_until(lambda: os.path.exists("/run/user/1000/bus"), "the user's manager")
+        yield
+    finally:
+        subprocess.run(["loginctl", "disable-linger", USER], check=True)
+        subprocess.run(["loginctl", "terminate-user", USER], check=False)
+        wait_until(lambda: not os.path.exists("/run/user/1000/bus"), "the manager to end")
 
 
 def spinners():
@@ -111,14 +125,27 @@ class Where(inside.Case):
         self.ran("signal", "read-only", "unmask", prefix=READ_ONLY)
 
     def test_a_user_who_lingers(self):
-        subprocess.run(["loginctl", "enable-linger", USER], check=True)
-        try:
-            wait_until(lambda: os.path.exists("/run/user/1000/bus"), "the user's manager")
+        with lingering():
             self.ran("cgroup2", prefix=as_user())
-        finally:
-            subprocess.run(["loginctl", "disable-linger", USER], check=True)
-            subprocess.run(["loginctl", "terminate-user", USER], check=False)
-            wait_until(lambda: not os.path.exists("/run/user/1000/bus"), "the manager to end")
+
+    def test_a_user_with_variables_of_somebody_else(self):
+        """His own manager is found all the same: past a folder that he may not enter, a bus that does
+        not let him in, and one that does and has another manager on it."""
+        address = "unix:abstract=test-bus-of-root"
+        with lingering(), tempfile.TemporaryDirectory() as closed, \
+             subprocess.Popen(["dbus-daemon", "--session", "--nofork", "--nopidfile",
+                               "--print-address", f"--address={address}"],
+                              stdout=subprocess.PIPE) as bus:
+            try:
+                bus.stdout.readline()
+                for variable in (f"XDG_RUNTIME_DIR={closed}",
+                                 f"DBUS_SESSION_BUS_ADDRESS=unix:path={closed}/bus",
+                                 f"DBUS_SESSION_BUS_ADDRESS={address}",
+                                 "DBUS_SESSION_BUS_ADDRESS=unix:path=/run/dbus/system_bus_socket"):
+                    with self.subTest(variable):
+                        self.ran("cgroup2", prefix=as_user("env", variable))
+            finally:
+                bus.terminate()
 
     def test_a_container(self):
         self.ran("cgroup2", prefix=container("-o rw", GIVE_ON))
