@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,7 +24,7 @@ int __wrap_openat64(int dir_fd, const char *name, int flags, ...);
 ssize_t __real_pwrite64(int fd, const void *bytes, size_t length, off_t offset);
 ssize_t __wrap_pwrite64(int fd, const void *bytes, size_t length, off_t offset);
 
-static char root[64];
+static char root[SUITE_PATH_MAX];
 static int fail_at, fail_error, n_writes;
 static const char *omitted, *shut;
 static void (*before_write)(void);
@@ -161,8 +160,7 @@ void fake_tree_omit(const char *file)
 
 void fake_tree_make(struct fake_tree *tree, const char *controllers)
 {
-	(void)snprintf(tree->path, sizeof(tree->path), "/tmp/coregov-tree-XXXXXX");
-	if (!mkdtemp(tree->path))
+	if (!mkdtemp(suite_template(tree->path)))
 		abort();
 	(void)snprintf(root, sizeof(root), "%s", tree->path);
 	fake_tree_write(tree, "cgroup.controllers", controllers);
@@ -175,17 +173,9 @@ void fake_tree_make(struct fake_tree *tree, const char *controllers)
 	fake_tree_shut(NULL);
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 void fake_tree_remove(struct fake_tree *tree)
 {
-	if (tree->path[0] && nftw(tree->path, remove_one, 16, FTW_DEPTH | FTW_PHYS) < 0)
+	if (tree->path[0] && suite_remove(tree->path) < 0)
 		abort();
 	tree->path[0] = '\0';
 	root[0] = '\0';

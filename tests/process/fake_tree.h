@@ -4,13 +4,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* A cgroup v2 tree of plain files in a temporary directory. The programs that use it are linked
+#include "../unit/suite.h"
+
+/* A cgroup v2 tree of plain files in the suite's folder. The programs that use it are linked
  * with --wrap for mkdirat, unlinkat, openat and pwrite: a new directory below the tree gets its control
  * files as the kernel would make them, a removed one loses them, and a write replaces the whole
  * content. Any write can be made to fail. */
 
 struct fake_tree {
-	char path[64];
+	char path[SUITE_PATH_MAX];
 };
 
 /* Makes the tree; `controllers` is what its root has, "cpu memory" for instance. Aborts where that

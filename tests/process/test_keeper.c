@@ -61,12 +61,12 @@ END_TEST
 
 START_TEST(nothing_runs_before_the_gate_opens)
 {
-	char directory[] = "/tmp/coregov-keeper-XXXXXX", file[64], script[128];
+	char directory[SUITE_PATH_MAX], file[128], script[256];
 	char *argv[] = {(char *)"sh", (char *)"-c", script, NULL};
 	struct launch launch = crew_launch(argv, STDERR_FILENO);
 	struct launched first, second;
 
-	ck_assert_ptr_nonnull(mkdtemp(directory));
+	ck_assert_ptr_nonnull(mkdtemp(suite_template(directory)));
 	snprintf(file, sizeof(file), "%s/made", directory);
 	snprintf(script, sizeof(script), "> %s", file);
 	first = crew_spawn(&crew, &launch);
@@ -128,11 +128,11 @@ static void check_failure(struct launch *launch, enum launch_step step, int erro
 
 START_TEST(says_what_a_launch_failed_at)
 {
-	char directory[] = "/tmp/coregov-keeper-XXXXXX", plain[64], slashed[64];
+	char directory[SUITE_PATH_MAX], plain[128], slashed[128];
 	char *argv[] = {(char *)"no-such-command-here", NULL};
 	struct launch launch = crew_launch(argv, STDERR_FILENO);
 
-	ck_assert_ptr_nonnull(mkdtemp(directory));
+	ck_assert_ptr_nonnull(mkdtemp(suite_template(directory)));
 	snprintf(plain, sizeof(plain), "%s/plain", directory);
 	snprintf(slashed, sizeof(slashed), "%s/none", directory);
 	close(creat(plain, 0644));

@@ -116,7 +116,7 @@ static void write_curve(char path[static 64], const char *text)
 	_cleanup_fclose_ FILE *file = NULL;
 	int fd;
 
-	strcpy(path, "/tmp/coregov-curve-XXXXXX");
+	(void)suite_template(path);
 	fd = mkostemp(path, O_CLOEXEC);
 	ck_assert_int_ge(fd, 0);
 	file = fdopen(fd, "w");

@@ -384,11 +384,11 @@ static void remove_file(const char *directory, const char *name)
 
 START_TEST(reads_the_files_it_names)
 {
-	char directory[] = "bundle-XXXXXX", path[200];
+	char directory[SUITE_PATH_MAX], path[200];
 	struct fault fault = FAULT_INIT;
 	struct bundle *bundle = NULL;
 
-	ck_assert_ptr_nonnull(mkdtemp(directory));
+	ck_assert_ptr_nonnull(mkdtemp(suite_template(directory)));
 	(void)snprintf(path, sizeof(path), "%s/x.bundle", directory);
 	ck_assert_int_eq(bundle_read(path, &bundle, &fault), -ENOENT);
 	write_file(directory, "x.bundle", SCRIPT);

@@ -90,13 +90,13 @@ END_TEST
 START_TEST(reads_files)
 {
 	struct fault fault = FAULT_INIT;
-	char path[] = "curve-XXXXXX";
+	char path[SUITE_PATH_MAX];
 	struct curve curve;
 	int fd;
 
 	ck_assert_int_eq(curve_read("/nonexistent/c.csv", &curve, &fault), -ENOENT);
 	ck_assert_ptr_nonnull(strstr(fault.text, "'/nonexistent/c.csv'"));
-	fd = mkstemp(path);
+	fd = mkstemp(suite_template(path));
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(dprintf(fd, "cpu_seconds,loss\n1,2\n"), 21);
 	ck_assert_int_eq(close(fd), 0);

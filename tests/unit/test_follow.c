@@ -11,25 +11,21 @@
 #include "event_file.h"
 #include "suite.h"
 
-static char directory[64];
+static char directory[SUITE_PATH_MAX];
 static char path[128];
 static struct follow *follow;
 static struct report reports[1000];
 
 static void begin(void)
 {
-	strcpy(directory, "/tmp/test_follow.XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(directory));
+	ck_assert_ptr_nonnull(mkdtemp(suite_template(directory)));
 	snprintf(path, sizeof(path), "%s/log", directory);
 }
 
 static void finish(void)
 {
-	char command[128];
-
 	follow = follow_free(follow);
-	snprintf(command, sizeof(command), "rm -r %s", directory);
-	ck_assert_int_eq(system(command), 0);
+	ck_assert_int_eq(suite_remove(directory), 0);
 }
 
 static void open_follow(const char *metric)

@@ -43,7 +43,7 @@ static struct {
 	uint32_t advised_threads[N_MAX];
 } machine;
 
-static char path[] = "/tmp/coregov-test-XXXXXX";
+static char path[SUITE_PATH_MAX];
 static struct bundle *bundle;
 static struct governor *governor;
 
@@ -218,7 +218,7 @@ static void prepare_as(const char *text, const char *policy, enum guarantee guar
 		.n_recorders = 1,
 	};
 	struct fault fault = FAULT_INIT;
-	int fd = mkstemp(path);
+	int fd = mkstemp(suite_template(path));
 
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));

@@ -153,13 +153,13 @@ START_TEST(reads_files)
 {
 	_cleanup_ini_ struct ini *ini = NULL;
 	struct fault fault = FAULT_INIT;
-	char path[] = "ini-XXXXXX";
+	char path[SUITE_PATH_MAX];
 	int fd;
 
 	ck_assert_int_eq(ini_read("/nonexistent/a.ini", &ini, &fault), -ENOENT);
 	ck_assert_ptr_nonnull(strstr(fault.text, "'/nonexistent/a.ini'"));
 	ck_assert_int_eq(ini_read("/", &ini, &fault), -EISDIR);
-	fd = mkstemp(path);
+	fd = mkstemp(suite_template(path));
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(write(fd, "\xef\xbb\xbf[a]\nk = v", 12), 12);
 	ck_assert_int_eq(close(fd), 0);

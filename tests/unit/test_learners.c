@@ -289,8 +289,7 @@ static void make_folder(char folder[static 64], const char *name, const char *co
 	_cleanup_fclose_ FILE *file = NULL;
 	char path[128];
 
-	strcpy(folder, "/tmp/coregov-learners-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(folder));
+	ck_assert_ptr_nonnull(mkdtemp(suite_template(folder)));
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
 	file = fopen(path, "we");
 	ck_assert_ptr_nonnull(file);

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -33,8 +32,7 @@ static void setup(void)
 	static const char *const groups[] = {"system.slice", "user.slice", SERVICE, SCOPE};
 	char path[128];
 
-	(void)snprintf(mount, sizeof(mount), "/tmp/coregov-test-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(mount));
+	ck_assert_ptr_nonnull(mkdtemp(suite_template(mount)));
 	mount_fd = open(mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	ck_assert_int_ge(mount_fd, 0);
 	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
@@ -48,18 +46,10 @@ static void setup(void)
 	}
 }
 
-static int remove_one(const char *path, const struct stat *stat, int type, struct FTW *where)
-{
-	(void)stat;
-	(void)type;
-	(void)where;
-	return remove(path);
-}
-
 static void teardown(void)
 {
 	(void)close(mount_fd);
-	ck_assert_int_eq(nftw(mount, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+	ck_assert_int_eq(suite_remove(mount), 0);
 }
 
 static void assert_lost(const char *was, const char *is, const char *expected)

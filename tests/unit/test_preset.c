@@ -98,7 +98,7 @@ END_TEST
 
 /* Users' presets. */
 
-static char directory[64];
+static char directory[SUITE_PATH_MAX];
 
 static void put(const char *name, const char *text)
 {
@@ -114,17 +114,13 @@ static void put(const char *name, const char *text)
 
 static void own(void)
 {
-	strcpy(directory, "/tmp/test_preset.XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(directory));
+	ck_assert_ptr_nonnull(mkdtemp(suite_template(directory)));
 }
 
 static void own_done(void)
 {
-	char command[128];
-
 	set = preset_set_free(set);
-	snprintf(command, sizeof(command), "rm -r %s", directory);
-	ck_assert_int_eq(system(command), 0);
+	ck_assert_int_eq(suite_remove(directory), 0);
 }
 
 static int read_own(struct fault *fault)

@@ -17,7 +17,7 @@
 /* The loop over the simulated machine, by the rules of simulated time in coregov.bundle(5), on cases
  * that can be worked out by hand. */
 
-static char folder[] = "/tmp/coregov-test-XXXXXX";
+static char folder[SUITE_PATH_MAX];
 static struct bundle *bundle;
 static struct sim *sim;
 static struct governor *governor;
@@ -36,7 +36,7 @@ static void write_file(const char *name, const char *text)
 
 static void set_up(void)
 {
-	ck_assert_ptr_nonnull(mkdtemp(folder));
+	ck_assert_ptr_nonnull(mkdtemp(suite_template(folder)));
 	/* Loses 0.1 a CPU-second from 1.0, exits after 10. */
 	write_file("line.csv",
 		"cpu_seconds,loss\n0,1\n1,0.9\n2,0.8\n3,0.7\n4,0.6\n5,0.5\n6,0.4\n7,0.3\n8,0.2\n"
@@ -46,13 +46,10 @@ static void set_up(void)
 
 static void tear_down(void)
 {
-	char command[64];
-
 	governor_free(governor);
 	sim_free(sim);
 	bundle_free(bundle);
-	(void)snprintf(command, sizeof(command), "rm -r %s", folder);
-	ck_assert_int_eq(system(command), 0);
+	ck_assert_int_eq(suite_remove(folder), 0);
 }
 
 static void prepare(const char *text, const char *policy)

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <math.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -21,27 +20,19 @@
 
 /* Each test has a folder of its own; the trace is "run.trace" in it. */
 
-static char folder[] = "/tmp/coregov-trace-XXXXXX";
+static char folder[SUITE_PATH_MAX];
 static char path[sizeof(folder) + 16];
-
-static int remove_one(const char *name, const struct stat *status, int type, struct FTW *place)
-{
-	(void)status;
-	(void)type;
-	(void)place;
-	return remove(name);
-}
 
 static void setup_folder(void)
 {
 	failing_vfs_install();
-	ck_assert_ptr_nonnull(mkdtemp(folder));
+	ck_assert_ptr_nonnull(mkdtemp(suite_template(folder)));
 	(void)snprintf(path, sizeof(path), "%s/run.trace", folder);
 }
 
 static void remove_folder(void)
 {
-	ck_assert_int_eq(nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+	ck_assert_int_eq(suite_remove(folder), 0);
 }
 
 /* How many files are in the folder. */
