@@ -32,6 +32,11 @@ enum bpf_map_type {
 };
 
 enum {
+	BPF_ANY = 0,
+	BPF_NOEXIST = 1,
+};
+
+enum {
 	BPF_F_NO_PREALLOC = 1U << 0,
 	BPF_F_MMAPABLE = 1U << 10,
 };
@@ -47,6 +52,10 @@ struct bpf_raw_tracepoint_args {
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
+struct list_head {
+	struct list_head *next;
+};
+
 struct kernfs_node {
 	__u64 id;
 };
@@ -57,7 +66,6 @@ struct cgroup {
 
 struct cgroup_subsys_state {
 	struct cgroup *cgroup;
-	__u64 serial_nr;
 };
 
 struct task_group {
@@ -79,12 +87,18 @@ struct sched_entity___delayed {
 	unsigned char sched_delayed;
 };
 
+struct signal_struct {
+	struct list_head thread_head;
+};
+
 struct task_struct {
 	int on_rq;
 	struct sched_entity se;
 	struct task_group *sched_task_group;
 	struct sched_info sched_info;
-	int tgid;
+	__u64 start_time;
+	struct signal_struct *signal;
+	struct list_head thread_node;
 };
 
 struct bpf_iter__task {

@@ -25,34 +25,25 @@
 #pragma GCC diagnostic pop
 
 /* Loads the programs of bpf/meter.bpf.c, tells them which groups are metered, and reads what they
- * count.
+ * count: refresh() has them ask all threads, and read() looks into memory that is mapped.
  *
- * The counters lie in memory that is mapped: read() adds up one cell for each CPU, without a system
- * call. What runs at the moment has not been counted since it was switched in; refresh() has each
- * CPU that runs a metered thread count it (one interrupt there), and leaves the others alone.
- *
- * A group is known to the kernel by the inode number of its directory. Slot task + 1 is the task's;
- * cells are never cleared: what a slot held when the task came is taken off.
+ * A group is known to the kernel by the inode number of its directory. Cell task + 1 is the task's.
  *
  * Everything is held by descriptors, all close-on-exec: when this process ends, however it ends, the
  * kernel unloads the programs. */
 
 struct metered {
 	uint64_t group_id; /* 0: no such task */
-	struct meter_cell begin, last;
+	struct meter_cell last;
 };
 
 struct meter_bpf {
 	struct meter meter;
 	struct meter_programs *programs;
-	enum meter_bpf_variant variant;
-	struct bpf_link *census;
-	uint32_t n_slots, n_cpus;
-	const struct meter_cell *cells;        /* [n_cpus][n_slots] */
-	const struct meter_cpu *cpus;          /* [n_cpus] */
-	const struct meter_runnable *runnable; /* [n_slots] */
-	int refresh_fd;                        /* the program; the skeleton's */
-	struct metered *tasks;                 /* [n_slots - 1] */
+	uint32_t n_tasks_max;
+	uint32_t turn;                  /* of the cell that was given last */
+	const struct meter_cell *cells; /* [1 + n_tasks_max] */
+	struct metered *tasks;          /* [n_tasks_max] */
 };
 
 static struct meter_bpf *of(struct meter *meter)
@@ -157,97 +148,44 @@ static int say_why(int error, const char *root, struct fault *fault)
 
 /* ---- loading ---- */
 
-static int set_size(struct bpf_map *map, uint64_t n)
-{
-	return n > UINT32_MAX ? -E2BIG : bpf_map__set_max_entries(map, (uint32_t)n);
-}
-
-/* Four places for each group, so that few share one; at most 64 KiB for each CPU. */
-static uint32_t memory_bits(uint32_t n_slots)
-{
-	uint32_t bits = 6;
-
-	while (bits < 12 && (1U << bits) < 4 * n_slots)
-		bits++;
-	return bits;
-}
-
 static int prepare(struct meter_bpf *self, const struct meter_bpf_setup *setup)
 {
 	struct meter_programs *p = self->programs;
-	bool is_direct = self->variant == METER_BPF_DIRECT;
-	uint32_t bits = memory_bits(self->n_slots);
-	int r;
 
-	p->rodata->n_slots = self->n_slots;
-	p->rodata->n_cpus = self->n_cpus;
-	p->rodata->memory_bits = bits;
 	p->rodata->is_wrong = setup->is_wrong;
-	(void)bpf_program__set_autoload(p->progs.on_switch, is_direct);
-	(void)bpf_program__set_autoload(p->progs.on_refresh, is_direct);
-	(void)bpf_program__set_autoload(p->progs.on_attach, is_direct);
-	(void)bpf_program__set_autoload(p->progs.census, is_direct);
-	(void)bpf_program__set_autoload(p->progs.on_switch_probed, !is_direct);
-	(void)bpf_program__set_autoload(p->progs.on_refresh_probed, !is_direct);
-	(void)bpf_program__set_autoload(p->progs.on_attach_probed, !is_direct);
-	(void)bpf_map__set_autocreate(p->maps.threads, is_direct);
-	r = set_size(p->maps.cells, (uint64_t)self->n_cpus * self->n_slots);
-	if (r == 0)
-		r = set_size(p->maps.cpus, self->n_cpus);
-	if (r == 0)
-		r = set_size(p->maps.runnable, self->n_slots);
-	if (r == 0)
-		r = set_size(p->maps.memory, (uint64_t)self->n_cpus << bits);
-	return r;
+	return bpf_map__set_max_entries(p->maps.cells, self->n_tasks_max + 1);
 }
 
-/* libbpf is asked for each link: the program on refresh is run, never attached. */
-static int attach(struct meter_bpf *self)
+static int attach_one(struct bpf_link **ret_link, const struct bpf_program *program)
 {
-	struct meter_programs *p = self->programs;
-	bool is_direct = self->variant == METER_BPF_DIRECT;
-
-	p->links.on_attach = bpf_program__attach(
-		is_direct ? p->progs.on_attach : p->progs.on_attach_probed);
-	if (!p->links.on_attach)
-		return -errno;
-	if (is_direct) {
-		self->census = bpf_program__attach_iter(p->progs.census, NULL);
-		if (!self->census)
-			return -errno;
-	}
-	p->links.on_switch = bpf_program__attach(
-		is_direct ? p->progs.on_switch : p->progs.on_switch_probed);
-	return p->links.on_switch ? 0 : -errno;
+	*ret_link = bpf_program__attach(program);
+	return *ret_link ? 0 : -errno;
 }
 
-static const void *map_memory(struct bpf_map *map)
+/* libbpf is asked for each link, in the order in which nothing is lost that the last one shows. */
+static int attach(struct meter_programs *p)
 {
-	size_t size = (size_t)bpf_map__max_entries(map) * bpf_map__value_size(map);
-	void *memory = mmap(NULL, size, PROT_READ, MAP_SHARED, bpf_map__fd(map), 0);
+	int r = attach_one(&p->links.census, p->progs.census);
 
-	return memory == MAP_FAILED ? NULL : memory;
+	if (r == 0)
+		r = attach_one(&p->links.on_gone, p->progs.on_gone);
+	if (r == 0)
+		r = attach_one(&p->links.on_exit, p->progs.on_exit);
+	if (r == 0)
+		r = attach_one(&p->links.on_attach, p->progs.on_attach);
+	return r < 0 ? r : attach_one(&p->links.on_new, p->progs.on_new);
 }
 
-static void unmap_memory(const void *memory, const struct bpf_map *map)
+static size_t cells_size(const struct meter_bpf *self)
 {
-	if (memory)
-		(void)munmap((void *)memory,
-			(size_t)bpf_map__max_entries(map) * bpf_map__value_size(map));
+	return (size_t)(self->n_tasks_max + 1) * sizeof(struct meter_cell);
 }
 
 static void unload(struct meter_bpf *self)
 {
-	if (!self->programs)
-		return;
-	unmap_memory(self->cells, self->programs->maps.cells);
-	unmap_memory(self->cpus, self->programs->maps.cpus);
-	unmap_memory(self->runnable, self->programs->maps.runnable);
+	if (self->cells)
+		(void)munmap((void *)self->cells, cells_size(self));
 	self->cells = NULL;
-	self->cpus = NULL;
-	self->runnable = NULL;
-	(void)bpf_link__destroy(self->census);
-	self->census = NULL;
 	meter_programs__destroy(self->programs);
 	self->programs = NULL;
 }
@@ -256,6 +194,7 @@ static int load(struct meter_bpf *self, const struct meter_bpf_setup *setup)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, options, .btf_custom_path = setup->btf_path);
 	struct meter_programs *p;
+	void *memory;
 	int r;
 
 	self->programs = p = meter_programs__open_opts(&options);
@@ -266,15 +205,11 @@ static int load(struct meter_bpf *self, const struct meter_bpf_setup *setup)
 		r = meter_programs__load(p);
 	if (r < 0)
 		return r;
-	self->cells = map_memory(p->maps.cells);
-	self->cpus = map_memory(p->maps.cpus);
-	self->runnable = map_memory(p->maps.runnable);
-	if (!self->cells || !self->cpus || !self->runnable)
+	memory = mmap(NULL, cells_size(self), PROT_READ, MAP_SHARED, bpf_map__fd(p->maps.cells), 0);
+	if (memory == MAP_FAILED)
 		return -errno;
-	self->refresh_fd = bpf_program__fd(self->variant == METER_BPF_DIRECT
-			? p->progs.on_refresh
-			: p->progs.on_refresh_probed);
-	return attach(self);
+	self->cells = memory;
+	return attach(p);
 }
 
 /* ---- the seam ---- */
@@ -299,54 +234,32 @@ static struct meter *bpf_close(struct meter *meter)
 	return NULL;
 }
 
-static int load_variant(
-	struct meter_bpf *self, const struct meter_bpf_setup *setup, enum meter_bpf_variant variant)
-{
-	int r;
-
-	self->variant = variant;
-	said[0] = '\0';
-	r = load(self, setup);
-	if (r < 0)
-		unload(self);
-	return r;
-}
-
 int meter_bpf_open(
 	struct meter **ret_meter, const struct meter_bpf_setup *setup, struct fault *fault)
 {
 	struct meter_bpf *self;
 	libbpf_print_fn_t say;
-	int n_cpus, r;
+	int r;
 
 	if (setup->n_tasks_max > METER_GROUPS_MAX)
 		return fault_set(fault, -E2BIG,
 			"it counts at most %d groups, and there are %" PRIu32
-			" tasks: divide them among "
-			"several runs",
+			" tasks: divide them among several runs",
 			METER_GROUPS_MAX, setup->n_tasks_max);
 	self = calloc(1, sizeof(*self));
 	if (!self)
 		return fault_errno(fault, -ENOMEM, "open the meter");
 	self->meter.ops = &meter_bpf;
-	self->n_slots = setup->n_tasks_max + 1;
-	self->tasks = calloc(self->n_slots, sizeof(*self->tasks));
-	n_cpus = libbpf_num_possible_cpus();
-	if (!self->tasks || n_cpus < 0) {
-		(void)bpf_close(&self->meter);
-		return fault_errno(fault, n_cpus < 0 ? n_cpus : -ENOMEM, "open the meter");
+	self->n_tasks_max = setup->n_tasks_max;
+	self->tasks = calloc(self->n_tasks_max, sizeof(*self->tasks));
+	if (!self->tasks) {
+		free(self);
+		return fault_errno(fault, -ENOMEM, "open the meter");
 	}
-	self->n_cpus = (uint32_t)n_cpus;
-
+	said[0] = '\0';
 	say = libbpf_set_print(keep_what_is_said);
 	capability_raise_bpf();
-	if (setup->variant != METER_BPF_BEST) {
-		r = load_variant(self, setup, setup->variant);
-	} else {
-		r = load_variant(self, setup, METER_BPF_DIRECT);
-		if (r < 0 && r != -EPERM)
-			r = load_variant(self, setup, METER_BPF_PROBED);
-	}
+	r = load(self, setup);
 	capability_lower_bpf();
 	(void)libbpf_set_print(say);
 	if (r < 0) {
@@ -364,65 +277,57 @@ static int bpf_open(struct meter **ret_meter, uint32_t n_tasks_max, struct fault
 	return meter_bpf_open(ret_meter, &setup, fault);
 }
 
-/* Counts what runs on a CPU up to now. One that is offline runs nothing. */
-static void refresh_cpu(struct meter_bpf *self, uint32_t cpu)
+/* Has all threads counted up to now: the program does it while the file is read. */
+static void take_census(struct meter_bpf *self)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, options, .flags = BPF_F_TEST_RUN_ON_CPU, .cpu = cpu);
+	_cleanup_close_ int fd = bpf_iter_create(bpf_link__fd(self->programs->links.census));
+	char byte;
+	ssize_t n;
 
-	(void)bpf_prog_test_run_opts(self->refresh_fd, &options);
+	if (fd < 0)
+		return;
+	self->programs->bss->number++;
+	do /* it prints nothing; -EAGAIN: there are more threads than it looks at in one go */
+		n = read(fd, &byte, sizeof(byte));
+	while (n > 0 || (n < 0 && errno == EAGAIN));
 }
 
-/* What the CPUs remember of the groups is void from now on; what runs is looked up again. */
-static void forget(struct meter_bpf *self)
+/* True where nothing can be in a group that was looked at, nor below it. */
+static bool is_empty_group(int fd, const struct stat *group)
 {
-	__atomic_add_fetch(&self->programs->data->generation, 1, __ATOMIC_SEQ_CST);
-	for (uint32_t cpu = 0; cpu < self->n_cpus; cpu++)
-		refresh_cpu(self, cpu);
-}
+	_cleanup_close_ int procs = openat(fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+	char byte;
 
-static struct meter_cell sum(const struct meter_bpf *self, uint32_t task)
-{
-	struct meter_cell sum = {0};
-
-	for (uint32_t cpu = 0; cpu < self->n_cpus; cpu++) {
-		const struct meter_cell *cell =
-			&self->cells[(size_t)cpu * self->n_slots + task + 1];
-
-		sum.cpu_ns += __atomic_load_n(&cell->cpu_ns, __ATOMIC_RELAXED);
-		sum.wait_ns += __atomic_load_n(&cell->wait_ns, __ATOMIC_RELAXED);
-		sum.n_switches += __atomic_load_n(&cell->n_switches, __ATOMIC_RELAXED);
-	}
-	return sum;
+	return group->st_nlink <= 2 && procs >= 0 && read(procs, &byte, sizeof(byte)) == 0;
 }
 
 static int bpf_task_add(
 	struct meter *meter, uint32_t task, const struct place *place, struct fault *fault)
 {
 	struct meter_bpf *self = of(meter);
-	struct metered *metered = &self->tasks[task];
+	struct meter_programs *p = self->programs;
 	int fd = place->cpu1_fd >= 0 ? place->cpu1_fd : place->cgroup2_fd;
-	uint32_t slot = task + 1;
+	uint32_t number = task + 1;
+	struct meter_cell cell = {.turn = self->turn + 1};
+	uint64_t known_as = METER_PLACE(number, cell.turn);
 	struct stat group;
-	uint64_t id;
 	int r;
 
-	assert(task < self->n_slots - 1 && metered->group_id == 0);
+	assert(task < self->n_tasks_max && self->tasks[task].group_id == 0);
 	if (fd < 0)
 		return fault_set(fault, -EOPNOTSUPP, "the task has no group of the cpu controller");
 	if (fstat(fd, &group) < 0)
 		return fault_errno(fault, -errno, "look at the task's group");
-	id = group.st_ino;
-	forget(self);
-	metered->begin = sum(self, task);
-	metered->last = (struct meter_cell){0};
-	r = bpf_map_update_elem(bpf_map__fd(self->programs->maps.slots), &id, &slot, BPF_NOEXIST);
-	if (r == -E2BIG)
-		return fault_set(
-			fault, r, "%d groups are counted, and no more fit", METER_GROUPS_MAX);
+	r = bpf_map_update_elem(bpf_map__fd(p->maps.cells), &number, &cell, BPF_ANY);
+	if (r == 0)
+		r = bpf_map_update_elem(
+			bpf_map__fd(p->maps.places), &group.st_ino, &known_as, BPF_NOEXIST);
 	if (r < 0)
 		return fault_errno(fault, r, "count the task's group");
-	metered->group_id = id;
-	forget(self);
+	self->turn = cell.turn;
+	self->tasks[task] = (struct metered){.group_id = group.st_ino};
+	if (!is_empty_group(fd, &group))
+		take_census(self);
 	return 0;
 }
 
@@ -430,40 +335,21 @@ static void bpf_task_remove(struct meter *meter, uint32_t task)
 {
 	struct meter_bpf *self = of(meter);
 	struct metered *metered = &self->tasks[task];
+	const struct meter_cell nobodys = {0};
+	uint32_t number = task + 1;
 
-	assert(task < self->n_slots - 1);
+	assert(task < self->n_tasks_max);
 	if (metered->group_id == 0)
 		return;
-	(void)bpf_map_delete_elem(bpf_map__fd(self->programs->maps.slots), &metered->group_id);
-	*metered = (struct metered){.group_id = 0};
-	forget(self);
-}
-
-/* Asks all threads whether they are runnable: the program does it while the file is read. */
-static void take_census(struct meter_bpf *self)
-{
-	_cleanup_close_ int fd = bpf_iter_create(bpf_link__fd(self->census));
-	char byte;
-	ssize_t n;
-
-	if (fd < 0)
-		return;
-	self->programs->bss->look++;
-	do /* it prints nothing; -EAGAIN: there are more threads than it looks at in one go */
-		n = read(fd, &byte, sizeof(byte));
-	while (n > 0 || (n < 0 && errno == EAGAIN));
+	(void)bpf_map_delete_elem(bpf_map__fd(self->programs->maps.places), &metered->group_id);
+	(void)bpf_map_update_elem(
+		bpf_map__fd(self->programs->maps.cells), &number, &nobodys, BPF_ANY);
+	*metered = (struct metered){0};
 }
 
 static void bpf_refresh(struct meter *meter)
 {
-	struct meter_bpf *self = of(meter);
-
-	for (uint32_t cpu = 0; cpu < self->n_cpus; cpu++) {
-		if (__atomic_load_n(&self->cpus[cpu].slot, __ATOMIC_RELAXED) != 0)
-			refresh_cpu(self, cpu);
-	}
-	if (self->census)
-		take_census(self);
+	take_census(of(meter));
 }
 
 static uint64_t at_least(uint64_t last, uint64_t now)
@@ -474,43 +360,29 @@ static uint64_t at_least(uint64_t last, uint64_t now)
 static int bpf_read(struct meter *meter, uint32_t task, struct meter_reading *ret_reading)
 {
 	struct meter_bpf *self = of(meter);
-	struct metered *metered = &self->tasks[task];
-	const struct meter_runnable *runnable = &self->runnable[task + 1];
-	struct meter_cell now = sum(self, task);
+	const struct meter_cell *cell = &self->cells[task + 1];
+	struct meter_cell *last = &self->tasks[task].last;
 
-	assert(task < self->n_slots - 1 && metered->group_id != 0);
-	metered->last.cpu_ns = at_least(
-		metered->last.cpu_ns, nsec_sub(now.cpu_ns, metered->begin.cpu_ns));
-	metered->last.wait_ns = at_least(
-		metered->last.wait_ns, nsec_sub(now.wait_ns, metered->begin.wait_ns));
-	metered->last.n_switches = now.n_switches - metered->begin.n_switches;
-	*ret_reading = (struct meter_reading){.cpu_ns = metered->last.cpu_ns};
-	if (self->variant != METER_BPF_DIRECT)
-		return 0;
-	ret_reading->has_wait = true;
-	ret_reading->wait_ns = metered->last.wait_ns;
-	ret_reading->n_switches = metered->last.n_switches;
-	if (runnable->look == self->programs->bss->look)
-		ret_reading->n_runnable = runnable->n;
+	assert(task < self->n_tasks_max && self->tasks[task].group_id != 0);
+	last->cpu_ns = at_least(last->cpu_ns, __atomic_load_n(&cell->cpu_ns, __ATOMIC_RELAXED));
+	last->wait_ns = at_least(last->wait_ns, __atomic_load_n(&cell->wait_ns, __ATOMIC_RELAXED));
+	last->n_switches = at_least(
+		last->n_switches, __atomic_load_n(&cell->n_switches, __ATOMIC_RELAXED));
+	*ret_reading = (struct meter_reading){
+		.cpu_ns = last->cpu_ns,
+		.has_wait = self->programs->bss->has_waits,
+		.wait_ns = last->wait_ns,
+		.n_switches = last->n_switches,
+		.n_runnable = cell->census == self->programs->bss->number ? cell->n_runnable : 0,
+	};
 	return 0;
 }
 
-enum meter_bpf_variant meter_bpf_variant(const struct meter *meter)
+static uint64_t bpf_n_missed(const struct meter *meter)
 {
-	return ((const struct meter_bpf *)meter)->variant;
-}
+	const struct meter_programs *p = ((const struct meter_bpf *)meter)->programs;
 
-void meter_bpf_missed(const struct meter *meter, struct meter_bpf_missed *ret_missed)
-{
-	const struct meter_bpf *self = (const struct meter_bpf *)meter;
-	struct meter_bpf_missed missed = {0};
-
-	for (uint32_t cpu = 0; cpu < self->n_cpus; cpu++) {
-		missed.n_switches += self->cpus[cpu].n_missed_switches;
-		missed.n_waits += self->cpus[cpu].n_missed_waits;
-		missed.n_moves += self->cpus[cpu].n_missed_moves;
-	}
-	*ret_missed = missed;
+	return p->bss->n_missed_threads + p->bss->n_missed_moves;
 }
 
 const struct meter_ops meter_bpf = {
@@ -521,5 +393,6 @@ const struct meter_ops meter_bpf = {
 	.task_remove = bpf_task_remove,
 	.refresh = bpf_refresh,
 	.read = bpf_read,
+	.n_missed = bpf_n_missed,
 	.close = bpf_close,
 };

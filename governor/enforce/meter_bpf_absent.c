@@ -59,18 +59,6 @@ static struct meter *absent_close(struct meter *meter)
 	return NULL;
 }
 
-enum meter_bpf_variant meter_bpf_variant(const struct meter *meter)
-{
-	(void)meter;
-	return METER_BPF_BEST;
-}
-
-void meter_bpf_missed(const struct meter *meter, struct meter_bpf_missed *ret_missed)
-{
-	(void)meter;
-	*ret_missed = (struct meter_bpf_missed){0};
-}
-
 const struct meter_ops meter_bpf = {
 	.name = "bpf",
 	.probe = absent_probe,

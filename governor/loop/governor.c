@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,9 +122,25 @@ struct governor *governor_free(struct governor *governor)
 
 /* Observe. */
 
+/* At the first, and then whenever it has doubled. */
+static void tell_missed(struct governor *governor, uint64_t now_ns)
+{
+	const struct meter *meter = governor->setup.meter;
+	uint64_t n_missed = meter->ops->n_missed ? meter->ops->n_missed(meter) : 0;
+
+	if (n_missed == 0 || n_missed / 2 < governor->n_missed_told)
+		return;
+	governor->n_missed_told = n_missed;
+	record_event(governor, now_ns, RECORD_NO_TASK, "meter",
+		"the meter %s could not count %" PRIu64
+		" threads to their end so far: a little more CPU time was used than it says",
+		meter->ops->name, n_missed);
+}
+
 static void observe(struct governor *governor, uint64_t now_ns)
 {
 	governor->setup.meter->ops->refresh(governor->setup.meter);
+	tell_missed(governor, now_ns);
 	for (uint32_t task = 0; task < governor->n_tasks; task++)
 		if (task_is_running(&governor->tasks[task]))
 			task_observe(governor, task, now_ns);

@@ -75,6 +75,7 @@ struct governor {
 	bool has_unsettled;    /* an outcome since they were settled */
 	uint64_t n_late, worst_late_ns;
 	double granted_cpus_max;
+	uint64_t n_missed_told; /* what the meter could not count, as last told */
 	uint64_t excess_ns, excess_seen_ns, n_excess_slots, n_foreign, n_grant_changes;
 	struct {
 		uint64_t n_slots, used_ns, budget_ns;

@@ -47,6 +47,10 @@ struct meter_ops {
 	 * errno; ret_reading is untouched on failure. */
 	int (*read)(struct meter *meter, uint32_t task, struct meter_reading *ret_reading);
 
+	/* Threads and moves between places that it could not count to the end since it was opened: what
+	 * they used lacks in a task's counters. NULL where the meter cannot know. */
+	uint64_t (*n_missed)(const struct meter *meter);
+
 	struct meter *(*close)(struct meter *meter);
 };
 

@@ -43,6 +43,7 @@ static struct meter *meter, *kernel;
 static struct fault fault;
 static pid_t jobs[16];
 static int n_jobs;
+static uint64_t n_missed_allowed;
 
 static struct enforcer_setup dry_setup(void)
 {
@@ -56,11 +57,9 @@ static struct enforcer_setup dry_setup(void)
 	};
 }
 
-static void open_meter(enum meter_bpf_variant variant)
+static void open_meter(void)
 {
-	const struct meter_bpf_setup setup = {.n_tasks_max = N_TASKS, .variant = variant};
-
-	ck_assert_msg(meter_bpf_open(&meter, &setup, &fault) == 0, "open: %s", fault.text);
+	ck_assert_msg(meter_bpf.open(&meter, N_TASKS, &fault) == 0, "open: %s", fault.text);
 }
 
 static void add_tasks(uint32_t n)
@@ -97,18 +96,17 @@ static void end_jobs(void)
 
 static void teardown(void)
 {
-	struct meter_bpf_missed missed = {0};
+	uint64_t n_missed = meter ? meter->ops->n_missed(meter) : 0;
 
 	end_jobs();
-	if (meter)
-		meter_bpf_missed(meter, &missed);
 	if (meter)
 		meter = meter->ops->close(meter);
 	kernel = kernel->ops->close(kernel);
 	enforcer = enforcer->ops->close(enforcer);
-	printf("# missed: %" PRIu64 " switches\n", missed.n_switches);
-	ck_assert_uint_eq(missed.n_waits, 0);
-	ck_assert_uint_eq(missed.n_moves, 0);
+	if (n_missed > 0)
+		printf("# missed: %" PRIu64 "\n", n_missed);
+	ck_assert_uint_le(n_missed, n_missed_allowed);
+	n_missed_allowed = 0;
 }
 
 static void rest(uint64_t span_ns)
@@ -286,6 +284,12 @@ static void *spin_thread(void *unused)
 	return unused;
 }
 
+static void *spin_forever(void *unused)
+{
+	spin();
+	return unused;
+}
+
 static void thread_much(void)
 {
 	pthread_t threads[64];
@@ -308,15 +312,22 @@ static void exit_at_once(void)
 {
 }
 
+/* The kernel does not show of every thread that it is gone, and before Linux 6.2 it has not for each one
+ * that it shows what is kept of it (see meter.bpf.c): of many, some lack their last step. */
 START_TEST(what_ends_is_counted_to_the_last)
 {
 	static void (*const kinds[])(void) = {
 		nap, fork_much, thread_much, exec_shell, exit_at_once};
+	uint64_t theirs;
+	bool is_many;
 
-	open_meter(METER_BPF_DIRECT);
+	open_meter();
 	add_tasks(1);
 	finish(start(0, kinds[_i]));
-	assert_agree(0, NSEC_PER_USEC, EXACT_NS);
+	theirs = reading_of(kernel, 0).cpu_ns;
+	is_many = kinds[_i] == fork_much || kinds[_i] == thread_much;
+	n_missed_allowed = is_many ? 10 : 0;
+	assert_agree(0, NSEC_PER_USEC, is_many ? theirs / 50 : EXACT_NS);
 	ck_assert_uint_eq(reading_of(meter, 0).n_runnable, 0);
 }
 END_TEST
@@ -326,16 +337,15 @@ START_TEST(what_runs_is_counted_up_to_now)
 	uint64_t last_ns = 0;
 	pid_t pid;
 
-	open_meter(_i == 0 ? METER_BPF_DIRECT : METER_BPF_PROBED);
+	open_meter();
 	add_tasks(2);
 	pid = start(0, spin);
 	for (int i = 0; i < 20; i++) /* whether it is switched out or not */
 		last_ns = grown(0, last_ns);
 	stop(pid);
-	/* On raw_tp a switch that the kernel does not show is lost; see meter.bpf.c. */
-	assert_agree(0, NSEC_PER_MSEC, _i == 0 ? EXACT_NS : last_ns / 10);
+	assert_agree(0, NSEC_PER_MSEC, EXACT_NS);
 	assert_agree(1, 0, 0);
-	ck_assert_int_eq(reading_of(meter, 0).has_wait, _i == 0);
+	ck_assert(reading_of(meter, 0).has_wait);
 }
 END_TEST
 
@@ -345,7 +355,7 @@ START_TEST(what_was_before_does_not_count)
 	const struct place *place;
 	pid_t pid;
 
-	open_meter(METER_BPF_DIRECT);
+	open_meter();
 	ck_assert_int_eq(enforcer->ops->task_add(enforcer, 0, "t", &fault), 0);
 	pid = start(0, spin);
 	rest(100 * NSEC_PER_MSEC);
@@ -366,14 +376,28 @@ START_TEST(what_was_before_does_not_count)
 }
 END_TEST
 
-START_TEST(a_running_thread_is_split_where_it_moves)
+static void spin_on_eight_threads(void)
 {
-	uint64_t tolerance_ns, ours = 0, theirs = 0;
+	pthread_t thread;
+
+	for (int i = 1; i < 8; i++)
+		(void)pthread_create(&thread, NULL, spin_forever, NULL);
+	spin();
+}
+
+/* In all it is the same. How it is split is less sharp: the threads of a process are moved one after the
+ * other and run on meanwhile, the meter's note is taken when the last one has been moved, and on v1 cpu
+ * and cpuacct are two moves. */
+START_TEST(what_runs_is_split_where_it_moves)
+{
+	const uint64_t n_threads = _i == 0 ? 1 : 8;
+	const uint64_t tolerance_ns = 60 * n_threads * 400 * NSEC_PER_USEC;
+	uint64_t ours = 0, theirs = 0;
 	pid_t pid;
 
-	open_meter(_i == 0 ? METER_BPF_DIRECT : METER_BPF_PROBED);
+	open_meter();
 	add_tasks(2);
-	pid = start(0, spin);
+	pid = start(0, _i == 0 ? spin : spin_on_eight_threads);
 	for (int i = 1; i <= 60; i++) {
 		rest(7 * NSEC_PER_MSEC);
 		ck_assert_int_eq(enforcer->ops->task_attach(enforcer, i % 2, pid, &fault), 0);
@@ -381,17 +405,45 @@ START_TEST(a_running_thread_is_split_where_it_moves)
 			meter->ops->refresh(meter);
 	}
 	stop(pid);
-	/* On v1 cpu and cpuacct are two moves, some ten microseconds apart; on v2 cpu.stat had up to
-	 * 10 ms in the other group (Linux 6.1), the sum of both being the same. */
-	tolerance_ns = 60 * (works == &enforcer_cgroup2 ? 400 : 100) * NSEC_PER_USEC;
 	for (uint32_t task = 0; task < 2; task++) {
 		assert_agree(task, 30 * NSEC_PER_MSEC, tolerance_ns);
 		ours += reading_of(meter, task).cpu_ns;
 		theirs += reading_of(kernel, task).cpu_ns;
 	}
-	if (_i == 0) /* what raw_tp may lose is in what_runs_is_counted_up_to_now */
-		ck_assert_uint_le(
-			ours > theirs ? ours - theirs : theirs - ours, 60 * 100 * NSEC_PER_USEC);
+	ck_assert_uint_le(ours > theirs ? ours - theirs : theirs - ours, 2 * NSEC_PER_MSEC);
+}
+END_TEST
+
+/* A process leaves the metered groups, does something, and comes back. */
+START_TEST(what_happens_elsewhere_does_not_count)
+{
+	_cleanup_close_ int root = -EBADF, procs = -EBADF;
+	const struct place *place;
+	uint64_t before_ns;
+	char pid_text[32];
+	pid_t pid;
+	int fd;
+
+	open_meter();
+	add_tasks(1);
+	place = enforcer->ops->task_place(enforcer, 0);
+	fd = place->cpu1_fd >= 0 ? place->cpu1_fd : place->cgroup2_fd;
+	ck_assert_int_eq(mkdirat(fd, "../elsewhere", 0755), 0);
+	root = openat(fd, "../elsewhere", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	procs = openat(root, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+	pid = start(0, spin);
+	(void)grown(0, 5 * NSEC_PER_MSEC);
+	(void)snprintf(pid_text, sizeof(pid_text), "%d", pid);
+	ck_assert_int_gt(write(procs, pid_text, strlen(pid_text)), 0);
+	before_ns = reading_of(meter, 0).cpu_ns;
+	rest(50 * NSEC_PER_MSEC);
+	ck_assert_uint_eq(reading_of(meter, 0).cpu_ns, before_ns);
+	ck_assert_uint_eq(reading_of(meter, 0).n_runnable, 0);
+	ck_assert_int_eq(enforcer->ops->task_attach(enforcer, 0, pid, &fault), 0);
+	ck_assert_uint_lt(reading_of(meter, 0).cpu_ns, before_ns + 30 * NSEC_PER_MSEC);
+	(void)grown(0, before_ns);
+	end_jobs();
+	ck_assert_int_eq(unlinkat(fd, "../elsewhere", AT_REMOVEDIR), 0);
 }
 END_TEST
 
@@ -403,7 +455,7 @@ START_TEST(groups_below_count_to_the_task)
 	pid_t pid;
 	int fd;
 
-	open_meter(METER_BPF_DIRECT);
+	open_meter();
 	add_tasks(1);
 	place = enforcer->ops->task_place(enforcer, 0);
 	fd = place->cpu1_fd >= 0 ? place->cpu1_fd : place->cgroup2_fd;
@@ -432,7 +484,7 @@ START_TEST(waiting_and_runnable_threads_are_those_of_the_kernel)
 	struct meter_reading reading;
 	pid_t pids[N];
 
-	open_meter(METER_BPF_DIRECT);
+	open_meter();
 	add_tasks(1);
 	for (int i = 0; i < N; i++)
 		pids[i] = start(0, spin);
@@ -457,10 +509,8 @@ START_TEST(waiting_and_runnable_threads_are_those_of_the_kernel)
 	       " switches, the kernel %" PRIu64 "\n",
 		reading.wait_ns, wait_ns, reading.n_switches, n_runs);
 	ck_assert_uint_gt(wait_ns, 500 * NSEC_PER_MSEC);
-	ck_assert_uint_le(reading.wait_ns, wait_ns + wait_ns / 200);
-	ck_assert_uint_ge(reading.wait_ns + wait_ns / 200, wait_ns);
-	ck_assert_uint_le(reading.n_switches, n_runs);
-	ck_assert_uint_ge(reading.n_switches + n_runs / 50, n_runs); /* not shown */
+	ck_assert_uint_eq(reading.wait_ns, wait_ns);
+	ck_assert_uint_eq(reading.n_switches, n_runs);
 }
 END_TEST
 
@@ -470,7 +520,7 @@ START_TEST(two_meters_do_not_know_of_each_other)
 	uint64_t ours, theirs;
 	pid_t pid;
 
-	open_meter(METER_BPF_DIRECT);
+	open_meter();
 	ck_assert_int_eq(meter_bpf.open(&other, N_TASKS, &fault), 0);
 	add_tasks(1);
 	ck_assert_int_eq(
@@ -518,7 +568,7 @@ START_TEST(nothing_stays_after_kill_9)
 	if (pid == 0) {
 		size_t n;
 
-		open_meter(METER_BPF_DIRECT);
+		open_meter();
 		n = own_programs(ids, 32);
 		(void)!write(out[1], ids, n * sizeof(ids[0]));
 		pause();
@@ -547,7 +597,7 @@ START_TEST(capabilities_are_in_force_for_the_load_only)
 	unsigned long long effective = ~0ULL;
 	char line[128];
 
-	open_meter(METER_BPF_DIRECT);
+	open_meter();
 	file = fopen("/proc/thread-self/status", "re");
 	while (file && fgets(line, sizeof(line), file))
 		(void)sscanf(line, "CapEff: %llx", &effective);
@@ -650,8 +700,7 @@ END_TEST
 
 START_TEST(a_verifier_that_refuses)
 {
-	struct meter_bpf_setup setup = {
-		.n_tasks_max = 1, .variant = METER_BPF_DIRECT, .is_wrong = true};
+	struct meter_bpf_setup setup = {.n_tasks_max = 1, .is_wrong = true};
 
 	assert_refused(&setup, -EACCES, "verifier refuses the program: ");
 }
@@ -704,9 +753,10 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 60);
 	tcase_add_loop_test(tcase, what_ends_is_counted_to_the_last, 0, 5);
-	tcase_add_loop_test(tcase, what_runs_is_counted_up_to_now, 0, 2);
+	tcase_add_test(tcase, what_runs_is_counted_up_to_now);
 	tcase_add_test(tcase, what_was_before_does_not_count);
-	tcase_add_loop_test(tcase, a_running_thread_is_split_where_it_moves, 0, 2);
+	tcase_add_loop_test(tcase, what_runs_is_split_where_it_moves, 0, 2);
+	tcase_add_test(tcase, what_happens_elsewhere_does_not_count);
 	tcase_add_test(tcase, groups_below_count_to_the_task);
 	tcase_add_test(tcase, waiting_and_runnable_threads_are_those_of_the_kernel);
 	tcase_add_test(tcase, two_meters_do_not_know_of_each_other);

@@ -2,6 +2,7 @@
 #include "governor.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cleanup.h"
 #include "nsec.h"
 #include "suite.h"
 
@@ -28,6 +30,7 @@ static struct {
 	uint32_t n_foreign;
 	uint64_t cpu_ns[N_MAX], wait_ns[N_MAX];
 	uint32_t n_runnable[N_MAX];
+	uint64_t n_missed;
 	bool has_no_wait;
 	uint64_t granted_ns[N_MAX];
 	double share_cpus[N_MAX];
@@ -96,6 +99,12 @@ static int meter_read(struct meter *meter, uint32_t task, struct meter_reading *
 		.n_runnable = machine.n_runnable[task],
 	};
 	return 0;
+}
+
+static uint64_t meter_n_missed(const struct meter *meter)
+{
+	(void)meter;
+	return machine.n_missed;
 }
 
 static int start(struct stage *stage, uint32_t task, uint64_t now_ns, struct fault *fault)
@@ -189,6 +198,7 @@ static const struct meter_ops meter_ops = {
 	.name = "test",
 	.refresh = meter_refresh,
 	.read = meter_read,
+	.n_missed = meter_n_missed,
 };
 static const struct stage_ops stage_ops = {
 	.max_batches = 1,
@@ -408,6 +418,29 @@ START_TEST(strangers_are_counted_between_slots_too)
 	ck_assert_int_eq(governor_give_on(governor, 1, NULL), 0);
 	ck_assert_uint_eq(totals().n_foreign, 4);
 	ck_assert_ptr_nonnull(strstr(machine.events, "foreign: a stranger\n"));
+}
+END_TEST
+
+START_TEST(what_the_meter_missed_is_told_when_it_doubles)
+{
+	static const struct {
+		uint64_t n_missed;
+		bool is_told;
+	} slots[] = {
+		{0, false}, {3, true}, {3, false}, {5, false}, {6, true}, {11, false}, {40, true}};
+	char sentence[64];
+
+	prepare("[bundle]\nbudget = 1cpu\n" TASK("a") "20s\n", "equal");
+	for (size_t i = 0; i < ARRAY_LENGTH(slots); i++) {
+		machine.events[0] = '\0';
+		machine.n_missed = slots[i].n_missed;
+		ck_assert_int_eq(governor_slot(governor, i * SECOND, 0, NULL), 0);
+		(void)snprintf(sentence, sizeof(sentence),
+			"meter: the meter test could not count %" PRIu64 " threads",
+			slots[i].n_missed);
+		ck_assert_int_eq(strstr(machine.events, "meter: ") != NULL, slots[i].is_told);
+		ck_assert_int_eq(strstr(machine.events, sentence) != NULL, slots[i].is_told);
+	}
 }
 END_TEST
 
@@ -824,6 +857,7 @@ static Suite *governor_suite(void)
 	tcase_add_test(tcase, a_dry_run_holds_nothing_against_a_task);
 	tcase_add_test(tcase, strangers_are_counted_between_slots_too);
 	tcase_add_test(tcase, a_meter_that_fails_is_told_once);
+	tcase_add_test(tcase, what_the_meter_missed_is_told_when_it_doubles);
 	tcase_add_test(tcase, stopping_takes_its_steps);
 	tcase_add_test(tcase, who_has_no_page_is_not_asked);
 	tcase_add_test(tcase, all_that_stop_get_a_fifth_at_most);
