@@ -32,6 +32,8 @@
  * a thousand came to no program on 6.18). So none is relied on: a census finds a thread that has begun
  * unseen, and one that goes unseen lacks what it used after on_exit.
  *
+ * This is compiled twice: with METER_OLD for the kernels before 6.7, with another way to take a census.
+ *
  * The group is task->sched_task_group: what the scheduler itself charges. That is the group of the
  * cpu controller on v1, hybrid and v2 alike, and where a v2 group has no cpu controller the one above it
  * that has. Groups below a metered one count to it. */
@@ -45,6 +47,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 const volatile __u32 is_wrong = 0;
 
 __u32 number = 0;           /* of the last census; set by the governor */
+__u64 generation = 0;       /* of `places`, from 1; set by the governor whenever they are others */
 __u64 n_missed_threads = 0; /* gone, and what they used since they were last counted is nowhere */
 __u64 n_missed_moves = 0; /* there was no room: what they used since the last census is elsewhere */
 __u64 n_noted = 0, n_followed = 0; /* moves */
@@ -59,7 +62,8 @@ struct usage {
 struct thread {
 	struct usage counted;
 	uint64_t place;
-	uint64_t is_begun; /* 0: it is new, and nothing of this holds yet */
+	uint64_t group;      /* the address of the task_group that has led to this place, */
+	uint64_t generation; /* and which places there were then; 0: it is new, nothing holds yet */
 };
 
 /* A thread that was moved since it was last counted: from where it was before, up to `left`; in `place`
@@ -86,6 +90,13 @@ struct {
 } cells SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} once SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, int);
@@ -99,24 +110,34 @@ struct {
 	__type(value, struct move);
 } moves SEC(".maps");
 
-/* The place of a group, or of the nearest above it that has one. */
-static __noinline __u64 find_place(struct task_group *group)
-{
-	for (int depth = 0; depth < GROUP_DEPTH_MAX && group; depth++) {
-		struct cgroup *cgroup = BPF_CORE_READ(group, css.cgroup);
-		__u64 *place;
-		__u64 id;
+/* What reads the kernel's memory comes twice: DIRECT where the kernel has given a pointer with its type,
+ * PROBED where it has not, which is slower. */
+#define DIRECT(from, member) ((from)->member)
+#define PROBED(from, member) BPF_CORE_READ(from, member)
 
-		if (!cgroup) /* an autogroup: below the root, and no directory */
-			break;
-		id = BPF_CORE_READ(cgroup, kn, id);
-		place = bpf_map_lookup_elem(&places, &id);
-		if (place)
-			return *place;
-		group = BPF_CORE_READ(group, parent);
+/* The place of a group, or of the nearest above it that has one. */
+#define DEFINE_FIND_PLACE(name, READ)                                                     \
+	static __noinline __u64 name(struct task_group *group)                            \
+	{                                                                                 \
+		for (int depth = 0; depth < GROUP_DEPTH_MAX && group; depth++) {          \
+			struct cgroup *cgroup = READ(group, css.cgroup);                  \
+			struct kernfs_node *directory;                                    \
+			__u64 *place;                                                     \
+			__u64 id;                                                         \
+                                                                                          \
+			if (!cgroup) /* an autogroup: below the root, and no directory */ \
+				break;                                                    \
+			directory = READ(cgroup, kn);                                     \
+			id = READ(directory, id);                                         \
+			place = bpf_map_lookup_elem(&places, &id);                        \
+			if (place)                                                        \
+				return *place;                                            \
+			group = READ(group, parent);                                      \
+		}                                                                         \
+		return 0;                                                                 \
 	}
-	return 0;
-}
+DEFINE_FIND_PLACE(find_place, DIRECT)
+DEFINE_FIND_PLACE(find_place_probed, PROBED)
 
 static __always_inline struct meter_cell *cell_at(__u64 place)
 {
@@ -126,16 +147,19 @@ static __always_inline struct meter_cell *cell_at(__u64 place)
 	return cell && cell->turn == METER_PLACE_TURN(place) ? cell : NULL;
 }
 
-static __always_inline struct usage usage_of(struct task_struct *task)
-{
-	struct usage usage = {.exec_ns = BPF_CORE_READ(task, se.sum_exec_runtime)};
-
-	if (bpf_core_field_exists(task->sched_info.run_delay)) {
-		usage.delay_ns = BPF_CORE_READ(task, sched_info.run_delay);
-		usage.n_runs = BPF_CORE_READ(task, sched_info.pcount);
+#define DEFINE_USAGE_OF(name, READ)                                                \
+	static __always_inline struct usage name(struct task_struct *task)         \
+	{                                                                          \
+		struct usage usage = {.exec_ns = READ(task, se.sum_exec_runtime)}; \
+                                                                                   \
+		if (bpf_core_field_exists(task->sched_info.run_delay)) {           \
+			usage.delay_ns = READ(task, sched_info.run_delay);         \
+			usage.n_runs = READ(task, sched_info.pcount);              \
+		}                                                                  \
+		return usage;                                                      \
 	}
-	return usage;
-}
+DEFINE_USAGE_OF(usage_of, DIRECT)
+DEFINE_USAGE_OF(usage_of_probed, PROBED)
 
 static __always_inline void grow(uint64_t *counter, uint64_t *counted, uint64_t now)
 {
@@ -186,27 +210,42 @@ static __always_inline void begin(struct task_struct *task, struct thread *threa
 	if (!cell || task->start_time < cell->since_ns)
 		thread->counted = usage_of(task);
 	thread->place = place;
-	thread->is_begun = 1;
 }
 
-/* What is kept of a thread; NULL for one that has never been in a metered group. Also where there is
- * no memory, and before 6.2 where what runs on this CPU was interrupted while it asked for its own:
- * then the next who counts this thread counts it up to there. */
-static __always_inline struct thread *thread_of(struct task_struct *task, __u64 place)
+/* It sleeps, as most threads do, and has done so since it was counted. */
+static __always_inline bool has_slept(const struct thread *thread, struct task_struct *task)
 {
-	return place ? bpf_task_storage_get(&threads, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE)
-		     : bpf_task_storage_get(&threads, task, NULL, 0);
+	return task->on_rq == 0 && thread->generation == generation &&
+		thread->counted.exec_ns == task->se.sum_exec_runtime;
 }
 
-/* Counts a thread up to now; the cell that it is in, or NULL. */
+/* A group's address is not used again while a thread is in it. */
+static __always_inline bool is_still_there(
+	const struct thread *thread, const struct task_group *group)
+{
+	return thread->group == (__u64)group && thread->generation == generation;
+}
+
+/* Counts a thread up to now; the cell that it is in, or NULL (which is as good where it sleeps).
+ *
+ * Nothing is kept of a thread that has never been in a metered group. Also where there is no memory,
+ * and before 6.2 where what runs on this CPU was interrupted while it asked for its own: then the next
+ * who counts this thread counts it up to there. */
 static __noinline struct meter_cell *count_thread(struct task_struct *task, bool is_last)
 {
-	__u64 place = find_place(task->sched_task_group);
-	struct thread *thread = thread_of(task, place);
+	struct thread *thread = bpf_task_storage_get(&threads, task, NULL, 0);
+	struct task_group *group = task->sched_task_group;
+	__u64 before = generation, place;
 	struct move *move = move_of(task);
 	struct meter_cell *cell;
 	struct usage now;
 
+	if (thread && !move && has_slept(thread, task))
+		return NULL;
+	place = thread && !move && is_still_there(thread, group) ? thread->place
+								 : find_place(group);
+	if (!thread && place)
+		thread = bpf_task_storage_get(&threads, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!thread) {
 		if (place && is_last)
 			__sync_fetch_and_add(&n_missed_threads, 1);
@@ -214,7 +253,7 @@ static __noinline struct meter_cell *count_thread(struct task_struct *task, bool
 			forget_move(task);
 		return NULL;
 	}
-	if (!thread->is_begun)
+	if (thread->generation == 0)
 		begin(task, thread, place);
 	else if (move)
 		count(cell_at(thread->place), &thread->counted, &move->left);
@@ -230,6 +269,8 @@ static __noinline struct meter_cell *count_thread(struct task_struct *task, bool
 		thread->place = place;
 		cell = cell_at(place);
 	}
+	thread->group = (__u64)group;
+	thread->generation = before;
 	return cell;
 }
 
@@ -237,6 +278,8 @@ static __noinline struct meter_cell *count_thread(struct task_struct *task, bool
 SEC("tp_btf/task_newtask")
 int BPF_PROG(on_new, struct task_struct *task)
 {
+	if (is_wrong)
+		return *(volatile int *)bpf_get_current_task();
 	count_thread(task, false);
 	return 0;
 }
@@ -263,30 +306,53 @@ static __always_inline bool is_runnable(struct task_struct *task)
 	if (task->on_rq == 0)
 		return false;
 	return !bpf_core_field_exists(entity->sched_delayed) ||
-		!BPF_CORE_READ_BITFIELD_PROBED(entity, sched_delayed);
+		!BPF_CORE_READ_BITFIELD(entity, sched_delayed);
 }
 
-SEC("iter/task")
-int census(struct bpf_iter__task *context)
+static __always_inline void look_at(struct task_struct *task)
 {
-	struct task_struct *task = context->task;
-	struct meter_cell *cell;
+	struct meter_cell *cell = count_thread(task, false);
 
-	if (!task)
-		return 0;
-	if (is_wrong)
-		return *(volatile int *)bpf_get_current_task();
 	has_waits = bpf_core_field_exists(task->sched_info.run_delay);
-	cell = count_thread(task, false);
 	if (!cell || !is_runnable(task))
-		return 0;
+		return;
 	if (cell->census != number) {
 		cell->census = number;
 		cell->n_runnable = 0;
 	}
 	cell->n_runnable++;
+}
+
+#ifndef METER_OLD
+/* All threads, one after the other, in one go: the kernels since 6.7 have the means. `once` has one
+ * element, and so this is called once for each time that the iterator's file is read. */
+SEC("iter/bpf_map_elem")
+int census(struct bpf_iter__bpf_map_elem *context)
+{
+	struct bpf_iter_task iterator;
+	struct task_struct *task;
+
+	if (!context->value)
+		return 0;
+	bpf_iter_task_new(&iterator, NULL, BPF_TASK_ITER_ALL_THREADS);
+	while ((task = bpf_iter_task_next(&iterator)))
+		look_at(task);
+	bpf_iter_task_destroy(&iterator);
 	return 0;
 }
+
+#else
+/* The same, called for each thread, which takes several times as long. */
+SEC("iter/task")
+int census(struct bpf_iter__task *context)
+{
+	struct task_struct *task = context->task;
+
+	if (task)
+		look_at(task);
+	return 0;
+}
+#endif
 
 /* Not through the thread's own storage, which wants to be given by the kernel, and not taken from a
  * list: a note is left, which the next one follows who counts it. */
@@ -295,8 +361,8 @@ static __always_inline void note_move(struct task_struct *task)
 	__u64 key = (__u64)task, start_time = BPF_CORE_READ(task, start_time);
 	struct move *move = bpf_map_lookup_elem(&moves, &key);
 	struct move new = {
-		.left = usage_of(task),
-		.place = find_place(BPF_CORE_READ(task, sched_task_group)),
+		.left = usage_of_probed(task),
+		.place = find_place_probed(BPF_CORE_READ(task, sched_task_group)),
 		.start_time = start_time,
 	};
 

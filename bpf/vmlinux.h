@@ -105,4 +105,25 @@ struct bpf_iter__task {
 	struct task_struct *task;
 };
 
+struct bpf_iter__bpf_map_elem {
+	void *value;
+};
+
 #pragma clang attribute pop
+
+/* All threads in a loop, since c68a78ffe2cb (6.7). */
+
+struct bpf_iter_task {
+	__u64 opaque[3];
+};
+
+enum {
+	BPF_TASK_ITER_ALL_THREADS = 1,
+};
+
+extern int bpf_iter_task_new(struct bpf_iter_task *iterator, struct task_struct *task,
+	unsigned int flags) __attribute__((section(".ksyms")));
+extern struct task_struct *bpf_iter_task_next(struct bpf_iter_task *iterator)
+	__attribute__((section(".ksyms")));
+extern void bpf_iter_task_destroy(struct bpf_iter_task *iterator)
+	__attribute__((section(".ksyms")));

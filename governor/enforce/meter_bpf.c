@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -18,10 +19,12 @@
 #include "cleanup.h"
 #include "nsec.h"
 
-/* The object file as one string. */
+/* The object files, each as one string, and functions, of which those for the first are used. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Woverlength-strings"
+#pragma GCC diagnostic ignored "-Wunused-function"
 #include "meter.skel.h"
+#include "meter_old.skel.h"
 #pragma GCC diagnostic pop
 
 /* Loads the programs of bpf/meter.bpf.c, tells them which groups are metered, and reads what they
@@ -33,13 +36,14 @@
  * kernel unloads the programs. */
 
 struct metered {
-	uint64_t group_id; /* 0: no such task */
-	struct meter_cell last;
+	uint64_t group_id;                    /* 0: no such task */
+	uint64_t cpu_ns, wait_ns, n_switches; /* the last reading */
 };
 
 struct meter_bpf {
 	struct meter meter;
 	struct meter_programs *programs;
+	bool is_old; /* the programs for kernels before 6.7 */
 	uint32_t n_tasks_max;
 	uint32_t turn;                  /* of the cell that was given last */
 	const struct meter_cell *cells; /* [1 + n_tasks_max] */
@@ -148,12 +152,53 @@ static int say_why(int error, const char *root, struct fault *fault)
 
 /* ---- loading ---- */
 
+/* A program of this kernel can go through all threads by itself. */
+static bool knows_task_loops(const char *btf_path)
+{
+	struct btf *types = btf_path ? btf__parse(btf_path, NULL) : btf__load_vmlinux_btf();
+	bool is_there = types &&
+		btf__find_by_name_kind(types, "bpf_iter_task_new", BTF_KIND_FUNC) > 0;
+
+	btf__free(types);
+	return is_there;
+}
+
+/* The programs for this kernel. Those for old kernels are the same but for how a census is taken: by name
+ * they have the same programs, maps and variables. */
+static int open_programs(struct meter_bpf *self, const struct meter_bpf_setup *setup)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, options, .btf_custom_path = setup->btf_path);
+	struct meter_programs *p = calloc(1, sizeof(*p));
+	int r;
+
+	if (!p)
+		return -ENOMEM;
+	self->programs = p;
+	self->is_old = setup->is_old || !knows_task_loops(setup->btf_path);
+	r = meter_programs__create_skeleton(p);
+	if (r == 0 && self->is_old)
+		p->skeleton->data = meter_old_programs__elf_bytes(&p->skeleton->data_sz);
+	return r < 0 ? r : bpf_object__open_skeleton(p->skeleton, &options);
+}
+
 static int prepare(struct meter_bpf *self, const struct meter_bpf_setup *setup)
 {
 	struct meter_programs *p = self->programs;
 
 	p->rodata->is_wrong = setup->is_wrong;
+	p->bss->generation = 1;
 	return bpf_map__set_max_entries(p->maps.cells, self->n_tasks_max + 1);
+}
+
+static int attach_census(struct meter_bpf *self)
+{
+	struct meter_programs *p = self->programs;
+	union bpf_iter_link_info info = {.map.map_fd = (uint32_t)bpf_map__fd(p->maps.once)};
+	LIBBPF_OPTS(
+		bpf_iter_attach_opts, options, .link_info = &info, .link_info_len = sizeof(info));
+
+	p->links.census = bpf_program__attach_iter(p->progs.census, self->is_old ? NULL : &options);
+	return p->links.census ? 0 : -errno;
 }
 
 static int attach_one(struct bpf_link **ret_link, const struct bpf_program *program)
@@ -163,9 +208,10 @@ static int attach_one(struct bpf_link **ret_link, const struct bpf_program *prog
 }
 
 /* libbpf is asked for each link, in the order in which nothing is lost that the last one shows. */
-static int attach(struct meter_programs *p)
+static int attach(struct meter_bpf *self)
 {
-	int r = attach_one(&p->links.census, p->progs.census);
+	struct meter_programs *p = self->programs;
+	int r = attach_census(self);
 
 	if (r == 0)
 		r = attach_one(&p->links.on_gone, p->progs.on_gone);
@@ -192,15 +238,13 @@ static void unload(struct meter_bpf *self)
 
 static int load(struct meter_bpf *self, const struct meter_bpf_setup *setup)
 {
-	LIBBPF_OPTS(bpf_object_open_opts, options, .btf_custom_path = setup->btf_path);
 	struct meter_programs *p;
 	void *memory;
-	int r;
+	int r = open_programs(self, setup);
 
-	self->programs = p = meter_programs__open_opts(&options);
-	if (!p)
-		return -errno;
-	r = prepare(self, setup);
+	p = self->programs;
+	if (r == 0)
+		r = prepare(self, setup);
 	if (r == 0)
 		r = meter_programs__load(p);
 	if (r < 0)
@@ -209,7 +253,7 @@ static int load(struct meter_bpf *self, const struct meter_bpf_setup *setup)
 	if (memory == MAP_FAILED)
 		return -errno;
 	self->cells = memory;
-	return attach(p);
+	return attach(self);
 }
 
 /* ---- the seam ---- */
@@ -325,6 +369,7 @@ static int bpf_task_add(
 	if (r < 0)
 		return fault_errno(fault, r, "count the task's group");
 	self->turn = cell.turn;
+	p->bss->generation++;
 	self->tasks[task] = (struct metered){.group_id = group.st_ino};
 	if (!is_empty_group(fd, &group))
 		take_census(self);
@@ -344,6 +389,7 @@ static void bpf_task_remove(struct meter *meter, uint32_t task)
 	(void)bpf_map_delete_elem(bpf_map__fd(self->programs->maps.places), &metered->group_id);
 	(void)bpf_map_update_elem(
 		bpf_map__fd(self->programs->maps.cells), &number, &nobodys, BPF_ANY);
+	self->programs->bss->generation++;
 	*metered = (struct metered){0};
 }
 
@@ -361,7 +407,7 @@ static int bpf_read(struct meter *meter, uint32_t task, struct meter_reading *re
 {
 	struct meter_bpf *self = of(meter);
 	const struct meter_cell *cell = &self->cells[task + 1];
-	struct meter_cell *last = &self->tasks[task].last;
+	struct metered *last = &self->tasks[task];
 
 	assert(task < self->n_tasks_max && self->tasks[task].group_id != 0);
 	last->cpu_ns = at_least(last->cpu_ns, __atomic_load_n(&cell->cpu_ns, __ATOMIC_RELAXED));

@@ -15,11 +15,10 @@
 #include "leftover.h"
 #include "meter.h"
 
-/* The eBPF meter: does it agree with the kernel's own accounting over 1,000 slots, what does it cost to
- * read 1,000 groups, and what does it cost those who switch? Each against the same without it, in one
- * run. Needs a machine on which it loads. `--quick`: a tenth of it. */
+/* The eBPF meter: does it agree with the kernel's own accounting over 1,000 slots, and what does it cost
+ * those who switch? Against the same without it, in one run. Needs a machine on which it loads.
+ * `--quick`: a tenth of it. */
 
-#define N_GROUPS 1000
 #define N_MIXED 50
 
 static char run[RUN_NAME_MAX];
@@ -175,28 +174,6 @@ static bool bench_accuracy(void)
 	return is_ok;
 }
 
-static bool bench_read(void)
-{
-	double ours[101], theirs[101];
-	uint64_t sum = 0;
-
-	for (int round = 0; round < 101; round++) {
-		uint64_t from_ns = bench_now_ns(), middle_ns;
-
-		bpf->ops->refresh(bpf);
-		for (uint32_t i = 0; i < N_GROUPS; i++)
-			sum += used_ns(bpf, i);
-		middle_ns = bench_now_ns();
-		for (uint32_t i = 0; i < N_GROUPS; i++)
-			sum += used_ns(kernel, i);
-		ours[round] = (double)(middle_ns - from_ns);
-		theirs[round] = (double)(bench_now_ns() - middle_ns);
-	}
-	(void)fprintf(stderr, "1,000 groups: %.1f us, the kernel's files %.1f us (%d)\n",
-		bench_median(ours, 101) / 1e3, bench_median(theirs, 101) / 1e3, (int)(sum & 1));
-	return bench_at_most("meter-read-against-files", ours[50] / theirs[50], 0.05, "");
-}
-
 static int ping[2], pong[2], answer[2];
 static int cpus[2]; /* -1: any */
 
@@ -306,7 +283,7 @@ static double hack_once(int task)
 
 static void open_bpf(void)
 {
-	if (meter_bpf.open(&bpf, N_GROUPS, &fault) < 0 ||
+	if (meter_bpf.open(&bpf, N_MIXED, &fault) < 0 ||
 		bpf->ops->task_add(bpf, 0, enforcer->ops->task_place(enforcer, 0), &fault) < 0)
 		end("open");
 }
@@ -354,7 +331,7 @@ static bool is_installed(const char *program)
 int main(int argc, char *argv[])
 {
 	struct enforcer_setup setup = {.run = run,
-		.n_tasks_max = N_GROUPS,
+		.n_tasks_max = N_MIXED,
 		.budget_cpus = 2,
 		.capacity_cpus = 2,
 		.is_dry = true};
@@ -371,15 +348,15 @@ int main(int argc, char *argv[])
 	if (run_name_make(run, &fault) < 0 ||
 		(enforcer_cgroup2.open(&enforcer, &setup, &fault) < 0 &&
 			enforcer_cgroup1.open(&enforcer, &setup, &fault) < 0) ||
-		meter_bpf.open(&bpf, N_GROUPS, &fault) < 0) {
+		meter_bpf.open(&bpf, N_MIXED, &fault) < 0) {
 		(void)printf("meter skipped: %s\n", fault.text);
 		if (enforcer)
 			(void)enforcer->ops->close(enforcer);
 		return EXIT_SUCCESS;
 	}
-	if (meter_cgroup.open(&kernel, N_GROUPS, &fault) < 0)
+	if (meter_cgroup.open(&kernel, N_MIXED, &fault) < 0)
 		end("open");
-	for (uint32_t i = 0; i < N_GROUPS; i++) {
+	for (uint32_t i = 0; i < N_MIXED; i++) {
 		const struct place *place;
 
 		if (enforcer->ops->task_add(enforcer, i, "bench", &fault) < 0)
@@ -391,7 +368,6 @@ int main(int argc, char *argv[])
 	}
 	if (pipe(ping) < 0 || pipe(pong) < 0 || pipe(answer) < 0)
 		end("pipe");
-	is_ok &= bench_read();
 	for (size_t i = 0; i < ARRAY_LENGTH(games); i++) {
 		cpus[0] = games[i].cpus[0];
 		cpus[1] = games[i].cpus[1];
