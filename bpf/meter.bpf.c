@@ -226,12 +226,27 @@ static __always_inline bool is_still_there(
 	return thread->group == (__u64)group && thread->generation == generation;
 }
 
+/* The group that was looked for last: often the next thread's, too. */
+struct found {
+	__u64 group, place;
+};
+
+static __always_inline __u64 find_again(struct task_group *group, struct found *found)
+{
+	if (found->group != (__u64)group) {
+		found->place = find_place(group);
+		found->group = (__u64)group;
+	}
+	return found->place;
+}
+
 /* Counts a thread up to now; the cell that it is in, or NULL (which is as good where it sleeps).
  *
  * Nothing is kept of a thread that has never been in a metered group. Also where there is no memory,
  * and before 6.2 where what runs on this CPU was interrupted while it asked for its own: then the next
  * who counts this thread counts it up to there. */
-static __noinline struct meter_cell *count_thread(struct task_struct *task, bool is_last)
+static __noinline struct meter_cell *count_thread(
+	struct task_struct *task, struct found *found, bool is_last)
 {
 	struct thread *thread = bpf_task_storage_get(&threads, task, NULL, 0);
 	struct task_group *group = task->sched_task_group;
@@ -243,7 +258,7 @@ static __noinline struct meter_cell *count_thread(struct task_struct *task, bool
 	if (thread && !move && has_slept(thread, task))
 		return NULL;
 	place = thread && !move && is_still_there(thread, group) ? thread->place
-								 : find_place(group);
+								 : find_again(group, found);
 	if (!thread && place)
 		thread = bpf_task_storage_get(&threads, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!thread) {
@@ -280,21 +295,21 @@ int BPF_PROG(on_new, struct task_struct *task)
 {
 	if (is_wrong)
 		return *(volatile int *)bpf_get_current_task();
-	count_thread(task, false);
+	count_thread(task, &(struct found){0}, false);
 	return 0;
 }
 
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task)
 {
-	count_thread(task, false);
+	count_thread(task, &(struct found){0}, false);
 	return 0;
 }
 
 SEC("tp_btf/sched_process_free")
 int BPF_PROG(on_gone, struct task_struct *task)
 {
-	count_thread(task, true);
+	count_thread(task, &(struct found){0}, true);
 	return 0;
 }
 
@@ -309,9 +324,9 @@ static __always_inline bool is_runnable(struct task_struct *task)
 		!BPF_CORE_READ_BITFIELD(entity, sched_delayed);
 }
 
-static __always_inline void look_at(struct task_struct *task)
+static __always_inline void look_at(struct task_struct *task, struct found *found)
 {
-	struct meter_cell *cell = count_thread(task, false);
+	struct meter_cell *cell = count_thread(task, found, false);
 
 	has_waits = bpf_core_field_exists(task->sched_info.run_delay);
 	if (!cell || !is_runnable(task))
@@ -330,13 +345,14 @@ SEC("iter/bpf_map_elem")
 int census(struct bpf_iter__bpf_map_elem *context)
 {
 	struct bpf_iter_task iterator;
+	struct found found = {0};
 	struct task_struct *task;
 
 	if (!context->value)
 		return 0;
 	bpf_iter_task_new(&iterator, NULL, BPF_TASK_ITER_ALL_THREADS);
 	while ((task = bpf_iter_task_next(&iterator)))
-		look_at(task);
+		look_at(task, &found);
 	bpf_iter_task_destroy(&iterator);
 	return 0;
 }
@@ -349,7 +365,7 @@ int census(struct bpf_iter__task *context)
 	struct task_struct *task = context->task;
 
 	if (task)
-		look_at(task);
+		look_at(task, &(struct found){0});
 	return 0;
 }
 #endif
