@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <math.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -30,7 +31,9 @@ static unsigned n_slots = 1000, n_rounds = 10;
 static void end(const char *why)
 {
 	(void)fprintf(stderr, "bench_meter: %s: %s\n", why, fault.text);
+	(void)signal(SIGTERM, SIG_IGN);
 	(void)kill(0, SIGTERM);
+	(void)cgroup_run_end(run, &fault);
 	exit(EXIT_FAILURE);
 }
 
@@ -269,11 +272,16 @@ static double hack_once(int task)
 	pid_t pid = start(task, hack);
 
 	while (!strstr(text, "Time: ") || !strchr(strstr(text, "Time: "), '\n')) {
-		ssize_t now = n + 1 < sizeof(text) ? read(answer[0], text + n, sizeof(text) - 1 - n)
-						   : -1;
+		struct pollfd says = {.fd = answer[0], .events = POLLIN};
+		ssize_t now;
 
+		/* We hold the other end, too: that nothing comes is seen by its end. */
+		while (poll(&says, 1, 1000) == 0)
+			if (waitpid(pid, NULL, WNOHANG) != 0)
+				end("hackbench has ended and told no time");
+		now = n + 1 < sizeof(text) ? read(answer[0], text + n, sizeof(text) - 1 - n) : -1;
 		if (now <= 0)
-			end("hackbench");
+			end("read what hackbench says");
 		n += (size_t)now;
 	}
 	time = strstr(text, "Time: ") + strlen("Time: ");
