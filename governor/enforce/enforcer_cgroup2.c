@@ -426,12 +426,13 @@ static int group_of(const struct cgroup2 *cgroup2, const struct seat *seat,
 	return 0;
 }
 
-/* Dying takes CPU time, and under a small quota a long time. What is about to be killed runs no
- * instruction of its own any more; RUN still holds the budget. */
-static void lift(int max_fd)
+/* Dying takes CPU time, and under a small quota a long time. What has been killed runs no instruction of
+ * its own any more: only then is the limit around it lifted. */
+static void kill_and_lift(int dir_fd, int max_fd)
 {
-	if (max_fd >= 0)
-		(void)knob_write(max_fd, "max");
+	if (max_fd < 0 || group_kill(dir_fd) < 0)
+		return; /* whoever is called next tries again, and tells */
+	(void)knob_write(max_fd, "max");
 }
 
 static int seat_remove(struct cgroup2 *cgroup2, struct seat *seat, struct fault *fault)
@@ -441,7 +442,7 @@ static int seat_remove(struct cgroup2 *cgroup2, struct seat *seat, struct fault 
 
 	if (r < 0 || seat->dir_fd < 0)
 		return r;
-	lift(seat->max_fd);
+	kill_and_lift(seat->dir_fd, seat->max_fd);
 	r = group_end(&seat->dir_fd, 1);
 	if (r < 0)
 		return fault_errno(fault, r, "end what runs in group '%s'", seat->name);
@@ -628,7 +629,7 @@ static struct enforcer *cgroup2_close(struct enforcer *enforcer)
 
 	if (!enforcer)
 		return NULL;
-	lift(cgroup2->max_fd);
+	kill_and_lift(cgroup2->run_fd, cgroup2->max_fd);
 	for (uint32_t task = 0; cgroup2->tasks && task < cgroup2->placements.n_tasks; task++) {
 		if (!cgroup2->tasks[task].is_used)
 			continue;

@@ -283,6 +283,40 @@ START_TEST(signals_reach_what_is_in_the_group)
 }
 END_TEST
 
+static bool is_lifted_alive; /* a limit was lifted around a process that was not killed */
+
+static void look_at_limits(void)
+{
+	static const char *const files[] = {RUN "/cpu.max", RUN "/0-a/cpu.max"};
+	char text[64];
+
+	for (size_t i = 0; i < ARRAY_LENGTH(files); i++) {
+		fake_tree_read(&tree, files[i], text, sizeof(text));
+		if (strcmp(text, "max") != 0)
+			continue;
+		is_lifted_alive |= !busy_is_dead(&busy);
+		if (fake_tree_has(&tree, RUN "/0-a"))
+			fake_tree_write(&tree, RUN "/0-a/cgroup.procs", "");
+	}
+}
+
+/* Dying goes faster without a limit; but nothing that can still run is ever without one. */
+START_TEST(no_limit_is_lifted_around_the_living)
+{
+	is_lifted_alive = false;
+	open_tasks(1);
+	busy = busy_start();
+	ck_assert_int_eq(enforcer->ops->task_attach(enforcer, 0, busy.pid, &fault), 0);
+	fake_tree_watch(look_at_limits);
+	if (_i == 0)
+		ck_assert_int_eq(enforcer->ops->task_remove(enforcer, 0, &fault), 0);
+	enforcer = enforcer->ops->close(enforcer);
+	fake_tree_watch(NULL);
+	ck_assert(busy_is_dead(&busy));
+	ck_assert(!is_lifted_alive);
+}
+END_TEST
+
 /* The kernel shows a process of another pid namespace as 0; kill(0) would be our own group. */
 START_TEST(pid_zero_is_not_signalled)
 {
@@ -430,6 +464,7 @@ int main(void)
 	tcase_add_test(tcase, every_stranger_is_told_of);
 	tcase_add_test(tcase, a_failed_write_hides_no_stranger);
 	tcase_add_test(tcase, signals_reach_what_is_in_the_group);
+	tcase_add_loop_test(tcase, no_limit_is_lifted_around_the_living, 0, 2);
 	tcase_add_test(tcase, pid_zero_is_not_signalled);
 	tcase_add_test(tcase, the_meter_reads_cpu_stat);
 	tcase_add_test(tcase, a_dry_run_limits_nothing);

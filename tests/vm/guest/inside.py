@@ -117,6 +117,9 @@ class Case(unittest.TestCase):
 
     def assert_kept(self, samples, cpus):
         """The kernel was told the budget, and by its own count nothing more was used."""
+        # Around those who have been killed it is lifted, in the end.
+        while samples and samples[-1].cpus is None:
+            samples.pop()
         self.assertGreater(len(samples), 5)
         first, last = samples[0], samples[-1]
         self.assertEqual({sample.cpus for sample in samples}, {cpus})
