@@ -14,6 +14,7 @@ import time
 import image
 import machine
 
+BOOT = "bench"
 FIRST_SECONDS = 90
 
 
@@ -40,7 +41,7 @@ def hear(vm):
             is_ok = is_ok and message["is_ok"]
         elif message["what"] == "end":
             share = (waited_seconds(vm.qemu.pid) - waited) / (time.monotonic() - started)
-            print(f"vm_{message['script']}_waited_for_cpu {share / machine.n_cpus("bench"):.3f} - ok",
+            print(f"vm_{message['script']}_waited_for_cpu {share / machine.n_cpus(BOOT):.3f} - ok",
                   flush=True)
     return is_ok
 
@@ -56,9 +57,9 @@ def main():
         # Nothing is attached in here, and each CPU has to keep its time.
         options = machine.accelerator(folder, lambda text: print(text, file=sys.stderr),
                                       machine.TCG_PARALLEL)
-        arguments = f"{machine.boot_arguments('bench')} vm.scripts"
+        arguments = f"{machine.boot_arguments(BOOT)} vm.scripts"
         with machine.Machine(folder, build, arguments, options,
-                             n_cpus=machine.n_cpus("bench")) as vm:
+                             n_cpus=machine.n_cpus(BOOT)) as vm:
             return 0 if hear(vm) else 1
     except image.Lacking as lacking:
         print(f"vm skipped: {lacking}")
