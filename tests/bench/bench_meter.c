@@ -189,9 +189,9 @@ static void pin(int cpu)
 	(void)sched_setaffinity(0, sizeof(set), &set);
 }
 
-static void play(void)
+/* How long n returns of the ball take two processes. */
+static double play_game(int n)
 {
-	const int n = 20000;
 	char ball = 0;
 	double span = 0;
 	pid_t other = fork();
@@ -212,9 +212,21 @@ static void play(void)
 			_exit(1);
 	}
 	span += (double)bench_now_ns();
-	(void)!write(answer[1], &span, sizeof(span));
 	(void)kill(other, SIGKILL);
 	(void)waitpid(other, NULL, 0);
+	return span;
+}
+
+/* Where two land that may run anywhere, on one CPU or on two, is chance, and makes several times more of a
+ * difference than anything asked here: many games, of new processes each. */
+static void play(void)
+{
+	const int n_games = cpus[0] < 0 ? 50 : 1;
+	double span = 0;
+
+	for (int i = 0; i < n_games; i++)
+		span += play_game(20000 / n_games);
+	(void)!write(answer[1], &span, sizeof(span));
 	_exit(0);
 }
 
