@@ -56,7 +56,8 @@ def run_tool(*command):
 def base_command(accelerator, image, arguments, n_cpus=1):
     # Whatever becomes of us, no VM is left.
     return ["setpriv", "--pdeathsig", "KILL", QEMU, "-machine", "q35", *accelerator, "-smp",
-            str(n_cpus), "-m", str(MEMORY_MIB), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+            str(n_cpus), "-m", str(MEMORY_MIB), "-nodefaults", "-no-user-config", "-display",
+            "none", "-no-reboot",
             "-kernel", str(image / "kernel"), "-append", arguments]
 
 
@@ -85,10 +86,10 @@ def why_no_kvm(image):
     return errors.replace(f"{QEMU}: ", "") or f"qemu ended with status {done.returncode}"
 
 
-def accelerator(image, say, tcg=None):
+def accelerator(image, say, tcg=TCG):
     reason = why_no_kvm(image)
     say("accelerator kvm" if not reason else f"accelerator tcg (kvm: {reason})")
-    return (tcg or TCG) if reason else KVM
+    return tcg if reason else KVM
 
 
 def is_program(path):
