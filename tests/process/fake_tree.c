@@ -27,7 +27,7 @@ ssize_t __wrap_pwrite64(int fd, const void *bytes, size_t length, off_t offset);
 static char root[SUITE_PATH_MAX];
 static int fail_at, fail_error, n_writes;
 static const char *omitted, *shut;
-static void (*before_write)(void);
+static void (*around_write)(void);
 
 static const struct {
 	const char *name, *text;
@@ -117,10 +117,12 @@ int __wrap_openat64(int dir_fd, const char *name, int flags, ...)
 
 ssize_t __wrap_pwrite64(int fd, const void *bytes, size_t length, off_t offset)
 {
+	ssize_t n;
+
 	if (!is_below_root(fd))
 		return __real_pwrite64(fd, bytes, length, offset);
-	if (before_write)
-		before_write();
+	if (around_write)
+		around_write();
 	n_writes++;
 	if (fail_at > 0 && --fail_at == 0) {
 		errno = fail_error;
@@ -128,7 +130,10 @@ ssize_t __wrap_pwrite64(int fd, const void *bytes, size_t length, off_t offset)
 	}
 	if (ftruncate(fd, 0) < 0)
 		abort();
-	return __real_pwrite64(fd, bytes, length, offset);
+	n = __real_pwrite64(fd, bytes, length, offset);
+	if (around_write)
+		around_write();
+	return n;
 }
 
 void fake_tree_fail(int n, int error)
@@ -150,7 +155,7 @@ void fake_tree_shut(const char *name)
 
 void fake_tree_watch(void (*look)(void))
 {
-	before_write = look;
+	around_write = look;
 }
 
 void fake_tree_omit(const char *file)

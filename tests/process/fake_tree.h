@@ -34,7 +34,7 @@ int fake_tree_n_writes(void);
 /* Opening a directory of that name fails with EMFILE from now on; NULL: none does. */
 void fake_tree_shut(const char *name);
 
-/* Called before each write from now on; NULL: nothing is. */
+/* Called before and after each write from now on; NULL: nothing is. */
 void fake_tree_watch(void (*look)(void));
 
 /* Groups made from now on lack that file; NULL: all have all. */
