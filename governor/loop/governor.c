@@ -37,7 +37,7 @@
 #define EXCESS_PART 0.1
 #define EXCESS_LEAST_NS (5 * NSEC_PER_MSEC)
 
-static int compare_arrival(const void *a, const void *b, void *context)
+int compare_arrival(const void *a, const void *b, void *context)
 {
 	const struct bundle *bundle = context;
 	const struct bundle_task *x = &bundle->tasks[*(const uint32_t *)a];
@@ -94,10 +94,31 @@ int governor_new(
 	for (uint32_t i = 0; i < n_tasks; i++) {
 		governor->order[i] = i;
 		task_init(&governor->tasks[i]);
+		if (setup->is_open)
+			governor->tasks[i].phase = PHASE_VACANT;
 	}
-	qsort_r(governor->order, n_tasks, sizeof(governor->order[0]), compare_arrival,
+	governor->n_seated = setup->is_open ? 0 : n_tasks;
+	qsort_r(governor->order, governor->n_seated, sizeof(governor->order[0]), compare_arrival,
 		(void *)bundle);
 	*ret_governor = TAKE_PTR(governor);
+	return 0;
+}
+
+int governor_set_policy(struct governor *governor, const struct policy *policy, struct fault *fault)
+{
+	const struct policy_setup setup = {
+		.n_bundle = governor->n_tasks,
+		.schedule = governor->setup.bundle->schedule,
+		.n_schedule = governor->setup.bundle->n_schedule,
+	};
+	struct policy_state *state;
+
+	if (policy->new (&state, &setup) < 0)
+		return fault_errno(fault, -ENOMEM, "policy %s", policy->name);
+	governor->setup.policy->free(governor->policy_state);
+	governor->setup.policy = policy;
+	governor->policy_state = state;
+	governor->has_news = true;
 	return 0;
 }
 
@@ -151,9 +172,9 @@ static void observe(struct governor *governor, uint64_t now_ns)
 			task_stop_further(governor, task, now_ns);
 }
 
-static void admit(struct governor *governor, uint64_t now_ns)
+void governor_admit(struct governor *governor, uint64_t now_ns)
 {
-	while (governor->n_admitted < governor->n_tasks) {
+	while (governor->n_admitted < governor->n_seated) {
 		uint32_t task = governor->order[governor->n_admitted];
 
 		if (governor->setup.bundle->tasks[task].begin_ns > now_ns)
@@ -248,7 +269,7 @@ static void fill_view(struct governor *governor, uint64_t now_ns, double budget_
 {
 	uint32_t n_tasks = 0;
 
-	for (uint32_t i = 0; i < governor->n_tasks; i++)
+	for (uint32_t i = 0; i < governor->n_seated; i++)
 		if (is_wanted(&governor->tasks[governor->order[i]]))
 			fill_view_task(
 				governor, governor->order[i], &governor->view_tasks[n_tasks++]);
@@ -300,15 +321,22 @@ static size_t plan(struct governor *governor, uint64_t now_ns, double budget_cpu
 		least_cpus = fmin(STOPPING_CPUS, STOPPING_PART * budget_cpus / (double)n_stopping);
 
 	left_cpus = budget_cpus - least_cpus * (double)n_stopping;
-	fill_view(governor, now_ns, left_cpus, task_is_alive, &view);
+	fill_view(governor, now_ns, left_cpus, task_is_planned, &view);
 	governor->setup.policy->plan(
 		governor->policy_state, &view, governor->shares, governor->whys);
 	n_inputs = add_inputs(governor, &view, 0, 0, &left_cpus);
 
-	fill_view(governor, now_ns, left_cpus, task_is_leftover, &view);
+	fill_view(governor, now_ns, left_cpus, task_has_leftovers, &view);
 	governor->leftovers->plan(
 		governor->leftovers_state, &view, governor->shares, governor->whys);
-	return add_inputs(governor, &view, n_inputs, least_cpus, &left_cpus);
+	n_inputs = add_inputs(governor, &view, n_inputs, least_cpus, &left_cpus);
+
+	fill_view(governor, now_ns, 0, task_is_paused, &view);
+	for (uint32_t i = 0; i < view.n_tasks; i++) {
+		governor->shares[i] = 0;
+		governor->whys[i] = WHY_PAUSED;
+	}
+	return add_inputs(governor, &view, n_inputs, 0, &left_cpus);
 }
 
 /* Enforce. */
@@ -442,7 +470,7 @@ static int decide(struct governor *governor, uint64_t now_ns, double budget_cpus
 		slot->slot_ns, slot->budget_ns, governor->inputs, n_inputs, governor->grants);
 	slot->excess_ns = guard_excess_ns(governor->guard);
 	governor->decided_ns = now_ns;
-	governor->has_free_share = false;
+	governor->has_news = false;
 	r = enforce(governor, now_ns, n_inputs, budget_cpus, &slot->enforced, fault);
 	tell_tasks(governor, n_inputs);
 	*ret_n_inputs = n_inputs;
@@ -470,7 +498,7 @@ int governor_slot(struct governor *governor, uint64_t now_ns, uint64_t late_ns, 
 	governor->slot_used_ns = governor->used_ns;
 	count_given(governor, now_ns);
 	look_at_demand(governor, now_ns);
-	admit(governor, now_ns);
+	governor_admit(governor, now_ns);
 	r = decide(governor, now_ns, budget_cpus, &slot, &n_inputs, fault);
 	governor->slot_budget_cpus = budget_cpus;
 
@@ -491,7 +519,7 @@ int governor_give_on(struct governor *governor, uint64_t now_ns, struct fault *f
 	size_t n_inputs;
 	int r;
 
-	if (!governor->has_free_share || governor->n_slots == 0)
+	if (!governor->has_news || governor->n_slots == 0)
 		return 0;
 	observe(governor, now_ns);
 	count_given(governor, now_ns);
@@ -509,6 +537,7 @@ void governor_deadlines(struct governor *governor, uint64_t now_ns)
 {
 	for (uint32_t task = 0; task < governor->n_tasks; task++)
 		if (governor->tasks[task].outcome == OUTCOME_NONE &&
+			governor->tasks[task].phase != PHASE_VACANT &&
 			governor->setup.bundle->tasks[task].deadline_ns <= now_ns)
 			task_too_late(governor, task, now_ns);
 }
@@ -530,15 +559,16 @@ uint64_t governor_next_deadline(const struct governor *governor, uint64_t now_ns
 void governor_cancel(struct governor *governor, uint64_t now_ns, enum stop_step step)
 {
 	for (uint32_t task = 0; task < governor->n_tasks; task++)
-		task_cancel(governor, task, now_ns, step);
+		if (governor->tasks[task].phase != PHASE_VACANT)
+			task_cancel(governor, task, now_ns, step);
 }
 
 bool governor_is_decided(const struct governor *governor)
 {
-	return governor->n_decided == governor->n_tasks;
+	return governor->n_decided == governor->n_seated;
 }
 
 bool governor_is_done(const struct governor *governor)
 {
-	return governor->n_ended == governor->n_tasks;
+	return governor->n_ended == governor->n_seated;
 }
