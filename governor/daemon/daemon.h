@@ -139,6 +139,7 @@ bool daemon_task(const struct daemon *daemon, uint64_t number, struct daemon_tas
 uint64_t daemon_find(const struct daemon *daemon, const char *name);
 
 struct daemon_info {
+	const char *run; /* the group that holds the budget */
 	const char *policy, *enforcer, *meter, *guarantee;
 	uint64_t slot_ns;
 	double capacity_cpus, budget_cpus, granted_cpus,

@@ -63,7 +63,7 @@ static int start_of(pid_t pid, uint64_t *ret_start_ticks)
 	return 0;
 }
 
-int run_name_make(char ret_name[static RUN_NAME_MAX], struct fault *fault)
+static int make_name(const char *what, char ret_name[static RUN_NAME_MAX], struct fault *fault)
 {
 	uint64_t start_ticks;
 	int r;
@@ -72,20 +72,37 @@ int run_name_make(char ret_name[static RUN_NAME_MAX], struct fault *fault)
 	if (r < 0)
 		return fault_errno(
 			fault, r, "read /proc/self/stat (is /proc mounted?) to name this run");
-	(void)snprintf(ret_name, RUN_NAME_MAX, "coregov-%d-%" PRIu64, (int)getpid(), start_ticks);
+	(void)snprintf(ret_name, RUN_NAME_MAX, "%s-%d-%" PRIu64, what, (int)getpid(), start_ticks);
 	return 0;
+}
+
+int run_name_make(char ret_name[static RUN_NAME_MAX], struct fault *fault)
+{
+	return make_name(RUN_NAME, ret_name, fault);
+}
+
+int run_name_make_of_service(char ret_name[static RUN_NAME_MAX], struct fault *fault)
+{
+	return make_name(RUN_NAME_OF_SERVICE, ret_name, fault);
+}
+
+static bool is_of_service(const char *run)
+{
+	return strncmp(run, RUN_NAME_OF_SERVICE "-", strlen(RUN_NAME_OF_SERVICE "-")) == 0;
 }
 
 int run_name_is_alive(const char *run)
 {
+	const char *what = is_of_service(run) ? RUN_NAME_OF_SERVICE : RUN_NAME;
 	char canonical[RUN_NAME_MAX];
 	uint64_t start_ticks, start_now;
 	int pid;
 
-	if (sscanf(run, "coregov-%9d-%19" SCNu64, &pid, &start_ticks) != 2 || pid <= 0)
+	if (strncmp(run, what, strlen(what)) != 0 ||
+		sscanf(run + strlen(what), "-%9d-%19" SCNu64, &pid, &start_ticks) != 2 || pid <= 0)
 		return -EINVAL;
 	/* What does not print back the same has signs, zeros or a tail. */
-	(void)snprintf(canonical, sizeof(canonical), "coregov-%d-%" PRIu64, pid, start_ticks);
+	(void)snprintf(canonical, sizeof(canonical), "%s-%d-%" PRIu64, what, pid, start_ticks);
 	if (strcmp(canonical, run) != 0)
 		return -EINVAL;
 	return start_of(pid, &start_now) == 0 && start_now == start_ticks;
@@ -192,7 +209,7 @@ static void end_if_dead(const char *run, int *n_ended, int *error, struct fault 
 	/* Started from what a dead run left: do not saw off the branch. */
 	if (own_run && strcmp(own_run, run) == 0)
 		return;
-	if (run_name_is_alive(run) != 0 || cgroup_run_is_held(run, NULL) == 1)
+	if (is_of_service(run) || run_name_is_alive(run) != 0 || cgroup_run_is_held(run, NULL) == 1)
 		return;
 	r = leftover_end_run(run, *error == 0 ? fault : NULL);
 	if (r >= 0)

@@ -397,6 +397,7 @@ static void tell_tasks(struct governor *governor, size_t n_inputs)
 		if (fabs(task->share_cpus - share_cpus) > 1e-9)
 			governor->n_grant_changes++;
 		task->share_cpus = share_cpus;
+		task->why = governor->inputs[i].why;
 		task->granted_ns = governor->grants[i].cpu_ns;
 		stage->ops->tell(stage, governor->inputs[i].task, &news);
 	}

@@ -73,7 +73,7 @@ void governor_vacate(struct governor *governor, uint32_t id);
 /* Its deadline (later than now) or its threads are others. It has no outcome yet. */
 void governor_replan(struct governor *governor, uint32_t id, uint64_t now_ns);
 /* Its target is another, which its next reports can meet; what it has reported of another metric is
- * forgotten. It has no outcome yet. */
+ * forgotten. One that had none has a part in the plan from now on. It has no outcome yet. */
 void governor_retarget(
 	struct governor *governor, uint32_t id, uint64_t now_ns, bool is_other_metric);
 /* A running task gets nothing until it is resumed, or stopped; its deadline stays. */
@@ -110,6 +110,7 @@ struct task_status {
 	uint64_t n_reports; /* taken, not-finite ones included */
 	uint64_t n_not_finite;
 	double share_cpus;   /* in force */
+	enum why why;        /* the policy's reason for it */
 	uint64_t granted_ns; /* in this slot */
 	const char *feed;
 };

@@ -16,6 +16,7 @@ struct task {
 	enum outcome outcome;
 	bool was_started;
 	bool is_paused;
+	bool is_background;      /* has no target: runs on leftovers from the start */
 	uint64_t finish_ns;      /* target met, else ended */
 	uint64_t cpu_ns;         /* used, as of the last reading of the meter */
 	uint64_t read_ns;        /* when that was */
@@ -36,6 +37,7 @@ struct task {
 	enum stop_step stop_step;
 	uint64_t stop_since_ns;
 	double share_cpus; /* in force */
+	enum why why;      /* likewise */
 	uint64_t granted_ns;
 	struct demand demand;
 	/* Since the last look at its demand: for how long it had a grant, and what that came to; and what

@@ -109,6 +109,7 @@ void governor_retarget(
 
 	assert(task->outcome == OUTCOME_NONE);
 	task->n_in_a_row = 0;
+	task->is_background = false;
 	if (is_other_metric) {
 		task->history = (struct history){0};
 		task->value = NAN;

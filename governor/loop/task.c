@@ -52,12 +52,13 @@ bool task_is_running(const struct task *task)
 
 bool task_is_planned(const struct task *task)
 {
-	return task_is_alive(task) && !task->is_paused;
+	return task_is_alive(task) && !task->is_background && !task->is_paused;
 }
 
 bool task_has_leftovers(const struct task *task)
 {
-	return task_is_leftover(task) && !task->is_paused;
+	return (task_is_leftover(task) || (task_is_alive(task) && task->is_background)) &&
+		!task->is_paused;
 }
 
 bool task_is_paused(const struct task *task)
@@ -242,6 +243,7 @@ void task_start(struct governor *governor, uint32_t id, uint64_t now_ns)
 		return;
 	}
 	task->phase = PHASE_ALIVE;
+	task->is_background = governor->setup.bundle->tasks[id].is_background;
 	task->was_started = true;
 	task->read_ns = now_ns;
 	demand_init(&task->demand, governor->setup.bundle->tasks[id].threads);
@@ -354,6 +356,7 @@ void governor_task_status(
 		.n_reports = task->n_reports,
 		.n_not_finite = task->history.n_not_finite,
 		.share_cpus = task_is_running(task) ? task->share_cpus : 0,
+		.why = task->why,
 		.granted_ns = task_is_running(task) ? task->granted_ns : 0,
 		.feed = stage->ops->feed_name(stage, id),
 	};

@@ -1052,6 +1052,25 @@ START_TEST(who_is_paused_gets_nothing)
 }
 END_TEST
 
+START_TEST(who_has_no_target_runs_on_leftovers)
+{
+	prepare_open("[bundle]\nbudget = 2cpu\n" TASK("a") "9s\n" TASK(
+			     "b") "9s\nthreads = 4\n" TASK("c") "9s\nthreads = 4\n",
+		"fifo");
+	bundle->tasks[1].is_background = bundle->tasks[2].is_background = true;
+	for (uint32_t task = 3; task-- > 0;)
+		governor_seat(governor, task, 0);
+	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
+	ck_assert_double_eq_tol(machine.share_cpus[0], 1, 1e-9);
+	ck_assert_double_eq_tol(machine.share_cpus[1], 0.5, 1e-9);
+	ck_assert_double_eq_tol(machine.share_cpus[2], 0.5, 1e-9);
+	governor_retarget(governor, 2, SECOND / 2, /* is_other_metric= */ false);
+	ck_assert_int_eq(governor_slot(governor, SECOND, 0, NULL), 0);
+	ck_assert_double_eq_tol(machine.share_cpus[1], 0, 1e-9);
+	ck_assert_double_eq_tol(machine.share_cpus[2], 1, 1e-9);
+}
+END_TEST
+
 START_TEST(the_policy_is_changed_between_two_decisions)
 {
 	prepare_open("[bundle]\nbudget = 1cpu\n" TASK("a") "9s\n" TASK("b") "5s\n", "equal");
@@ -1112,6 +1131,7 @@ static Suite *governor_suite(void)
 	tcase_add_test(tcase, a_target_that_is_moved_counts);
 	tcase_add_test(tcase, another_metric_begins_anew);
 	tcase_add_test(tcase, who_is_paused_gets_nothing);
+	tcase_add_test(tcase, who_has_no_target_runs_on_leftovers);
 	tcase_add_test(tcase, the_policy_is_changed_between_two_decisions);
 	suite_add_tcase(suite, tcase);
 	return suite;
