@@ -365,13 +365,13 @@ START_TEST(finds_caps)
 {
 	_cleanup_config_ struct config *config = take(
 		"[user bob]\ncpus = 50%\n[user 7]\ntasks = 0\n[user eve]\ntasks = 9\n",
-		"[governor]\nper-user-tasks = 5\n[user 007]\ncpus = 1cpu\n");
+		"[governor]\nper-user-tasks = 5\nper-user-cpus = 3cpu\n[user 007]\ncpus = 1cpu\n");
 	struct config_caps caps = config_caps(config, 1, "bob");
 
 	ck_assert_double_eq(caps.cpus, 4);
 	ck_assert_uint_eq(caps.n_tasks, 5);
 	caps = config_caps(config, 2, "eve");
-	ck_assert(isinf(caps.cpus));
+	ck_assert_double_eq(caps.cpus, 3);
 	ck_assert_uint_eq(caps.n_tasks, 9);
 	/* The number comes before the name, however it is written. */
 	caps = config_caps(config, 7, "eve");
@@ -381,8 +381,17 @@ START_TEST(finds_caps)
 	caps = config_caps(config, 3, "7");
 	ck_assert_uint_eq(caps.n_tasks, 5);
 	caps = config_caps(config, 3, NULL);
-	ck_assert(isinf(caps.cpus));
+	ck_assert_double_eq(caps.cpus, 3);
 	ck_assert_uint_eq(caps.n_tasks, 5);
+}
+END_TEST
+
+START_TEST(has_no_cap_by_default)
+{
+	_cleanup_config_ struct config *config = take("[user bob]\ntasks = 1\n", NULL);
+
+	ck_assert(isinf(config_caps(config, 1, "bob").cpus));
+	ck_assert(isinf(config_caps(config, 2, "eve").cpus));
 }
 END_TEST
 
@@ -495,6 +504,7 @@ int main(void)
 	tcase_add_test(tcase, compares_at_the_end);
 	tcase_add_test(tcase, machine_may_be_unknown);
 	tcase_add_test(tcase, finds_caps);
+	tcase_add_test(tcase, has_no_cap_by_default);
 	tcase_add_test(tcase, users_have_a_limit);
 	tcase_add_test(tcase, knows_enforcers_and_meters);
 	tcase_add_test(tcase, shows_what_reads_back);
