@@ -101,37 +101,30 @@ static int parse_positive(
 }
 
 /* What a part of the capacity cannot say. */
-static int check_is_cpus(const struct config_key *key, const struct config_share *share,
-	const char *text, struct fault *fault)
+static int parse_cpus(const struct config_key *key, const char *text, bool is_positive,
+	struct config_share *destination, struct fault *fault)
 {
-	if (!share->is_set || !share->written.is_percent)
-		return 0;
-	return fault_set(fault, -EINVAL, "'%.*s' is a part of the capacity; expected %s",
-		TEXT_SHOWN, text, key->expected);
+	struct config_share share;
+	int r = is_positive ? parse_positive(key, text, &share, fault)
+			    : parse_part(key, text, &share, fault);
+
+	if (r < 0)
+		return r;
+	if (share.is_set && share.written.is_percent)
+		return fault_set(fault, -EINVAL, "'%.*s' is a part of the capacity; expected %s",
+			TEXT_SHOWN, text, key->expected);
+	*destination = share;
+	return 0;
 }
 
 PARSER(parse_capacity)
 {
-	struct config_share share;
-	int r = parse_positive(key, text, &share, fault);
-
-	if (r == 0)
-		r = check_is_cpus(key, &share, text, fault);
-	if (r == 0)
-		*(struct config_share *)destination = share;
-	return r;
+	return parse_cpus(key, text, /* is_positive= */ true, destination, fault);
 }
 
 PARSER(parse_floor)
 {
-	struct config_share share;
-	int r = parse_part(key, text, &share, fault);
-
-	if (r == 0)
-		r = check_is_cpus(key, &share, text, fault);
-	if (r == 0)
-		*(struct config_share *)destination = share;
-	return r;
+	return parse_cpus(key, text, /* is_positive= */ false, destination, fault);
 }
 
 PARSER(parse_policy)
