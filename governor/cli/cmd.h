@@ -8,7 +8,7 @@ enum exit_status {
 	EXIT_STATUS_DONE = 0,
 	EXIT_STATUS_FAILED = 1,       /* it could not finish, or the trace cannot be written */
 	EXIT_STATUS_USAGE = 64,       /* unknown option, unknown policy on the command line */
-	EXIT_STATUS_DATA = 65,        /* unreadable or invalid bundle */
+	EXIT_STATUS_DATA = 65,        /* unreadable or invalid bundle or configuration */
 	EXIT_STATUS_UNAVAILABLE = 69, /* no usable enforcer */
 	EXIT_STATUS_TEMPORARY = 75,   /* budget taken by other runs: try again later */
 	EXIT_STATUS_PERMISSION = 77,
@@ -16,6 +16,7 @@ enum exit_status {
 };
 
 int cmd_bundle(int argc, char *argv[]);
+int cmd_show_config(int argc, char *argv[]);
 int cmd_simulate(int argc, char *argv[]);
 
 /* "coregov: ..." to stderr, one line. */

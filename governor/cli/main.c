@@ -20,6 +20,7 @@ static const struct command {
 } commands[] = {
 
 	{"bundle", cmd_bundle, "run a bundle of trainings under a budget of CPUs"},
+	{"show-config", cmd_show_config, "the configuration in force, and where it comes from"},
 	{"simulate", cmd_simulate, "what would a policy make of recorded curves?"},
 };
 
@@ -86,7 +87,7 @@ static void print_help(void)
 		     "well before their deadline.\n"
 		     "\n");
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		(void)printf("  %-10s %s\n", commands[i].name, commands[i].summary);
+		(void)printf("  %-12s %s\n", commands[i].name, commands[i].summary);
 	(void)printf("\n"
 		     "'coregov COMMAND --help' has the options of a command; see also "
 		     "coregov(1).\n");
