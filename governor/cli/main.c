@@ -20,6 +20,7 @@ static const struct command {
 } commands[] = {
 
 	{"bundle", cmd_bundle, "run a bundle of trainings under a budget of CPUs"},
+	{"doctor", cmd_doctor, "what works on this machine, and how to mend what does not"},
 	{"simulate", cmd_simulate, "what would a policy make of recorded curves?"},
 };
 
