@@ -17,6 +17,7 @@ enum exit_status {
 
 int cmd_bundle(int argc, char *argv[]);
 int cmd_show_config(int argc, char *argv[]);
+int cmd_doctor(int argc, char *argv[]);
 int cmd_simulate(int argc, char *argv[]);
 
 /* "coregov: ..." to stderr, one line. */

@@ -21,6 +21,7 @@ static const struct command {
 
 	{"bundle", cmd_bundle, "run a bundle of trainings under a budget of CPUs"},
 	{"show-config", cmd_show_config, "the configuration in force, and where it comes from"},
+	{"doctor", cmd_doctor, "what works on this machine, and how to mend what does not"},
 	{"simulate", cmd_simulate, "what would a policy make of recorded curves?"},
 };
 

@@ -23,3 +23,7 @@ int leftover_end_run(const char *run, struct fault *fault);
 
 /* The same for every run whose governor is dead, but not for a service's. Called at each start. */
 int leftover_clear(struct fault *fault);
+
+/* How many dead runs there are that leftover_clear() would clear up after; `ret_names` are theirs, cut
+ * at `size` (where some that are cut off may be counted twice). Looks only. Or a negative errno. */
+int leftover_find(char ret_names[], size_t size, struct fault *fault);
