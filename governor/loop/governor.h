@@ -26,6 +26,7 @@ struct governor_setup {
 	bool is_open; /* tasks come and go: the bundle's are so many vacant seats at first, see
 	               * governor_seat() */
 	const struct policy *policy;
+	double floor_cpus; /* what an alive task gets at least, where the budget has so much for all */
 	struct enforcer *enforcer;
 	struct meter *meter;
 	struct stage *stage;
@@ -78,6 +79,11 @@ void governor_retarget(
 	struct governor *governor, uint32_t id, uint64_t now_ns, bool is_other_metric);
 /* A running task gets nothing until it is resumed, or stopped; its deadline stays. */
 void governor_pause(struct governor *governor, uint32_t id, uint64_t now_ns, bool is_paused);
+/* What all tasks of one party (struct bundle_task) may get together, from the next decision on: caps[party],
+ * INFINITY where there is no cap; parties beyond have none. Kept by pointer. */
+void governor_set_caps(struct governor *governor, const double caps[], uint32_t n_caps);
+/* What an alive task gets at least, from the next decision on. */
+void governor_set_floor(struct governor *governor, double floor_cpus);
 /* From the next decision on another policy decides. 0, or -ENOMEM and the old one goes on. */
 int governor_set_policy(
 	struct governor *governor, const struct policy *policy, struct fault *fault);

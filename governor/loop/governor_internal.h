@@ -59,6 +59,8 @@ struct governor {
 	struct policy_state *leftovers_state;
 	struct guard *guard;
 	double budget_cpus; /* in force at the enforcer */
+	const double *caps; /* by party */
+	uint32_t n_caps;
 	uint64_t n_slots;
 	uint64_t decided_ns;     /* when the grants in force were decided */
 	double slot_budget_cpus; /* of the slot in force */
@@ -68,6 +70,7 @@ struct governor {
 	/* Scratch of a slot, room for every task. */
 	struct policy_task *view_tasks;
 	double *shares;
+	double *party_cpus, *party_taken; /* by party, for as many as there may be tasks */
 	enum why *whys;
 	struct guard_input *inputs;
 	struct grant *grants;
@@ -113,6 +116,12 @@ void governor_admit(struct governor *governor, uint64_t now_ns);
 
 void record_event(struct governor *governor, uint64_t now_ns, uint32_t task, const char *kind,
 	const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/* plan.c */
+/* What a task can use in the coming slot, at most. */
+double governor_usable_cpus(const struct governor *governor, uint32_t id);
+/* Shares for the tasks that run, into governor->inputs. Returns how many they are. */
+size_t governor_plan(struct governor *governor, uint64_t now_ns, double budget_cpus);
 
 /* totals.c */
 /* Slots before number `slot` that were not made count with their budget: they have passed. */

@@ -1071,6 +1071,55 @@ START_TEST(who_has_no_target_runs_on_leftovers)
 }
 END_TEST
 
+START_TEST(every_task_has_the_floor)
+{
+	prepare_open("[bundle]\nbudget = 1cpu\n" TASK("a") "9s\n" TASK("b") "8s\n", "edf");
+	governor_seat(governor, 0, 0);
+	governor_seat(governor, 1, 0);
+	governor_set_floor(governor, 0.1);
+	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
+	ck_assert_double_eq_tol(machine.share_cpus[1], 0.9, 1e-9);
+	ck_assert_double_eq_tol(machine.share_cpus[0], 0.1, 1e-9);
+	/* As much of it as there is. */
+	governor_set_floor(governor, 5);
+	ck_assert_int_eq(governor_slot(governor, SECOND, 0, NULL), 0);
+	ck_assert_double_eq_tol(machine.share_cpus[1], 0.5, 1e-9);
+	ck_assert_double_eq_tol(machine.share_cpus[0], 0.5, 1e-9);
+}
+END_TEST
+
+START_TEST(no_party_has_more_than_its_cap)
+{
+	static const double caps[] = {0.6, INFINITY, 0.2};
+
+	prepare_open("[bundle]\nbudget = 2cpu\n" TASK("a") "6s\n" TASK("b") "7s\n" TASK(
+			     "c") "8s\n" TASK("d") "9s\n",
+		"edf");
+	bundle->tasks[2].party = 1;
+	bundle->tasks[3].party = 2;
+	for (uint32_t task = 0; task < 4; task++)
+		governor_seat(governor, task, 0);
+	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
+	ck_assert_double_eq_tol(machine.share_cpus[0] + machine.share_cpus[1], 2, 1e-9);
+	governor_set_caps(governor, caps, 3);
+	ck_assert_int_eq(governor_slot(governor, SECOND, 0, NULL), 0);
+	/* What the first may not have goes on, as far as the caps of the others. */
+	ck_assert_double_eq_tol(machine.share_cpus[0] + machine.share_cpus[1], 0.6, 1e-6);
+	ck_assert_double_eq_tol(machine.share_cpus[2], 1, 1e-6);
+	ck_assert_double_eq_tol(machine.share_cpus[3], 0.2, 1e-6);
+	ck_assert_uint_le(machine.granted_ns[0] + machine.granted_ns[1], 6 * SECOND / 10 + 1000);
+
+	/* On leftovers, too. */
+	bundle->tasks[3].is_background = true;
+	governor_cancel_task(governor, 3, SECOND, STOP_KILL);
+	governor_task_ended(governor, 3, SECOND, &(struct task_end){.exit_status = 0});
+	governor_vacate(governor, 3);
+	governor_seat(governor, 3, SECOND);
+	ck_assert_int_eq(governor_slot(governor, 2 * SECOND, 0, NULL), 0);
+	ck_assert_double_eq_tol(machine.share_cpus[3], 0.2, 1e-6);
+}
+END_TEST
+
 START_TEST(the_policy_is_changed_between_two_decisions)
 {
 	prepare_open("[bundle]\nbudget = 1cpu\n" TASK("a") "9s\n" TASK("b") "5s\n", "equal");
@@ -1132,6 +1181,8 @@ static Suite *governor_suite(void)
 	tcase_add_test(tcase, another_metric_begins_anew);
 	tcase_add_test(tcase, who_is_paused_gets_nothing);
 	tcase_add_test(tcase, who_has_no_target_runs_on_leftovers);
+	tcase_add_test(tcase, every_task_has_the_floor);
+	tcase_add_test(tcase, no_party_has_more_than_its_cap);
 	tcase_add_test(tcase, the_policy_is_changed_between_two_decisions);
 	suite_add_tcase(suite, tcase);
 	return suite;
