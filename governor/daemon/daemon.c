@@ -52,35 +52,35 @@ static uint32_t vacant_seat(const struct daemon *daemon)
 	return id;
 }
 
-static uint32_t n_running(const struct daemon *daemon, bool is_of, uid_t owner)
+static uint32_t n_running(const struct daemon *daemon)
 {
 	uint32_t n = 0;
 
-	for (size_t i = 0; i < daemon->members.n; i++)
-		n += daemon->members.all[i]->seat != MEMBER_NO_SEAT &&
-			(!is_of || daemon->members.all[i]->owner == owner);
+	for (uint32_t id = 0; id < daemon->setup.n_tasks_max; id++)
+		n += daemon->stage.seats[id] != NULL;
 	return n;
 }
 
 static int check_room(const struct daemon *daemon, const struct daemon_submission *submission,
 	struct fault *fault)
 {
+	uint32_t most;
+
 	if (daemon->is_draining)
 		return fault_set(fault, -ESHUTDOWN,
 			"the governor is being drained and takes no new task; `coregov drain "
 			"--off` "
 			"ends that");
-	if (n_running(daemon, /* is_of= */ false, 0) >= daemon->setup.n_tasks_max)
+	if (n_running(daemon) >= daemon->setup.n_tasks_max)
 		return fault_set(fault, -EDQUOT,
 			"%" PRIu32 " tasks run already, and there may be no more (tasks-max)",
 			daemon->setup.n_tasks_max);
-	if (daemon->setup.n_tasks_per_user > 0 &&
-		n_running(daemon, /* is_of= */ true, submission->owner) >=
-			daemon->setup.n_tasks_per_user)
+	most = party_caps(daemon, submission->owner).n_tasks;
+	if (party_n_tasks(daemon, submission->owner) >= most)
 		return fault_set(fault, -EDQUOT,
 			"%" PRIu32 " tasks of yours run already, and there may be no more "
 			"(per-user-tasks)",
-			daemon->setup.n_tasks_per_user);
+			party_n_tasks(daemon, submission->owner));
 	return 0;
 }
 
@@ -134,6 +134,7 @@ static void plan_task(
 		.begin_ns = daemon_now_ns(daemon),
 		.deadline_ns = daemon_deadline_ns(daemon, &member->deadline),
 		.target = member->target,
+		.party = party_join(daemon, member->owner),
 		.is_background = !member->has_target,
 		.threads = member->threads,
 		.feed = FEED_SHM,
@@ -189,6 +190,7 @@ static int seat(struct daemon *daemon, struct member *member,
 	governor_task_status(daemon->governor, id, &status);
 	if (status.phase == PHASE_ENDED) {
 		governor_vacate(daemon->governor, id);
+		party_leave(daemon, daemon->bundle.tasks[id].party);
 		daemon->stage.seats[id] = NULL;
 		member->seat = MEMBER_NO_SEAT;
 		return fault_set(fault, -ESRCH, "%s", daemon->stage.fault.text);
@@ -376,6 +378,44 @@ int daemon_set_budget(struct daemon *daemon, double budget_cpus, struct fault *f
 	return 0;
 }
 
+static const struct policy *usable_policy(const char *name, struct fault *fault)
+{
+	const struct policy *policy = policy_find(name);
+
+	if (!policy) {
+		(void)fault_set(fault, -EINVAL, "policy '%s' is not known", name);
+		return NULL;
+	}
+	if (policy->needs_schedule || policy->has_reserve) {
+		(void)fault_set(fault, -EINVAL,
+			"policy '%s' has to know all tasks before they come: it is for bundles",
+			name);
+		return NULL;
+	}
+	return policy;
+}
+
+int daemon_set_policy(struct daemon *daemon, const char *name, struct fault *fault)
+{
+	const struct policy *policy = usable_policy(name, fault);
+	int r;
+
+	if (!policy)
+		return -EINVAL;
+	r = governor_set_policy(daemon->governor, policy, fault);
+	if (r < 0)
+		return r;
+	daemon->setup.policy = policy->name;
+	daemon_slot_now(daemon);
+	return 0;
+}
+
+void daemon_set_floor(struct daemon *daemon, double floor_cpus)
+{
+	governor_set_floor(daemon->governor, floor_cpus);
+	daemon_slot_now(daemon);
+}
+
 void daemon_drain(struct daemon *daemon, bool is_draining)
 {
 	daemon->is_draining = is_draining;
@@ -509,18 +549,19 @@ static int set_up_machine(struct daemon *daemon, struct fault *fault)
 static int set_up_loop(struct daemon *daemon, struct fault *fault)
 {
 	const struct daemon_setup *setup = &daemon->setup;
-	struct recorder *recorders[] = {&daemon->recorder};
 	struct governor_setup governor_setup = {
 		.bundle = &daemon->bundle,
 		.is_open = true,
 		.policy = policy_find(setup->policy),
+		.floor_cpus = setup->floor_cpus,
 		.enforcer = daemon->enforcer,
 		.meter = daemon->meter,
 		.stage = &daemon->stage.stage,
 		.n_recorders = 1,
 	};
+	int r;
 
-	daemon->recorders[0] = recorders[0];
+	daemon->recorders[0] = &daemon->recorder;
 	governor_setup.recorders = daemon->recorders;
 	daemon->budget_step = (struct timeline_step){.share = {.number = setup->budget_cpus}};
 	daemon->capacity_step = (struct timeline_step){.share = {.number = setup->capacity_cpus}};
@@ -535,15 +576,21 @@ static int set_up_loop(struct daemon *daemon, struct fault *fault)
 	daemon->stage.enforcer = daemon->enforcer;
 	daemon->stage.meter = daemon->meter;
 	daemon->stage.seats = calloc(setup->n_tasks_max, sizeof(struct member *));
-	if (!daemon->bundle.tasks || !daemon->stage.seats)
+	daemon->parties = calloc(setup->n_tasks_max, sizeof(*daemon->parties));
+	daemon->caps = calloc(setup->n_tasks_max, sizeof(*daemon->caps));
+	if (!daemon->bundle.tasks || !daemon->stage.seats || !daemon->parties || !daemon->caps)
 		return fault_errno(fault, -ENOMEM, "loop");
-	return governor_new(&daemon->governor, &governor_setup, fault);
+	for (uint32_t party = 0; party < setup->n_tasks_max; party++)
+		daemon->caps[party] = INFINITY;
+	r = governor_new(&daemon->governor, &governor_setup, fault);
+	if (r == 0)
+		governor_set_caps(daemon->governor, daemon->caps, setup->n_tasks_max);
+	return r;
 }
 
 int daemon_new(struct daemon **ret_daemon, const struct daemon_setup *setup, struct fault *fault)
 {
 	struct daemon *daemon = calloc(1, sizeof(*daemon));
-	const struct policy *policy = policy_find(setup->policy);
 	int r;
 
 	if (!daemon)
@@ -551,10 +598,8 @@ int daemon_new(struct daemon **ret_daemon, const struct daemon_setup *setup, str
 	daemon->setup = *setup;
 	daemon->claim_fd = -EBADF;
 	daemon->stage.epoch_ns = daemon_clock_monotonic_ns();
-	if (!policy || policy->needs_schedule || policy->has_reserve)
-		r = fault_set(fault, -EINVAL, "policy '%s' %s", setup->policy,
-			policy ? "has to know all tasks before they come: it is for bundles"
-			       : "is not known");
+	if (!usable_policy(setup->policy, fault))
+		r = -EINVAL;
 	else
 		r = run_name_make_of_service(daemon->run, fault);
 	if (r == 0)
@@ -601,6 +646,8 @@ struct daemon *daemon_free(struct daemon *daemon)
 		(void)close(daemon->claim_fd);
 	free(daemon->bundle.tasks);
 	free(daemon->stage.seats);
+	free(daemon->parties);
+	free(daemon->caps);
 	free(daemon);
 	return NULL;
 }

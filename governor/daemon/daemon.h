@@ -28,6 +28,11 @@
 
 struct daemon;
 
+struct daemon_caps {
+	double cpus; /* INFINITY: no cap */
+	uint32_t n_tasks;
+};
+
 struct daemon_setup {
 	sd_event *event;
 	double capacity_cpus; /* of the machine, > 0 */
@@ -36,7 +41,11 @@ struct daemon_setup {
 	const char *policy;           /* one that need not know all tasks before they come */
 	const char *enforcer, *meter; /* forced, or NULL */
 	uint32_t n_tasks_max;         /* 1 .. DAEMON_TASKS_MAX */
-	uint32_t n_tasks_per_user;    /* 0: as many as there may be in all */
+	double floor_cpus;            /* the least of a task that has a target, while it is alive */
+	void *userdata;
+	/* What the tasks of one user may be and have together. NULL: anything. Asked whenever one is
+	 * submitted, and by daemon_refresh_caps(). */
+	struct daemon_caps (*caps_of)(void *userdata, uid_t owner);
 	void (*say)(const char *format, ...) __attribute__((format(printf, 1, 2)));
 };
 
@@ -103,6 +112,11 @@ int daemon_pause(struct daemon *daemon, uint64_t number, bool is_paused, struct 
 
 /* budget_cpus in (0, capacity]; in force when it returns. */
 int daemon_set_budget(struct daemon *daemon, double budget_cpus, struct fault *fault);
+/* One that need not know all tasks before they come; in force with the next decision, which is made. */
+int daemon_set_policy(struct daemon *daemon, const char *policy, struct fault *fault);
+void daemon_set_floor(struct daemon *daemon, double floor_cpus);
+/* The users' caps are others. */
+void daemon_refresh_caps(struct daemon *daemon);
 /* Draining: no task is taken, those that are there run on. */
 void daemon_drain(struct daemon *daemon, bool is_draining);
 

@@ -13,6 +13,12 @@
 /* A deadline that never comes: within the range of what policies compute with. */
 #define LOOP_NEVER_NS (UINT64_MAX / 4)
 
+/* A user with tasks that run. */
+struct party {
+	uid_t owner;
+	uint32_t n_tasks; /* 0: nobody has this number */
+};
+
 struct daemon {
 	struct daemon_setup setup;
 	char run[RUN_NAME_MAX];
@@ -26,6 +32,8 @@ struct daemon {
 	struct recorder *recorders[1];
 	struct governor *governor;
 	struct members members;
+	struct party *parties; /* n_tasks_max of them */
+	double *caps;          /* by party, for the loop */
 	struct daemon_listener listener;
 	sd_event_source *slot_timer, *deadline_timer, *tick_timer, *end_timer, *teller;
 	uint64_t next_slot; /* number of the slot that is due next */
@@ -41,6 +49,13 @@ uint64_t daemon_clock_monotonic_ns(void);
 uint64_t daemon_clock_ns(enum daemon_clock clock);
 /* A deadline in loop time, as the clocks stand now; LOOP_NEVER_NS where there is none. */
 uint64_t daemon_deadline_ns(const struct daemon *daemon, const struct daemon_deadline *deadline);
+
+/* parties.c: the party of a user that has a task more, or one less. */
+uint32_t party_join(struct daemon *daemon, uid_t owner);
+void party_leave(struct daemon *daemon, uint32_t party);
+/* How many tasks a user may have, and has. */
+struct daemon_caps party_caps(const struct daemon *daemon, uid_t owner);
+uint32_t party_n_tasks(const struct daemon *daemon, uid_t owner);
 
 int daemon_set_up_slots(struct daemon *daemon, struct fault *fault);
 void daemon_take_down_slots(struct daemon *daemon);

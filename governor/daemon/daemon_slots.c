@@ -185,6 +185,7 @@ static void end(struct daemon *daemon, struct member *member)
 	member->exit_source = sd_event_source_disable_unref(member->exit_source);
 	member->seat = MEMBER_NO_SEAT;
 	governor_vacate(daemon->governor, id);
+	party_leave(daemon, daemon->bundle.tasks[id].party);
 	daemon->stage.seats[id] = NULL;
 	member->page = page_free(member->page);
 	member->has_ended = member->has_changed = true;

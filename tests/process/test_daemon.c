@@ -269,6 +269,13 @@ static void reap_and_tell(int which, int number)
 
 static const struct daemon_submission plain = {.has_target = false};
 
+static struct daemon_caps caps_of(void *userdata, uid_t owner)
+{
+	const struct daemon_caps *caps = userdata;
+
+	return owner == 0 ? *caps : (struct daemon_caps){.cpus = INFINITY, .n_tasks = UINT32_MAX};
+}
+
 START_TEST(a_task_comes_is_governed_and_goes)
 {
 	int number;
@@ -356,12 +363,14 @@ END_TEST
 
 START_TEST(what_cannot_be_taken_is_refused)
 {
+	struct daemon_caps two = {.cpus = INFINITY, .n_tasks = 2};
 	struct daemon_setup few = usual;
 	struct daemon_submission named = {.name = "a"};
 	struct daemon_submission late = {.deadline = {DAEMON_REALTIME, NSEC_PER_SEC}};
 	struct daemon_submission absurd = {.threads = INFINITY};
 
-	few.n_tasks_per_user = 2;
+	few.caps_of = caps_of;
+	few.userdata = &two;
 	open_daemon(&few);
 	ck_assert_int_eq(submit(JOB_SLEEP, &named, 0), 1);
 	ck_assert_int_eq(submit(JOB_SLEEP, &named, 1), -EEXIST);
@@ -547,6 +556,57 @@ START_TEST(the_budget_can_be_changed)
 }
 END_TEST
 
+START_TEST(a_user_has_no_more_than_his_cap)
+{
+	const struct daemon_submission others = {.owner = 77};
+	struct daemon_caps caps = {.cpus = 0.1, .n_tasks = 9};
+	struct daemon_setup with = usual;
+
+	with.caps_of = caps_of;
+	with.userdata = &caps;
+	open_daemon(&with);
+	ck_assert_int_eq(submit(JOB_BUSY, &plain, 0), 1);
+	ck_assert_int_eq(submit(JOB_BUSY, &plain, 1), 2);
+	ck_assert_double_eq_tol(info_of(1).share_cpus + info_of(2).share_cpus, 0.1, 1e-6);
+	ck_assert_int_eq(submit(JOB_BUSY, &others, 2), 3);
+	ck_assert_double_eq_tol(info_of(1).share_cpus + info_of(2).share_cpus, 0.1, 1e-6);
+	ck_assert_double_eq_tol(info_of(3).share_cpus, 0.4, 1e-6);
+	caps.cpus = 0.2;
+	daemon_refresh_caps(service);
+	ck_assert_double_eq_tol(info_of(1).share_cpus + info_of(2).share_cpus, 0.2, 1e-6);
+	/* The number of a user who has left is another's. */
+	busy_end(&tasks[2]);
+	RUN_UNTIL(n_ended == 1);
+	ck_assert_int_eq(submit(JOB_BUSY, &(struct daemon_submission){.owner = 78}, 2), 4);
+	ck_assert_double_eq_tol(info_of(4).share_cpus, 0.3, 1e-6);
+}
+END_TEST
+
+START_TEST(the_policy_and_the_floor_can_be_changed)
+{
+	struct daemon_submission early = {
+		.has_target = true, .target = {.metric = "loss", .value = 0.1, .in_a_row = 1}};
+	struct daemon_setup with = usual;
+	struct timespec now;
+
+	with.policy = "equal";
+	open_daemon(&with);
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	early.deadline.at_ns = ((uint64_t)now.tv_sec + 7200) * NSEC_PER_SEC;
+	ck_assert_int_eq(submit(JOB_BUSY, &early, 0), 1);
+	early.deadline.at_ns = ((uint64_t)now.tv_sec + 3600) * NSEC_PER_SEC;
+	ck_assert_int_eq(submit(JOB_BUSY, &early, 1), 2);
+	ck_assert_double_eq_tol(info_of(1).share_cpus, 0.25, 1e-6);
+	ck_assert_int_eq(daemon_set_policy(service, "script", &fault), -EINVAL);
+	ck_assert_int_eq(daemon_set_policy(service, "edf", &fault), 0);
+	ck_assert_double_eq_tol(info_of(1).share_cpus, 0, 1e-6);
+	ck_assert_double_eq_tol(info_of(2).share_cpus, 0.5, 1e-6);
+	daemon_set_floor(service, 0.05);
+	ck_assert_double_eq_tol(info_of(1).share_cpus, 0.05, 1e-6);
+	ck_assert_double_eq_tol(info_of(2).share_cpus, 0.45, 1e-6);
+}
+END_TEST
+
 START_TEST(who_still_runs_at_the_end_is_let_go)
 {
 	struct daemon_info info;
@@ -633,6 +693,8 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, a_deadline_can_be_moved_and_passes);
 	tcase_add_test(tcase, a_target_can_be_moved_within_its_metric);
 	tcase_add_test(tcase, the_budget_can_be_changed);
+	tcase_add_test(tcase, a_user_has_no_more_than_his_cap);
+	tcase_add_test(tcase, the_policy_and_the_floor_can_be_changed);
 	tcase_add_test(tcase, who_still_runs_at_the_end_is_let_go);
 	tcase_add_test(tcase, policies_for_bundles_are_refused);
 	tcase_add_test(tcase, two_budgets_beyond_the_machine_are_refused);
