@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 
-#include "client.h"
+#include "remote.h"
 
 /* What the commands that call a governor have in common. */
 
@@ -27,5 +27,5 @@ struct client_options {
 int client_options_read(const struct client_command *command, int argc, char *argv[],
 	struct client_options *ret_options);
 
-/* Says the sentence; returns the exit status for an error of client.h. */
+/* Says the sentence; returns the exit status for an error of remote.h. */
 int client_failed(int error, const struct fault *fault);

@@ -9,13 +9,13 @@
 
 /* `coregov budget` and `coregov drain`: the governor as a whole. */
 
-DEFINE_CLEANUP_FUNC(struct client, client_free)
+DEFINE_CLEANUP_FUNC(struct remote, remote_free)
 
 /* The governor as it is now. */
-static int show(struct client *client, bool is_json, struct fault *fault)
+static int show(struct remote *remote, bool is_json, struct fault *fault)
 {
-	_cleanup_(client_governor_done) struct client_governor governor = {0};
-	int r = client_governor(client, &governor, fault);
+	_cleanup_(remote_governor_done) struct remote_governor governor = {0};
+	int r = remote_governor(remote, &governor, fault);
 
 	if (r < 0)
 		return r;
@@ -35,7 +35,7 @@ int cmd_budget(int argc, char *argv[])
 			"capacity.\n",
 		.n_most = 1,
 	};
-	_cleanup_(cleanup_client_free) struct client *client = NULL;
+	_cleanup_(cleanup_remote_free) struct remote *remote = NULL;
 	struct client_options options;
 	struct fault fault = FAULT_INIT;
 	struct share share;
@@ -46,11 +46,11 @@ int cmd_budget(int argc, char *argv[])
 		return status;
 	if (value && parse_share(value, &share, &fault) < 0)
 		return cmd_usage_error("budget", "%s", fault.text);
-	r = client_open(options.place, &client, &fault);
+	r = remote_open(options.place, &remote, &fault);
 	if (r == 0 && value)
-		r = client_set_budget(client, value, &fault);
+		r = remote_set_budget(remote, value, &fault);
 	if (r == 0 && (!value || options.is_json))
-		r = show(client, options.is_json, &fault);
+		r = show(remote, options.is_json, &fault);
 	return r < 0 ? client_failed(r, &fault) : EXIT_STATUS_DONE;
 }
 
@@ -64,17 +64,17 @@ int cmd_drain(int argc, char *argv[])
 		.flag_name = "off",
 		.flag_help = "takes tasks again",
 	};
-	_cleanup_(cleanup_client_free) struct client *client = NULL;
+	_cleanup_(cleanup_remote_free) struct remote *remote = NULL;
 	struct client_options options;
 	struct fault fault = FAULT_INIT;
 	int status = client_options_read(&command, argc, argv, &options), r;
 
 	if (status >= 0)
 		return status;
-	r = client_open(options.place, &client, &fault);
+	r = remote_open(options.place, &remote, &fault);
 	if (r == 0)
-		r = client_drain(client, !options.has_flag, &fault);
+		r = remote_drain(remote, !options.has_flag, &fault);
 	if (r == 0 && options.is_json)
-		r = show(client, /* is_json= */ true, &fault);
+		r = show(remote, /* is_json= */ true, &fault);
 	return r < 0 ? client_failed(r, &fault) : EXIT_STATUS_DONE;
 }

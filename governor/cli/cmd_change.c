@@ -15,7 +15,7 @@
 /* `coregov set`, `cancel`, `pause` and `resume`. A mistake in what was typed shows before a governor
  * is called; of several tasks each is tried, and the first failure is the exit status. */
 
-DEFINE_CLEANUP_FUNC(struct client, client_free)
+DEFINE_CLEANUP_FUNC(struct remote, remote_free)
 
 static uint64_t now_ns(clockid_t clock)
 {
@@ -26,10 +26,10 @@ static uint64_t now_ns(clockid_t clock)
 }
 
 /* With --json, the task as it is now. */
-static int show_again(struct client *client, const char *path, struct fault *fault)
+static int show_again(struct remote *remote, const char *path, struct fault *fault)
 {
-	_cleanup_(client_task_done) struct client_task task = {0};
-	int r = client_task(client, path, &task, fault);
+	_cleanup_(remote_task_done) struct remote_task task = {0};
+	int r = remote_task(remote, path, &task, fault);
 
 	if (r == 0)
 		view_task_json(&task);
@@ -39,25 +39,25 @@ static int show_again(struct client *client, const char *path, struct fault *fau
 static int change_all(
 	const struct client_command *command, const char *method, int argc, char *argv[])
 {
-	_cleanup_(cleanup_client_free) struct client *client = NULL;
+	_cleanup_(cleanup_remote_free) struct remote *remote = NULL;
 	struct client_options options;
 	struct fault fault = FAULT_INIT;
 	int status = client_options_read(command, argc, argv, &options), r;
 
 	if (status >= 0)
 		return status;
-	r = client_open(options.place, &client, &fault);
+	r = remote_open(options.place, &remote, &fault);
 	if (r < 0)
 		return client_failed(r, &fault);
 	status = EXIT_STATUS_DONE;
 	for (int i = optind; i < argc; i++) {
-		char path[CLIENT_PATH_MAX];
+		char path[REMOTE_PATH_MAX];
 
-		r = client_find(client, argv[i], path, &fault);
+		r = remote_find(remote, argv[i], path, &fault);
 		if (r == 0)
-			r = client_do(client, path, method, &fault);
+			r = remote_do(remote, path, method, &fault);
 		if (r == 0 && options.is_json)
-			r = show_again(client, path, &fault);
+			r = show_again(remote, path, &fault);
 		if (r < 0) {
 			int failure = client_failed(r, &fault);
 
@@ -109,14 +109,14 @@ int cmd_resume(int argc, char *argv[])
 	return change_all(&command, "Resume", argc, argv);
 }
 
-static int read_deadline(const char *value, struct client_change *change, struct fault *fault)
+static int read_deadline(const char *value, struct remote_change *change, struct fault *fault)
 {
 	struct moment moment;
 	int r;
 
 	change->has_deadline = true;
 	if (strcmp(value, "none") == 0) {
-		change->deadline_us = CLIENT_NEVER;
+		change->deadline_us = REMOTE_NEVER;
 		return 0;
 	}
 	r = parse_moment(value, now_ns(CLOCK_REALTIME), &moment, fault);
@@ -129,7 +129,7 @@ static int read_deadline(const char *value, struct client_change *change, struct
 	return 0;
 }
 
-static int read_target(const char *value, struct client_change *change, struct fault *fault)
+static int read_target(const char *value, struct remote_change *change, struct fault *fault)
 {
 	struct target target;
 
@@ -138,7 +138,7 @@ static int read_target(const char *value, struct client_change *change, struct f
 	return change->target[0] ? parse_target(value, &target, fault) : 0;
 }
 
-static int read_threads(const char *value, struct client_change *change, struct fault *fault)
+static int read_threads(const char *value, struct remote_change *change, struct fault *fault)
 {
 	uint64_t threads;
 	int r = parse_count(value, 1, UINT32_MAX, &threads, fault);
@@ -151,16 +151,16 @@ static int read_threads(const char *value, struct client_change *change, struct 
 }
 
 /* KEY=VALUE; 0, or the exit status. */
-static int read_setting(char *setting, struct client_change *change)
+static int read_setting(char *setting, struct remote_change *change)
 {
 	static const struct {
 		const char *key;
-		int (*read)(const char *value, struct client_change *change, struct fault *fault);
+		int (*read)(const char *value, struct remote_change *change, struct fault *fault);
 		size_t is_given; /* a bool of the change */
 	} keys[] = {
-		{"deadline", read_deadline, offsetof(struct client_change, has_deadline)},
-		{"target", read_target, offsetof(struct client_change, has_target)},
-		{"threads", read_threads, offsetof(struct client_change, has_threads)},
+		{"deadline", read_deadline, offsetof(struct remote_change, has_deadline)},
+		{"target", read_target, offsetof(struct remote_change, has_target)},
+		{"threads", read_threads, offsetof(struct remote_change, has_threads)},
 	};
 	const char *words[] = {keys[0].key, keys[1].key, keys[2].key, NULL}, *nearest;
 	struct fault fault = FAULT_INIT;
@@ -199,11 +199,11 @@ int cmd_set(int argc, char *argv[])
 		.n_most = -1,
 		.missing = "expected a task and KEY=VALUE",
 	};
-	_cleanup_(cleanup_client_free) struct client *client = NULL;
-	struct client_change change = {0};
+	_cleanup_(cleanup_remote_free) struct remote *remote = NULL;
+	struct remote_change change = {0};
 	struct client_options options;
 	struct fault fault = FAULT_INIT;
-	char path[CLIENT_PATH_MAX];
+	char path[REMOTE_PATH_MAX];
 	int status = client_options_read(&command, argc, argv, &options), r;
 
 	if (status >= 0)
@@ -213,12 +213,12 @@ int cmd_set(int argc, char *argv[])
 		if (status > 0)
 			return status;
 	}
-	r = client_open(options.place, &client, &fault);
+	r = remote_open(options.place, &remote, &fault);
 	if (r == 0)
-		r = client_find(client, argv[optind], path, &fault);
+		r = remote_find(remote, argv[optind], path, &fault);
 	if (r == 0)
-		r = client_set(client, path, &change, &fault);
+		r = remote_set(remote, path, &change, &fault);
 	if (r == 0 && options.is_json)
-		r = show_again(client, path, &fault);
+		r = show_again(remote, path, &fault);
 	return r < 0 ? client_failed(r, &fault) : EXIT_STATUS_DONE;
 }

@@ -11,7 +11,7 @@
 
 /* `coregov list` and `coregov show`: what a governor knows of its tasks. */
 
-DEFINE_CLEANUP_FUNC(struct client, client_free)
+DEFINE_CLEANUP_FUNC(struct remote, remote_free)
 
 static uint64_t now_realtime_ns(void)
 {
@@ -31,20 +31,20 @@ int cmd_list(int argc, char *argv[])
 		.flag_name = "all",
 		.flag_help = "those that have ended, too",
 	};
-	_cleanup_(cleanup_client_free) struct client *client = NULL;
-	_cleanup_(client_governor_done) struct client_governor governor = {0};
-	_cleanup_(client_tasks_done) struct client_tasks tasks = {0};
+	_cleanup_(cleanup_remote_free) struct remote *remote = NULL;
+	_cleanup_(remote_governor_done) struct remote_governor governor = {0};
+	_cleanup_(remote_tasks_done) struct remote_tasks tasks = {0};
 	struct client_options options;
 	struct fault fault = FAULT_INIT;
 	int status = client_options_read(&command, argc, argv, &options), r;
 
 	if (status >= 0)
 		return status;
-	r = client_open(options.place, &client, &fault);
+	r = remote_open(options.place, &remote, &fault);
 	if (r == 0)
-		r = client_tasks(client, &tasks, &fault);
+		r = remote_tasks(remote, &tasks, &fault);
 	if (r == 0)
-		r = client_governor(client, &governor, &fault);
+		r = remote_governor(remote, &governor, &fault);
 	if (r < 0)
 		return client_failed(r, &fault);
 	if (options.is_json)
@@ -64,20 +64,20 @@ int cmd_show(int argc, char *argv[])
 		.n_most = 1,
 		.missing = "no task",
 	};
-	_cleanup_(cleanup_client_free) struct client *client = NULL;
-	_cleanup_(client_task_done) struct client_task task = {0};
+	_cleanup_(cleanup_remote_free) struct remote *remote = NULL;
+	_cleanup_(remote_task_done) struct remote_task task = {0};
 	struct client_options options;
 	struct fault fault = FAULT_INIT;
-	char path[CLIENT_PATH_MAX];
+	char path[REMOTE_PATH_MAX];
 	int status = client_options_read(&command, argc, argv, &options), r;
 
 	if (status >= 0)
 		return status;
-	r = client_open(options.place, &client, &fault);
+	r = remote_open(options.place, &remote, &fault);
 	if (r == 0)
-		r = client_find(client, argv[optind], path, &fault);
+		r = remote_find(remote, argv[optind], path, &fault);
 	if (r == 0)
-		r = client_task(client, path, &task, &fault);
+		r = remote_task(remote, path, &task, &fault);
 	if (r < 0)
 		return client_failed(r, &fault);
 	if (options.is_json)

@@ -13,12 +13,12 @@
 /* `coregov wait`: until tasks have ended. The signals are listened to before the list is asked for,
  * so an end is either in the list or comes as a signal. Nothing is asked again and again. */
 
-DEFINE_CLEANUP_FUNC(struct client, client_free)
+DEFINE_CLEANUP_FUNC(struct remote, remote_free)
 
 struct wait {
-	struct client *client;
+	struct remote *remote;
 	bool is_json;
-	char (*paths)[CLIENT_PATH_MAX]; /* that are waited for; "": has ended */
+	char (*paths)[REMOTE_PATH_MAX]; /* that are waited for; "": has ended */
 	size_t n_paths, n_open;
 	bool has_failed; /* one has ended without having learned */
 };
@@ -26,8 +26,8 @@ struct wait {
 /* Says it, and counts it. */
 static int take_end(struct wait *wait, size_t i, const char *outcome, struct fault *fault)
 {
-	_cleanup_(client_task_done) struct client_task task = {0};
-	int r = client_task(wait->client, wait->paths[i], &task, fault);
+	_cleanup_(remote_task_done) struct remote_task task = {0};
+	int r = remote_task(wait->remote, wait->paths[i], &task, fault);
 
 	if (r < 0)
 		return r;
@@ -53,8 +53,8 @@ static bool is_waited_for(const struct wait *wait, const char *path)
 static int add_named(struct wait *wait, char *names[], int n_names, struct fault *fault)
 {
 	for (int i = 0; i < n_names; i++) {
-		char path[CLIENT_PATH_MAX];
-		int r = client_find(wait->client, names[i], path, fault);
+		char path[REMOTE_PATH_MAX];
+		int r = remote_find(wait->remote, names[i], path, fault);
 
 		if (r < 0)
 			return r;
@@ -66,10 +66,10 @@ static int add_named(struct wait *wait, char *names[], int n_names, struct fault
 }
 
 /* All that have not ended, of this user or of all. */
-static int add_open(struct wait *wait, const struct client_tasks *tasks, bool is_all)
+static int add_open(struct wait *wait, const struct remote_tasks *tasks, bool is_all)
 {
 	for (size_t i = 0; i < tasks->n_tasks; i++) {
-		const struct client_task *task = &tasks->tasks[i];
+		const struct remote_task *task = &tasks->tasks[i];
 
 		if (strcmp(task->phase, "ended") != 0 && (is_all || task->owner == geteuid()))
 			strcpy(wait->paths[wait->n_paths++], task->path);
@@ -79,11 +79,11 @@ static int add_open(struct wait *wait, const struct client_tasks *tasks, bool is
 }
 
 static int take_those_that_have_ended(
-	struct wait *wait, const struct client_tasks *tasks, struct fault *fault)
+	struct wait *wait, const struct remote_tasks *tasks, struct fault *fault)
 {
 	for (size_t i = 0; i < wait->n_paths; i++)
 		for (size_t k = 0; k < tasks->n_tasks; k++) {
-			const struct client_task *task = &tasks->tasks[k];
+			const struct remote_task *task = &tasks->tasks[k];
 			int r;
 
 			if (strcmp(task->path, wait->paths[i]) != 0 ||
@@ -99,8 +99,8 @@ static int take_those_that_have_ended(
 static int wait_for_open(struct wait *wait, struct fault *fault)
 {
 	while (wait->n_open > 0) {
-		struct client_end end;
-		int r = client_wait(wait->client, &end, fault);
+		struct remote_end end;
+		int r = remote_wait(wait->remote, &end, fault);
 
 		for (size_t i = 0; r == 0 && i < wait->n_paths; i++)
 			if (strcmp(wait->paths[i], end.path) == 0)
@@ -113,11 +113,11 @@ static int wait_for_open(struct wait *wait, struct fault *fault)
 
 static int wait_for(struct wait *wait, char *names[], int n_names, bool is_all, struct fault *fault)
 {
-	_cleanup_(client_tasks_done) struct client_tasks tasks = {0};
-	int r = client_watch(wait->client, fault);
+	_cleanup_(remote_tasks_done) struct remote_tasks tasks = {0};
+	int r = remote_watch(wait->remote, fault);
 
 	if (r == 0)
-		r = client_tasks(wait->client, &tasks, fault);
+		r = remote_tasks(wait->remote, &tasks, fault);
 	if (r < 0)
 		return r;
 	wait->paths = calloc(tasks.n_tasks + (size_t)n_names + 1, sizeof(wait->paths[0]));
@@ -141,7 +141,7 @@ int cmd_wait(int argc, char *argv[])
 		.flag_help = "those of all users",
 		.n_most = -1,
 	};
-	_cleanup_(cleanup_client_free) struct client *client = NULL;
+	_cleanup_(cleanup_remote_free) struct remote *remote = NULL;
 	struct client_options options;
 	struct fault fault = FAULT_INIT;
 	struct wait wait = {0};
@@ -151,8 +151,8 @@ int cmd_wait(int argc, char *argv[])
 		return status;
 	if (options.has_flag && optind < argc)
 		return cmd_usage_error("wait", "--all and '%s' exclude each other", argv[optind]);
-	r = client_open(options.place, &client, &fault);
-	wait.client = client;
+	r = remote_open(options.place, &remote, &fault);
+	wait.remote = remote;
 	wait.is_json = options.is_json;
 	if (r == 0)
 		r = wait_for(&wait, argv + optind, argc - optind, options.has_flag, &fault);

@@ -41,7 +41,7 @@ static struct json_object *new_seconds(uint64_t us)
 
 static struct json_object *new_moment(uint64_t us)
 {
-	return us == 0 || us == CLIENT_NEVER ? NULL : new_seconds(us);
+	return us == 0 || us == REMOTE_NEVER ? NULL : new_seconds(us);
 }
 
 static struct json_object *new_text(const char *text)
@@ -66,7 +66,7 @@ static void add(struct json_object *object, const char *key, struct json_object 
 	(void)json_object_object_add(object, key, value);
 }
 
-static struct json_object *new_task(const struct client_task *task)
+static struct json_object *new_task(const struct remote_task *task)
 {
 	struct json_object *object = json_object_new_object();
 
@@ -94,7 +94,7 @@ static struct json_object *new_task(const struct client_task *task)
 	return object;
 }
 
-static struct json_object *new_governor(const struct client_governor *governor)
+static struct json_object *new_governor(const struct remote_governor *governor)
 {
 	struct json_object *object = json_object_new_object();
 
@@ -122,14 +122,14 @@ static void print(struct json_object *object)
 		object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 }
 
-void view_task_json(const struct client_task *task)
+void view_task_json(const struct remote_task *task)
 {
 	_cleanup_(cleanup_json) struct json_object *object = new_task(task);
 
 	print(object);
 }
 
-void view_governor_json(const struct client_governor *governor)
+void view_governor_json(const struct remote_governor *governor)
 {
 	_cleanup_(cleanup_json) struct json_object *object = new_governor(governor);
 
@@ -137,7 +137,7 @@ void view_governor_json(const struct client_governor *governor)
 }
 
 void view_tasks_json(
-	const struct client_tasks *tasks, const struct client_governor *governor, bool with_ended)
+	const struct remote_tasks *tasks, const struct remote_governor *governor, bool with_ended)
 {
 	_cleanup_(cleanup_json) struct json_object *object = json_object_new_object();
 	struct json_object *array = json_object_new_array();

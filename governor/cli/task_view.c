@@ -45,7 +45,7 @@ static bool is_number(enum column column)
 		column == COLUMN_LEFT;
 }
 
-static bool has_ended(const struct client_task *task)
+static bool has_ended(const struct remote_task *task)
 {
 	return strcmp(task->phase, "ended") == 0;
 }
@@ -74,14 +74,14 @@ static uint64_t to_ns(uint64_t us)
 }
 
 static void deadline_text(char ret_at[static CELL_MAX], char ret_left[static CELL_MAX],
-	const struct client_task *task, uint64_t now_ns)
+	const struct remote_task *task, uint64_t now_ns)
 {
 	uint64_t at_ns = to_ns(task->deadline_us);
 	char text[HUMAN_TEXT_MAX];
 
 	strcpy(ret_at, "none");
 	strcpy(ret_left, "-");
-	if (task->deadline_us == CLIENT_NEVER)
+	if (task->deadline_us == REMOTE_NEVER)
 		return;
 	(void)snprintf(ret_at, CELL_MAX, "%s", format_moment(text, at_ns, now_ns));
 	if (!has_ended(task))
@@ -89,7 +89,7 @@ static void deadline_text(char ret_at[static CELL_MAX], char ret_left[static CEL
 			at_ns > now_ns ? format_span(text, at_ns - now_ns) : "passed");
 }
 
-static void fill_row(struct row *row, const struct client_task *task, uint64_t now_ns)
+static void fill_row(struct row *row, const struct remote_task *task, uint64_t now_ns)
 {
 	char text[HUMAN_TEXT_MAX], (*cells)[CELL_MAX] = row->cells;
 
@@ -126,7 +126,7 @@ static void widen(int widths[static _COLUMN_MAX], const struct row *row)
 	}
 }
 
-void view_tasks(const struct client_tasks *tasks, const struct client_governor *governor,
+void view_tasks(const struct remote_tasks *tasks, const struct remote_governor *governor,
 	bool with_ended, uint64_t now_ns)
 {
 	_cleanup_free_ struct row *rows = calloc(tasks->n_tasks + 1, sizeof(*rows));
@@ -150,7 +150,7 @@ void view_tasks(const struct client_tasks *tasks, const struct client_governor *
 	view_governor(governor);
 }
 
-void view_governor(const struct client_governor *governor)
+void view_governor(const struct remote_governor *governor)
 {
 	(void)printf("budget %.4gcpu of %.4gcpu, %.2f granted, %.2f used%s\n",
 		governor->budget_cpus, governor->capacity_cpus, governor->granted_cpus,
@@ -162,10 +162,10 @@ static void print_moment(const char *label, uint64_t us, const char *none, uint6
 	char text[HUMAN_TEXT_MAX];
 
 	(void)printf("%-10s %s\n", label,
-		us == 0 || us == CLIENT_NEVER ? none : format_moment(text, to_ns(us), now_ns));
+		us == 0 || us == REMOTE_NEVER ? none : format_moment(text, to_ns(us), now_ns));
 }
 
-static void print_deadline(const struct client_task *task, uint64_t now_ns)
+static void print_deadline(const struct remote_task *task, uint64_t now_ns)
 {
 	char at[CELL_MAX], left[CELL_MAX];
 
@@ -178,7 +178,7 @@ static void print_deadline(const struct client_task *task, uint64_t now_ns)
 		(void)printf("%-10s %s, %s left\n", "deadline", at, left);
 }
 
-void view_task(const struct client_task *task, uint64_t now_ns)
+void view_task(const struct remote_task *task, uint64_t now_ns)
 {
 	char owner[CELL_MAX], value[CELL_MAX], span[HUMAN_TEXT_MAX], words[COMMAND_SHOWN];
 

@@ -15,6 +15,9 @@
 
 #define GRACE_DEFAULT_NS (10 * NSEC_PER_SEC)
 
+/* What a name is made from where there is neither. */
+static const char *const nameless[] = {"task", NULL};
+
 static int read_submission(struct governor_bus *bus, const struct options *options, int pidfd,
 	uid_t sender, struct daemon_submission *ret_submission, struct fault *fault)
 {
@@ -22,7 +25,8 @@ static int read_submission(struct governor_bus *bus, const struct options *optio
 	struct daemon_submission submission = {
 		.pidfd = pidfd,
 		.name = options->name,
-		.argv = (const char *const *)options->argv,
+		.argv = options->argv || options->name ? (const char *const *)options->argv
+						       : nameless,
 		.directory = options->directory,
 		.has_target = options->has_target && options->target.metric[0],
 		.target = options->target,
@@ -102,11 +106,7 @@ static int do_submit(
 		r = options_read(message, OPTIONS_OF_SUBMIT, &options, error);
 	if (r < 0)
 		return r;
-	if (!options.name && !options.argv)
-		r = sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS,
-			"the task has no name: give Name, or Command to make one from");
-	else
-		r = submit(bus, message, pidfd, &options, sender, error);
+	r = submit(bus, message, pidfd, &options, sender, error);
 	options_done(&options);
 	return r;
 }

@@ -53,6 +53,10 @@ class Submit(BusCase):
                          r"name=- words=train directory=- target=none deadline=none threads=1 "
                          r"on-target=0 on-deadline=0 grace=10000000000$")
 
+    def test_neither_name_nor_command(self):
+        for options in ([], ["Command:as="]):
+            self.assertIn("name=- words=task ", self.accepted(*options))
+
     def test_what_comes_back(self):
         self.assertEqual(self.submit("Name:s=a"), [f"task {task(1)} unknown 123456789abcdef"])
         self.assertEqual(self.submit("Name:s=b"), [f"task {task(2)} unknown 123456789abcdef"])
@@ -75,8 +79,6 @@ class Submit(BusCase):
                 (INVALID, "twice", "Name:s=a", "Name:s=b"),
                 (INVALID, "no name of a task", "Name:s=a b"),
                 (INVALID, "no name of a task", "Name:s=" + "x" * 65),
-                (INVALID, "no name", "Threads:u=1"),
-                (INVALID, "no word", "Command:as="),
                 (INVALID, "expected stop or yield", "Name:s=a", "OnTarget:s=kill"),
                 (INVALID, "expected stop or yield", "Name:s=a", "OnDeadline:s="),
                 (INVALID, "longer than", "Name:s=a", f"GraceUSec:t={2**63}"),

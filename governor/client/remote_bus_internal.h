@@ -12,8 +12,8 @@ struct property {
 	size_t offset;
 };
 
-extern const struct property task_properties[];     /* of struct client_task, up to a NULL name */
-extern const struct property governor_properties[]; /* of struct client_governor */
+extern const struct property task_properties[];     /* of struct remote_task, up to a NULL name */
+extern const struct property governor_properties[]; /* of struct remote_governor */
 
 /* Reads an a{sv} into the members; what is in no table is skipped. Strings are the struct's. */
 int properties_read(sd_bus_message *message, const struct property properties[], void *object);

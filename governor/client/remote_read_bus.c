@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "client_bus_internal.h"
+#include "remote_bus_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cleanup.h"
-#include "client.h"
+#include "remote.h"
 #include "ini.h"
 
 /* Properties are read by a table, so that a governor that is newer or older than its client can be
  * talked to: what it has besides is skipped, what it lacks stays zero. */
 
-#define OF_TASK(member) offsetof(struct client_task, member)
+#define OF_TASK(member) offsetof(struct remote_task, member)
 const struct property task_properties[] = {
 	{"BeganRealtime", 't', OF_TASK(began_us)},
 	{"CPUUSec", 't', OF_TASK(cpu_us)},
@@ -36,7 +36,7 @@ const struct property task_properties[] = {
 	{NULL, 0, 0},
 };
 
-#define OF_GOVERNOR(member) offsetof(struct client_governor, member)
+#define OF_GOVERNOR(member) offsetof(struct remote_governor, member)
 const struct property governor_properties[] = {
 	{"BudgetCPUs", 'd', OF_GOVERNOR(budget_cpus)},
 	{"CapacityCPUs", 'd', OF_GOVERNOR(capacity_cpus)},
@@ -128,12 +128,12 @@ void properties_done(const struct property properties[], void *object)
 	}
 }
 
-void client_task_done(struct client_task *task)
+void remote_task_done(struct remote_task *task)
 {
 	properties_done(task_properties, task);
 }
 
-void client_governor_done(struct client_governor *governor)
+void remote_governor_done(struct remote_governor *governor)
 {
 	properties_done(governor_properties, governor);
 }
