@@ -189,11 +189,12 @@ void view_task(const struct remote_task *task, uint64_t now_ns)
 	(void)printf("%-10s %s\n", "owner", owner);
 	(void)printf("%-10s %" PRIu32 "\n", "process", task->pid);
 	if (task->command && task->command[0])
-		(void)printf(
-			"%-10s %s\n", "command", format_words(words, sizeof(words), task->command));
+		(void)printf("%-10s %s\n", "command",
+			format_words(words, sizeof(words), (const char *const *)task->command));
 	if (task->directory[0])
 		(void)printf("%-10s %s\n", "directory",
-			format_words(words, sizeof(words), (char *[]){task->directory, NULL}));
+			format_words(
+				words, sizeof(words), (const char *[]){task->directory, NULL}));
 	(void)printf("%-10s %s\n", "target", task->target[0] ? task->target : "none");
 	print_deadline(task, now_ns);
 	(void)printf("%-10s %" PRIu32 "\n", "threads", task->threads);

@@ -122,11 +122,11 @@ static void put_word(struct writer *writer, const char *word)
 	put(writer, "'", 1);
 }
 
-const char *format_words(char *ret_text, size_t size, char *const words[])
+const char *format_words(char *ret_text, size_t size, const char *const words[])
 {
 	struct writer writer = {.text = ret_text, .size = size - strlen(CUT)};
 
-	for (char *const *word = words; word && *word; word++) {
+	for (const char *const *word = words; word && *word; word++) {
 		if (word != words)
 			put(&writer, " ", 1);
 		put_word(&writer, *word);

@@ -17,4 +17,4 @@ const char *format_moment(char ret_text[static HUMAN_TEXT_MAX], uint64_t ns, uin
 
 /* Words as a shell would have to be given them, for a terminal: quoted where needed, and what could
  * move the cursor or worse is '?'. Cut where it does not fit, and ends in "..." then. */
-const char *format_words(char *ret_text, size_t size, char *const words[]);
+const char *format_words(char *ret_text, size_t size, const char *const words[]);
