@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "fault.h"
 #include "quantity.h"
@@ -37,6 +38,15 @@ int page_fd(const struct page *page); /* the memfd; owned by the page */
  * through the calling process, so it holds while that lives and keeps the page, for whoever may
  * look into it (the same user, or root). 0, or -ENOSPC where `size` is too small. */
 int page_environment(const struct page *page, int task_fd, char *ret_text, size_t size);
+
+/* The same for whoever holds a page, without the page: which process, and its descriptor of it. */
+struct page_address {
+	int task_fd; /* -EBADF: none */
+	pid_t holder;
+	int holder_fd;
+	uint64_t token;
+};
+int page_address(const struct page_address *address, char *ret_text, size_t size);
 
 /* Writes the governor's side. */
 void page_tell(struct page *page, const struct page_news *news);
