@@ -144,6 +144,8 @@ static int stream_open(
 		return fault_errno(fault, r, "where lines with a prefix are to go");
 	if (which == 2 && output->shares_pty)
 		return 0;
+	if (setup->leaves_terminals && to >= 0 && isatty(to))
+		return 0;
 	return to >= 0 && isatty(to) ? make_pty(stream, to, fault) : make_pipe(stream, fault);
 }
 
