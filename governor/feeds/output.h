@@ -27,9 +27,8 @@ struct output_setup {
 	const char *preset;               /* only this one; NULL: lock to the best that hits */
 	int stdout_to,
 		stderr_to;     /* where the bytes go, unchanged; -EBADF: nowhere. Not owned, but to
-	                           * be kept open. A terminal gets a pty of the same size (one for
-	                           * both where both are the same terminal), else the task gets a
-	                           * pipe. */
+	                           * be kept open. A terminal gets a pty of the same size, else the task
+	                           * gets a pipe; one for both where both are the same. */
 	bool leaves_terminals; /* a stream that goes to a terminal is not read: it has no task's end,
 	                        * and nothing to poll */
 	const char *prefix; /* for --verbose, at most 80 bytes: cleaned whole lines of both streams

@@ -177,8 +177,11 @@ int stand_in_report(struct stand_in *stand_in, const struct report reports[], si
 {
 	int r;
 
-	if (!lock_page(stand_in))
+	if (!lock_page(stand_in)) {
+		(void)__atomic_add_fetch(
+			&stand_in->shared->task.n_lost, n_reports, __ATOMIC_RELAXED);
 		return -EBUSY;
+	}
 	r = write_page(stand_in, reports, n_reports, facts);
 	unlock_page(stand_in);
 	return r;

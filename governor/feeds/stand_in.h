@@ -24,7 +24,7 @@ uint64_t stand_in_token(const struct stand_in *stand_in);
 const struct target *stand_in_target(const struct stand_in *stand_in);
 
 /* Writes the reports, and what else is known of the task (may be NULL), into the page. 1; 0 where the
- * task speaks for itself, now and from now on; -EBUSY where a claimer stood in the way (nothing was
- * written). */
+ * task speaks for itself, now and from now on; -EBUSY where a claimer stood in the way: the reports
+ * are lost, and counted. */
 int stand_in_report(struct stand_in *stand_in, const struct report reports[], size_t n_reports,
 	const struct progress_facts *facts);
