@@ -16,6 +16,7 @@ enum exit_status {
 };
 
 int cmd_bundle(int argc, char *argv[]);
+int cmd_run(int argc, char *argv[]);
 int cmd_simulate(int argc, char *argv[]);
 
 /* "coregov: ..." to stderr, one line. */

@@ -20,6 +20,7 @@ static const struct command {
 } commands[] = {
 
 	{"bundle", cmd_bundle, "run a bundle of trainings under a budget of CPUs"},
+	{"run", cmd_run, "run one command under the machine's governor"},
 	{"simulate", cmd_simulate, "what would a policy make of recorded curves?"},
 };
 
