@@ -265,7 +265,8 @@ static int let_in(struct launcher *self)
 		r = gate_open(&self->gate, &order);
 	/* The relay has its own. */
 	self->output = output_free(self->output);
-	return r;
+	/* Ended at its gate: that will be heard of. */
+	return r == -EPIPE ? 0 : r;
 }
 
 static void say_prospect(const struct launcher *self)
@@ -316,6 +317,8 @@ static int govern(struct launcher *self, struct launcher_result *ret_result, str
 			"%s: its progress is heard only if it reports by itself", small.text);
 	say_prospect(self);
 	r = let_in(self);
+	if (r < 0)
+		return give_up(self, strerror(-r), ret_result);
 	while (r >= 0 && !self->has_ended)
 		r = sd_event_run(self->event, UINT64_MAX);
 	if (r < 0 && !self->has_ended)

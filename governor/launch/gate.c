@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -107,11 +108,13 @@ static int obey(const struct order_message *order, const int fds[])
 	return set_variables(order, page_fd);
 }
 
-static _Noreturn void run_child(int fd, char *const argv[], const struct gate_signals *signals)
+static _Noreturn void run_child(
+	int fd, char *const argv[], const struct gate_signals *signals, int death_signal)
 {
 	struct order_message order;
 	int fds[WIRE_FDS_MAX], r;
 
+	(void)prctl(PR_SET_PDEATHSIG, death_signal);
 	/* What comes at the gate does what it would do to the command. */
 	(void)sigprocmask(SIG_SETMASK, &signals->mask, NULL);
 	do
@@ -130,9 +133,11 @@ int gate_make(struct gate *ret_gate, char *const argv[], const struct gate_signa
 	struct fault *fault)
 {
 	_cleanup_close_ int ours = -EBADF, its = -EBADF;
-	int ends[2], pidfd;
+	int ends[2], death_signal = 0, pidfd;
 	pid_t pid;
 
+	/* Who asked to be killed with its parent, as we may have been, meant the command. */
+	(void)prctl(PR_GET_PDEATHSIG, &death_signal);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return fault_errno(fault, -errno, "make a gate");
 	ours = ends[0];
@@ -143,7 +148,7 @@ int gate_make(struct gate *ret_gate, char *const argv[], const struct gate_signa
 	if (pid == 0) {
 		/* Or the end of the launcher would not be seen. */
 		(void)close(ours);
-		run_child(its, argv, signals);
+		run_child(its, argv, signals, death_signal);
 	}
 	pidfd = pidfd_open(pid, 0);
 	if (pidfd < 0) {

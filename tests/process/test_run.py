@@ -161,14 +161,18 @@ class Absent(Case):
     """No governor: the command runs all the same, and as if we were not there."""
 
     def assert_ungoverned(self, why):
-        status, out, err = self.run_it("--", "sh", "-c", "echo $$ ran; exit 7")
-        self.assertEqual((status, out.split()[1]), (7, "ran"))
+        marker = self.path("ran")
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        # At the same time: some take their five seconds.
+        plain = self.start("--", "sh", "-c", "echo ran; exit 7", **pipes)
+        required = self.start("--require", "--", "touch", marker, **pipes)
+        out, err = plain.communicate(timeout=PATIENCE)
+        self.assertEqual((plain.returncode, out), (7, "ran\n"))
         self.assertIn(why, err)
         self.assertIn("runs ungoverned", err)
         self.assertEqual(err.count("\n"), 1)
-        marker = self.path("ran")
-        status, _, err = self.run_it("--require", "--", "touch", marker)
-        self.assertEqual(status, 69, err)
+        _, err = required.communicate(timeout=PATIENCE)
+        self.assertEqual(required.returncode, 69, err)
         self.assertIn("--require", err)
         self.assertFalse(os.path.exists(marker))
 
@@ -496,6 +500,23 @@ class Session(Case):
         status, out, err = self.run_it("-q", *words, preexec_fn=ignore, restore_signals=False)
         self.assertEqual((status, out), (0, plain.stdout), err)
 
+    def test_killed_with_its_parent(self):
+        """Where the caller has asked for that."""
+        middle = ("import ctypes, os, subprocess, sys\n"
+                  "libc = ctypes.CDLL(None)\n"
+                  "process = subprocess.Popen(sys.argv[1:],\n"
+                  "    preexec_fn=lambda: libc.prctl(1, 9, 0, 0, 0))\n"
+                  "sys.stdin.readline()\nos._exit(0)\n")
+        process = subprocess.Popen(
+            [sys.executable, "-c", middle, COREGOV, "run", "-q", "sh", "-c",
+             "echo $$; exec sleep 1000"], env=self.environment(), stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, text=True)
+        self.addCleanup(self.finish, process)
+        pid = int(process.stdout.readline())
+        process.stdin.write("\n")
+        process.stdin.flush()
+        wait_until(lambda: state_of(pid) in (None, "Z"), "the command to end with its parent")
+
     def test_descriptors(self):
         read_fd, write_fd = os.pipe()
         process = self.start("-q", "sh", "-c", f"echo through >&{write_fd}; "
@@ -575,7 +596,7 @@ for name in names:
     signal.signal(getattr(signal, name),
                   lambda n, f: os.write(1, (signal.Signals(n).name + "\\n").encode()))
 os.write(1, b"ready %d\\n" % os.getpid())
-while sys.stdin.readline().strip() != "end":
+while sys.stdin.readline() not in ("end\\n", ""):
     pass
 """
 
@@ -612,7 +633,8 @@ while sys.stdin.readline().strip() != "end":
         self.assertEqual(process.wait(PATIENCE), 128 + signal.SIGTERM)
 
     def test_stopped_and_continued(self):
-        process, pid = self.catch("SIGUSR1")
+        # In a group of its own: one without a parent in its session is not stopped by a terminal.
+        process, pid = self.catch("SIGUSR1", preexec_fn=os.setpgrp)
         process.send_signal(signal.SIGTSTP)
         wait_until(lambda: state_of(pid) == "T" and state_of(process.pid) == "T", "both to stop")
         process.send_signal(signal.SIGCONT)
@@ -700,7 +722,7 @@ class Terminal(Case):
                   "signal.signal(signal.SIGINT, lambda n, f: print('caught', flush=True))\n"
                   "signal.signal(signal.SIGUSR1, lambda n, f: print('after', flush=True))\n"
                   "print('ready', flush=True)\n"
-                  "while sys.stdin.readline().strip() != 'end':\n    pass\n")
+                  "while sys.stdin.readline() not in ('end\\n', ''):\n    pass\n")
         process = self.on_terminal("-q", sys.executable, "-c", script)
         self.read_until("ready")
         os.write(self.master, b"\x03")
@@ -712,7 +734,7 @@ class Terminal(Case):
         self.assertEqual(process.wait(PATIENCE), 0)
 
     def test_interrupted_as_the_command(self):
-        process = self.on_terminal("-q", "sh", "-c", "echo ready; sleep 1000")
+        process = self.on_terminal("-q", "sh", "-c", "echo ready; exec sleep 1000")
         self.read_until("ready")
         os.write(self.master, b"\x03")
         # A shell shows 130, and ends its script.
