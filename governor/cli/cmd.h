@@ -26,6 +26,7 @@ int cmd_pause(int argc, char *argv[]);
 int cmd_resume(int argc, char *argv[]);
 int cmd_set(int argc, char *argv[]);
 int cmd_show(int argc, char *argv[]);
+int cmd_run(int argc, char *argv[]);
 int cmd_simulate(int argc, char *argv[]);
 int cmd_wait(int argc, char *argv[]);
 

@@ -30,6 +30,7 @@ static const struct command {
 	{"resume", cmd_resume, "let paused tasks go on"},
 	{"set", cmd_set, "change a task's deadline, target or threads"},
 	{"show", cmd_show, "all about one task"},
+	{"run", cmd_run, "run one command under the machine's governor"},
 	{"simulate", cmd_simulate, "what would a policy make of recorded curves?"},
 	{"wait", cmd_wait, "wait until tasks have ended"},
 };

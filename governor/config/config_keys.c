@@ -171,7 +171,7 @@ PARSER(parse_meter)
 	return parse_choice("meter", text, words, destination, fault);
 }
 
-PARSER(parse_at_end)
+PARSER(parse_what_follows)
 {
 	static const char *const words[] = {"stop", "yield", NULL};
 	size_t chosen;
@@ -249,9 +249,9 @@ const struct config_key config_keys[] = {
 	  "More directories with presets of output formats.", parse_paths, IN_CONFIG(presets) },
 
 	{ "defaults", "on-target", "yield", NULL, NULL, NULL, "stop or yield",
-	  "What happens to a task that has reached its target.", parse_at_end, IN_CONFIG(on_target) },
+	  "What happens to a task that has reached its target.", parse_what_follows, IN_CONFIG(on_target) },
 	{ "defaults", "on-deadline", "yield", NULL, NULL, NULL, "stop or yield",
-	  "What happens to a task whose deadline has passed.", parse_at_end, IN_CONFIG(on_deadline) },
+	  "What happens to a task whose deadline has passed.", parse_what_follows, IN_CONFIG(on_deadline) },
 	{ "defaults", "grace", "10s", NULL, "0s", "24h", "a time from 0s to 24h",
 	  "How long a task that is to stop is waited for.", parse_time, IN_CONFIG(grace_ns) },
 	{ "defaults", "threads", "auto", NULL, NULL, NULL, "auto, or a number of CPUs above 0",

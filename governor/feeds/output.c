@@ -29,8 +29,8 @@
  * A program asks isatty(3) to decide on colours, bars and buffering, so a stream that is a terminal
  * becomes a pty with the terminal's modes and size. Its output processing is off: the real terminal
  * does that, and the bytes in between stay what the task wrote. Where stdout and stderr are one
- * terminal, one pty serves both, or the order of what they show would be lost; all of it then counts
- * as stdout. */
+ * terminal, one pipe or one file, one end serves both, or the order of what they say would be lost;
+ * all of it then counts as stdout. */
 
 #define READ_MAX 65536
 /* Every byte may be a line: a prefix and a newline for each. */
@@ -50,7 +50,7 @@ struct stream {
 struct output {
 	struct stream streams[2];
 	struct listener listener;
-	bool shares_pty;
+	bool is_shared;              /* one stream for both */
 	char prefix[PREFIX_MAX + 1]; /* "": none */
 	uint64_t now_ns;             /* of the call */
 	char *last_words;            /* owned; LAST_WORDS_TEXT_MAX bytes to compose them in */
@@ -119,11 +119,11 @@ static int make_pty(struct stream *stream, int terminal_fd, struct fault *fault)
 	return 0;
 }
 
-static bool is_same_terminal(int one, int two)
+static bool is_same(int one, int two)
 {
 	struct stat a, b;
 
-	return isatty(one) && isatty(two) && fstat(one, &a) == 0 && fstat(two, &b) == 0 &&
+	return one >= 0 && two >= 0 && fstat(one, &a) == 0 && fstat(two, &b) == 0 &&
 		a.st_rdev == b.st_rdev && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
@@ -142,7 +142,9 @@ static int stream_open(
 			      : 1);
 	if (r < 0)
 		return fault_errno(fault, r, "where lines with a prefix are to go");
-	if (which == 2 && output->shares_pty)
+	if (which == 2 && output->is_shared)
+		return 0;
+	if (setup->leaves_terminals && to >= 0 && isatty(to))
 		return 0;
 	return to >= 0 && isatty(to) ? make_pty(stream, to, fault) : make_pipe(stream, fault);
 }
@@ -168,7 +170,7 @@ int output_new(struct output **ret_output, const struct output_setup *setup, str
 			setup->name, PREFIX_MAX);
 	if (setup->prefix)
 		strcpy(output->prefix, setup->prefix);
-	output->shares_pty = is_same_terminal(setup->stdout_to, setup->stderr_to);
+	output->is_shared = is_same(setup->stdout_to, setup->stderr_to);
 	listener_init(&output->listener, setup->presets, setup->target, setup->preset);
 	for (int which = 1; which <= 2; which++) {
 		r = stream_open(output, which, setup, fault);
@@ -198,7 +200,7 @@ struct output *output_free(struct output *output)
 
 int output_task_fd(const struct output *output, int which)
 {
-	return stream_of(output, output->shares_pty ? 1 : which)->task_fd;
+	return stream_of(output, output->is_shared ? 1 : which)->task_fd;
 }
 
 void output_launched(struct output *output)

@@ -26,10 +26,11 @@ struct output_setup {
 	const struct preset_set *presets; /* kept by pointer; its scratch is used while reading */
 	const char *preset;               /* only this one; NULL: lock to the best that hits */
 	int stdout_to,
-		stderr_to;  /* where the bytes go, unchanged; -EBADF: nowhere. Not owned, but to
-	                           * be kept open. A terminal gets a pty of the same size (one for
-	                           * both where both are the same terminal), else the task gets a
-	                           * pipe. */
+		stderr_to;     /* where the bytes go, unchanged; -EBADF: nowhere. Not owned, but to
+	                           * be kept open. A terminal gets a pty of the same size, else the task
+	                           * gets a pipe; one for both where both are the same. */
+	bool leaves_terminals; /* a stream that goes to a terminal is not read: it has no task's end,
+	                        * and nothing to poll */
 	const char *prefix; /* for --verbose, at most 80 bytes: cleaned whole lines of both streams
 	                     * go to `prefixed_to` with this before them; NULL: not */
 	int prefixed_to;    /* not owned; looked at only where prefix is given */
@@ -40,7 +41,7 @@ int output_new(struct output **ret_output, const struct output_setup *setup, str
 struct output *output_free(struct output *output);
 
 /* What the task gets as stdout (which = 1) and stderr (which = 2); may be the same descriptor. Owned
- * by the output until output_launched(). */
+ * by the output until output_launched(). -EBADF: the stream is left as it is. */
 int output_task_fd(const struct output *output, int which);
 /* The task has its ends: close ours, or end of file never comes. */
 void output_launched(struct output *output);

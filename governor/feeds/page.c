@@ -164,19 +164,32 @@ void page_retarget(struct page *page, double value, uint32_t in_a_row)
 	__atomic_store_n(&side->target_in_a_row, in_a_row, __ATOMIC_RELAXED);
 }
 
-int page_environment(const struct page *page, int task_fd, char *ret_text, size_t size)
+int page_address(const struct page_address *address, char *ret_text, size_t size)
 {
 	char text[PAGE_ENVIRONMENT_MAX];
 	int length;
 
 	length = snprintf(text, sizeof(text),
 		COREGOV_PROGRESS_VARIABLE "=%d:/proc/%d/fd/%d:%016" PRIx64,
-		task_fd >= 0 ? task_fd : -1, (int)getpid(), page->fd, page->token);
+		address->task_fd >= 0 ? address->task_fd : -1, (int)address->holder,
+		address->holder_fd, address->token);
 	assert(length > 0 && (size_t)length < sizeof(text));
 	if ((size_t)length >= size)
 		return -ENOSPC;
 	memcpy(ret_text, text, (size_t)length + 1);
 	return 0;
+}
+
+int page_environment(const struct page *page, int task_fd, char *ret_text, size_t size)
+{
+	const struct page_address address = {
+		.task_fd = task_fd,
+		.holder = getpid(),
+		.holder_fd = page->fd,
+		.token = page->token,
+	};
+
+	return page_address(&address, ret_text, size);
 }
 
 void page_tell(struct page *page, const struct page_news *news)
@@ -398,6 +411,7 @@ static void read_facts(struct page *page, uint64_t now_ns)
 	const struct coregov_task_side *task = &page->shared->task;
 	struct progress_facts *facts = &page->facts;
 	const double epoch = load_double(&task->epoch);
+	const uint64_t owner = load(&task->owner);
 
 	facts->n_reports += growth(page, now_ns, load(&task->n_reports), &page->n_reports_then);
 	facts->n_dropped += growth(page, now_ns, load(&task->n_lost), &page->n_lost_then);
@@ -406,7 +420,8 @@ static void read_facts(struct page *page, uint64_t now_ns)
 	facts->steps_total = load(&task->steps_total);
 	facts->samples_seen = load(&task->samples_seen);
 	facts->epoch = isfinite(epoch) && epoch > 0 ? epoch : 0;
-	facts->speaks_page = load(&task->owner) != 0;
+	facts->speaks_page = owner != 0 && owner <= COREGOV_PID_MAX;
+	facts->is_relayed = owner > COREGOV_PID_MAX;
 }
 
 size_t page_read(struct page *page, uint64_t now_ns, struct report ret_reports[], size_t n_max)

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "fault.h"
 #include "quantity.h"
@@ -45,6 +46,15 @@ uint64_t page_token(const struct page *page);
 /* The target's value and in how many reports in a row it must be met are others from now on; its metric
  * and its direction stay. */
 void page_retarget(struct page *page, double value, uint32_t in_a_row);
+
+/* The same for whoever holds a page, without the page: which process, and its descriptor of it. */
+struct page_address {
+	int task_fd; /* -EBADF: none */
+	pid_t holder;
+	int holder_fd;
+	uint64_t token;
+};
+int page_address(const struct page_address *address, char *ret_text, size_t size);
 
 /* Writes the governor's side. */
 void page_tell(struct page *page, const struct page_news *news);

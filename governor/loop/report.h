@@ -23,4 +23,5 @@ struct progress_facts {
 	uint64_t n_dropped; /* lost because they came faster than they were read */
 	uint64_t n_refused; /* torn, absurd or from another writer */
 	bool speaks_page;   /* the task claimed the progress page */
+	bool is_relayed;    /* a stand-in writes into the page what the task prints */
 };

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "choice.h"
 #include "curve.h"
 #include "fault.h"
 #include "quantity.h"
@@ -16,21 +17,6 @@ struct schedule_row;
 
 /* A bundle: the tasks of a period, T = {(D_k, b_k, d_k, N_t)} in Zhou 2024. The file format is the
  * contract of coregov.bundle(5). */
-
-/* What happens to a task that has its outcome. */
-enum at_end {
-	AT_END_DEFAULT, /* stop for curves and for tasks that speak through the page, else yield */
-	AT_END_STOP,
-	AT_END_YIELD, /* runs on, on leftovers only */
-};
-
-enum feed_kind {
-	FEED_AUTO,
-	FEED_SHM,
-	FEED_OUTPUT,
-	FEED_FILE,
-	FEED_NONE,
-};
 
 /* A task has a command, a curve, or both: then the command is run for real and the curve is
  * simulated. A real run of a task with a curve only is a replay of it. */

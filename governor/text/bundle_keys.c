@@ -233,62 +233,23 @@ PARSER(parse_threads)
 	return 0;
 }
 
-static const char *const feed_names[] = {
-	[FEED_AUTO] = "auto",
-	[FEED_SHM] = "shm",
-	[FEED_OUTPUT] = "output",
-	[FEED_FILE] = "file",
-	[FEED_NONE] = "none",
-	NULL,
-};
-
-PARSER(parse_feed)
+PARSER(parse_feed_key)
 {
-	size_t length = strcspn(key->value, ":");
-	const char *more = key->value[length] == ':' ? key->value + length + 1 : NULL;
-	_cleanup_free_ char *word = strndup(key->value, length);
 	struct bundle_task *task = destination;
-	const char *nearest;
+	const char *more;
+	int r = parse_feed(key->value, &task->feed, &more, fault);
 
-	if (!word)
-		return -ENOMEM;
-	for (unsigned feed = 0; feed_names[feed]; feed++) {
-		if (strcmp(word, feed_names[feed]) != 0)
-			continue;
-		task->feed = (enum feed_kind)feed;
-		if (feed == FEED_FILE && more && *more != '\0')
-			return resolve_path(bundle, more, &task->feed_path, fault);
-		if (feed == FEED_FILE)
-			return fault_set(
-				fault, -EINVAL, "'%s' names no file; write file:PATH", key->value);
-		if (more && (feed != FEED_OUTPUT || *more == '\0'))
-			return fault_set(fault, -EINVAL,
-				"'%s': nothing goes after the colon here; only output:PRESET "
-				"and file:PATH have one",
-				key->value);
-		task->feed_preset = more ? strdup(more) : NULL;
-		return more && !task->feed_preset ? -ENOMEM : 0;
-	}
-	nearest = nearest_word(word, feed_names);
-	return fault_set(fault, -EINVAL,
-		"unknown feed '%.60s'%s%s%s; expected auto, shm, output, output:PRESET, "
-		"file:PATH or none",
-		word, nearest ? "; did you mean '" : "", nearest ? nearest : "",
-		nearest ? "'?" : "");
+	if (r < 0 || !more)
+		return r;
+	if (task->feed == FEED_FILE)
+		return resolve_path(bundle, more, &task->feed_path, fault);
+	task->feed_preset = strdup(more);
+	return task->feed_preset ? 0 : -ENOMEM;
 }
 
-PARSER(parse_at_end)
+PARSER(parse_at_end_key)
 {
-	enum at_end *at_end = destination;
-
-	if (strcmp(key->value, "stop") == 0)
-		*at_end = AT_END_STOP;
-	else if (strcmp(key->value, "yield") == 0)
-		*at_end = AT_END_YIELD;
-	else
-		return fault_set(
-			fault, -EINVAL, "'%.60s' is neither 'stop' nor 'yield'", key->value);
-	return 0;
+	return parse_at_end(key->value, destination, fault);
 }
 
 #define IN_BUNDLE(member) offsetof(struct bundle, member)
@@ -310,9 +271,9 @@ const struct bundle_key bundle_keys[] = {
 	{ "task", "deadline", KEY_REQUIRED, NULL, "a time from the bundle's start such as 90s", parse_time, IN_TASK(deadline_ns) },
 	{ "task", "target", KEY_REQUIRED, NULL, "such as loss <= 0.35", parse_goal, IN_TASK(target) },
 	{ "task", "threads", KEY_DEFAULT, "1", "a number of CPUs above 0", parse_threads, IN_TASK(threads) },
-	{ "task", "feed", KEY_DEFAULT, "auto", "auto, shm, output[:PRESET], file:PATH or none", parse_feed, 0 },
-	{ "task", "on-target", KEY_OPTIONAL, NULL, "stop or yield", parse_at_end, IN_TASK(on_target) },
-	{ "task", "on-deadline", KEY_OPTIONAL, NULL, "stop or yield", parse_at_end, IN_TASK(on_deadline) },
+	{ "task", "feed", KEY_DEFAULT, "auto", "auto, shm, output[:PRESET], file:PATH or none", parse_feed_key, 0 },
+	{ "task", "on-target", KEY_OPTIONAL, NULL, "stop or yield", parse_at_end_key, IN_TASK(on_target) },
+	{ "task", "on-deadline", KEY_OPTIONAL, NULL, "stop or yield", parse_at_end_key, IN_TASK(on_deadline) },
 	{ "task", "grace", KEY_DEFAULT, "10s", "a time such as 10s", parse_time, IN_TASK(grace_ns) },
 	{ .key = NULL },
 };

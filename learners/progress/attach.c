@@ -130,7 +130,7 @@ static int lock_claim(int fd)
 
 static bool is_gone(uint64_t pid)
 {
-	return pid > INT32_MAX || (kill((pid_t)pid, 0) < 0 && errno == ESRCH);
+	return pid > COREGOV_PID_MAX || (kill((pid_t)pid, 0) < 0 && errno == ESRCH);
 }
 
 static int claim_locked(struct coregov_task_side *task, uint64_t self)

@@ -23,6 +23,11 @@
  * (F_SETLK) on the first 8 bytes of the memfd while it does so, because not every language has a
  * compare-and-swap. Whoever finds a living owner adds 1 to `n_others` and writes nothing else.
  *
+ * Until a task speaks for itself, somebody who reads what it prints may report for it: `owner` is
+ * then COREGOV_STAND_IN + its pid, which no pid can be, so that whoever claims the page takes it for
+ * the pid of a process that is gone. The stand-in holds the record lock during each of its reports
+ * and looks at `owner` under it, so the two never write at once.
+ *
  * The ring. Report number n (from 1) is entry (n - 1) % COREGOV_RING_LENGTH. The writer stores
  *     sequence = 0, then the entry, then sequence = n, then n_ring = n,
  * each visible before the next. A reader takes entry n only if `sequence` was n before and after it
@@ -39,6 +44,8 @@
 #define COREGOV_METRIC_NAME_MAX 64 /* with the final NUL */
 #define COREGOV_METRICS_MAX 8      /* the target's and seven others */
 #define COREGOV_RING_LENGTH 128
+#define COREGOV_PID_MAX UINT64_C(0x7fffffff)
+#define COREGOV_STAND_IN (UINT64_C(1) << 32)
 
 /* A report that is remembered by itself; number 0: there is none. */
 struct coregov_mark {
@@ -86,7 +93,7 @@ struct coregov_entry {
 
 /* Written by the task only. */
 struct coregov_task_side {
-	uint64_t owner;      /* pid of the writer as it sees itself; 0: nobody */
+	uint64_t owner;      /* pid of the writer as it sees itself; 0: nobody; or a stand-in */
 	uint64_t n_others;   /* processes that found another owner */
 	uint64_t n_lost;     /* reports that could not be written: too many names, writer busy */
 	uint64_t n_reports;  /* ever made, with the target's metric or without */

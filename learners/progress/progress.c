@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "attach.h"
+#include "put.h"
 
 /* The task's side of the progress page (layout.h).
  *
@@ -38,7 +39,7 @@ static int standing = STANDING_UNKNOWN;   /* enum standing; atomic */
 static bool is_taken;                     /* the turn; atomic */
 static struct coregov_page *page;         /* set once, before standing says so; never unmapped */
 static struct coregov_target_info target; /* copied from the page with it */
-static uint32_t n_met_in_a_row;           /* reports in a row that met the target; by turn */
+static struct coregov_writer writer;      /* by turn */
 
 static pthread_mutex_t slow_path = PTHREAD_MUTEX_INITIALIZER;
 
@@ -57,6 +58,11 @@ static void copy_target(const struct coregov_governor_side *governor)
 	target.value = governor->target_value;
 	target.is_raised = governor->target_is_raised != 0;
 	target.in_a_row = governor->target_in_a_row;
+	writer = (struct coregov_writer){
+		.target_value = target.value,
+		.is_raised = target.is_raised,
+		.in_a_row = target.in_a_row,
+	};
 }
 
 /* Under slow_path. Returns the new standing, or -EPROTO. */
@@ -82,7 +88,7 @@ static int claim(void)
 
 	r = attach_claim(secure_getenv(COREGOV_PROGRESS_VARIABLE), page);
 	if (r > 0)
-		n_met_in_a_row = 0;
+		writer.n_met_in_a_row = 0;
 	__atomic_store_n(&standing, r > 0 ? STANDING_WRITER : STANDING_OTHER, __ATOMIC_RELEASE);
 	return r < 0 ? r : standing;
 }
@@ -143,56 +149,6 @@ static inline void give_turn(void)
 	__atomic_store_n(&is_taken, false, __ATOMIC_RELEASE);
 }
 
-static inline void put(uint64_t *field, uint64_t value)
-{
-	__atomic_store_n(field, value, __ATOMIC_RELAXED);
-}
-
-static inline void put_double(double *field, double value)
-{
-	__atomic_store(field, &value, __ATOMIC_RELAXED);
-}
-
-static inline void put_mark(struct coregov_mark *mark, const struct coregov_mark *value)
-{
-	put(&mark->step, value->step);
-	put(&mark->stamp_ns, value->stamp_ns);
-	put_double(&mark->value, value->value);
-	__atomic_store_n(&mark->number, value->number, __ATOMIC_RELEASE);
-}
-
-static void put_best(struct coregov_task_side *task, const struct coregov_mark *mark)
-{
-	const uint64_t sequence = task->best_sequence | 1;
-
-	put(&task->best_sequence, sequence);
-	__atomic_thread_fence(__ATOMIC_RELEASE);
-	put_mark(&task->best, mark);
-	__atomic_store_n(&task->best_sequence, sequence + 1, __ATOMIC_RELEASE);
-}
-
-/* A report of the target's metric: is it the best, is the target met? */
-static inline void judge(struct coregov_task_side *task, const struct coregov_mark *mark)
-{
-	const double value = mark->value;
-
-	if (__builtin_expect(!isfinite(value), 0)) {
-		n_met_in_a_row = 0;
-		return;
-	}
-	if (task->best.number == 0 ||
-		(target.is_raised ? value > task->best.value : value < task->best.value))
-		put_best(task, mark);
-	if (target.is_raised ? value < target.value : value > target.value) {
-		n_met_in_a_row = 0;
-		return;
-	}
-	if (n_met_in_a_row < target.in_a_row)
-		n_met_in_a_row++;
-	if (n_met_in_a_row >= target.in_a_row && task->first_met.number == 0)
-		put_mark(&task->first_met, mark);
-}
-
 static inline uint64_t now_ns(void)
 {
 	struct timespec now;
@@ -223,57 +179,6 @@ static inline int place_of(struct coregov_task_side *task, const char *name)
 	return -ENOSPC;
 }
 
-static inline void put_row(struct coregov_row *row, uint64_t step, uint64_t stamp_ns, double value)
-{
-	put(&row->step, step);
-	put(&row->stamp_ns, stamp_ns);
-	put_double(&row->value, value);
-	__atomic_store_n(&row->n_reports, row->n_reports + 1, __ATOMIC_RELEASE);
-}
-
-/* Puts the report into the ring; see layout.h for the order of the stores. */
-static inline void put_entry(struct coregov_task_side *task, const struct coregov_mark *mark,
-	uint32_t mask, const double values[])
-{
-	struct coregov_entry *entry = &task->ring[(mark->number - 1) % COREGOV_RING_LENGTH];
-
-	put(&entry->sequence, 0);
-	__atomic_thread_fence(__ATOMIC_RELEASE);
-	put(&entry->step, mark->step);
-	put(&entry->stamp_ns, mark->stamp_ns);
-	__atomic_store_n(&entry->mask, mask, __ATOMIC_RELAXED);
-	put_double(&entry->values[0], mark->value);
-	for (unsigned i = 1; mask >> i != 0; i++)
-		if ((mask >> i & 1) != 0)
-			put_double(&entry->values[i], values[i]);
-	__atomic_store_n(&entry->sequence, mark->number, __ATOMIC_RELEASE);
-	__atomic_store_n(&task->n_ring, mark->number, __ATOMIC_RELEASE);
-}
-
-static inline void put_report(
-	struct coregov_task_side *task, uint64_t step, uint32_t mask, const double values[])
-{
-	const uint64_t stamp_ns = now_ns();
-
-	for (unsigned i = 1; mask >> i != 0; i++)
-		if ((mask >> i & 1) != 0)
-			put_row(&task->others[i - 1], step, stamp_ns, values[i]);
-	if ((mask & 1) != 0) {
-		const struct coregov_mark mark = {
-			.number = task->n_ring + 1,
-			.step = step,
-			.stamp_ns = stamp_ns,
-			.value = values[0],
-		};
-
-		/* Before the entry: a reader that sees the entry sees what it means. */
-		judge(task, &mark);
-		put_entry(task, &mark, mask, values);
-	}
-	put(&task->steps_done, step);
-	__atomic_store_n(&task->n_reports, task->n_reports + 1, __ATOMIC_RELEASE);
-}
-
 static inline int report(uint64_t step, const struct coregov_metric metrics[], size_t n_metrics)
 {
 	struct coregov_task_side *task = &page->task;
@@ -288,7 +193,7 @@ static inline int report(uint64_t step, const struct coregov_metric metrics[], s
 		mask |= UINT32_C(1) << place;
 		values[place] = metrics[i].value;
 	}
-	put_report(task, step, mask, values);
+	put_report(&writer, task, step, now_ns(), mask, values);
 	return 1;
 }
 
@@ -333,7 +238,7 @@ int coregov_total_steps(uint64_t n_steps)
 	const int r = ask_to_write();
 
 	if (r > 0)
-		put(&page->task.steps_total, n_steps);
+		put_word(&page->task.steps_total, n_steps);
 	return r < 0 ? 0 : r;
 }
 
@@ -342,7 +247,7 @@ int coregov_samples(uint64_t n_samples)
 	const int r = ask_to_write();
 
 	if (r > 0)
-		put(&page->task.samples_seen, n_samples);
+		put_word(&page->task.samples_seen, n_samples);
 	return r < 0 ? 0 : r;
 }
 

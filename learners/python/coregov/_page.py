@@ -100,11 +100,13 @@ def _find(text):
 
 
 def _is_gone(pid):
+    if pid > 0x7fffffff:  # no pid: a stand-in, see progress-layout.h
+        return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return True
-    except (OSError, OverflowError):
+    except OSError:
         return False
     return False
 

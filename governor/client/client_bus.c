@@ -1,0 +1,519 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "client_bus.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-bus.h>
+
+#include "cleanup.h"
+#include "nsec.h"
+
+/* The way to a governor is a few calls, each begun when the answer to the one before is there:
+ *
+ *	is it on the user's bus?  ->  is it on the system's?  ->  can it be started there?
+ *	->  Ping and Submit  ->  the task's name  ->  done
+ *
+ * The buses are asked, not tried: a bus whose policy knows no governor would refuse the Submit, and
+ * that could not be told from a governor that refuses.
+ *
+ * How long is too long? A burst of submissions may keep a governor busy for longer than anybody would
+ * wait for a dead one. So each Submit has a Ping beside it, and again every five seconds: silence is
+ * what counts. */
+
+#define GOVERNOR "org.coregov.Governor1"
+#define GOVERNOR_PATH "/org/coregov/Governor1"
+#define GOVERNOR_TASK GOVERNOR ".Task"
+#define BUS "org.freedesktop.DBus"
+#define BUS_PATH "/org/freedesktop/DBus"
+#define GOVERNOR_ERRORS "org.coregov.Error."
+#define ADDRESS_VARIABLE "COREGOV_BUS_ADDRESS"
+
+#define SILENCE_US (5 * USEC_PER_SEC)
+#define SILENCES_MAX 12 /* a minute */
+#define NAME_TIMEOUT_US (1 * USEC_PER_SEC)
+#define ENDED_TIMEOUT_US (2 * USEC_PER_SEC)
+#define NO_TIMEOUT UINT64_MAX
+
+DEFINE_CLEANUP_FUNC(sd_bus, sd_bus_close_unref)
+DEFINE_CLEANUP_FUNC(sd_bus_message, sd_bus_message_unref)
+DEFINE_CLEANUP_FUNC(sd_event_source, sd_event_source_unref)
+
+struct client {
+	struct client_setup setup;
+	struct submission submission;
+	sd_bus *bus;              /* owned; NULL between two buses */
+	enum client_bus on_bus;   /* which that is */
+	sd_event_source *silence; /* owned */
+	bool is_alive;            /* it has answered since the last look */
+	unsigned n_silences;      /* looked so often */
+	bool is_heard;            /* the end was */
+	struct client_reply reply;
+};
+
+static const struct {
+	const char *error;
+	enum client_answer answer;
+} refusals[] = {
+	{"org.coregov.Error.BadTarget", CLIENT_REFUSED_DATA},
+	{"org.coregov.Error.BadDeadline", CLIENT_REFUSED_DATA},
+	{"org.coregov.Error.NameTaken", CLIENT_REFUSED_DATA},
+	{SD_BUS_ERROR_INVALID_ARGS, CLIENT_REFUSED_DATA},
+	{"org.coregov.Error.OverLimit", CLIENT_REFUSED_BUSY},
+	{"org.coregov.Error.Draining", CLIENT_REFUSED_BUSY},
+	{"org.coregov.Error.NotYours", CLIENT_REFUSED_PERMISSION},
+	{SD_BUS_ERROR_ACCESS_DENIED, CLIENT_REFUSED_PERMISSION},
+	{SD_BUS_ERROR_AUTH_FAILED, CLIENT_REFUSED_PERMISSION},
+	{SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED, CLIENT_REFUSED_PERMISSION},
+};
+
+static int find_governor(struct client *client);
+
+static void answer(struct client *client, enum client_answer given, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static void answer(struct client *client, enum client_answer given, const char *format, ...)
+{
+	va_list args;
+
+	if (client->reply.answer != CLIENT_WAITING)
+		return;
+	client->reply.answer = given;
+	client->silence = sd_event_source_disable_unref(client->silence);
+	va_start(args, format);
+	(void)vsnprintf(client->reply.text, sizeof(client->reply.text), format, args);
+	va_end(args);
+}
+
+/* Our own side fails: to the user that is no governor either. */
+static int absent_for(struct client *client, int error)
+{
+	answer(client, CLIENT_ABSENT, "the governor cannot be asked: %s", strerror(-error));
+	return 0;
+}
+
+static void take_error(struct client *client, const sd_bus_error *error)
+{
+	for (size_t i = 0; i < ARRAY_LENGTH(refusals); i++)
+		if (sd_bus_error_has_name(error, refusals[i].error)) {
+			answer(client, refusals[i].answer, "%s", error->message);
+			return;
+		}
+	if (sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
+		sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER))
+		answer(client, CLIENT_ABSENT, "no governor runs here");
+	else if (strncmp(error->name, GOVERNOR_ERRORS, strlen(GOVERNOR_ERRORS)) == 0)
+		answer(client, CLIENT_ABSENT, "%s", error->message);
+	else
+		answer(client, CLIENT_ABSENT, "the governor cannot be asked: %s", error->message);
+}
+
+/* Buses. */
+
+static int open_address(sd_bus **ret_bus, const char *address)
+{
+	_cleanup_(cleanup_sd_bus_close_unref) sd_bus *bus = NULL;
+	int r = sd_bus_new(&bus);
+
+	if (r >= 0)
+		r = sd_bus_set_address(bus, address);
+	if (r >= 0)
+		r = sd_bus_set_bus_client(bus, /* b= */ true);
+	if (r >= 0)
+		r = sd_bus_start(bus);
+	if (r >= 0)
+		*ret_bus = TAKE_PTR(bus);
+	return r;
+}
+
+static int open_bus(struct client *client)
+{
+	const char *address = secure_getenv(ADDRESS_VARIABLE);
+	int r;
+
+	client->bus = sd_bus_close_unref(client->bus);
+	if (address && address[0] != '\0')
+		r = open_address(&client->bus, address);
+	else if (client->on_bus == CLIENT_BUS_USER)
+		r = sd_bus_open_user(&client->bus);
+	else
+		r = sd_bus_open_system(&client->bus);
+	if (r >= 0)
+		r = sd_bus_attach_event(client->bus, client->setup.event, SD_EVENT_PRIORITY_NORMAL);
+	return r;
+}
+
+static bool has_one_address(void)
+{
+	const char *address = secure_getenv(ADDRESS_VARIABLE);
+
+	return address && address[0] != '\0';
+}
+
+/* After the answer. */
+
+static void take_name(struct client *client, const char *name)
+{
+	(void)snprintf(client->reply.name, sizeof(client->reply.name), "%.*s", TASK_NAME_MAX, name);
+	answer(client, CLIENT_ACCEPTED, "%s", "");
+}
+
+static int on_name(sd_bus_message *reply, void *data, sd_bus_error *error)
+{
+	struct client *client = data;
+	const char *name, *number = strrchr(client->reply.task, '_');
+
+	(void)error;
+	if (sd_bus_message_is_method_error(reply, NULL) ||
+		sd_bus_message_read(reply, "v", "s", &name) < 0)
+		name = number ? number + 1 : client->reply.task;
+	take_name(client, name);
+	return 0;
+}
+
+static int ask_name(struct client *client)
+{
+	_cleanup_(cleanup_sd_bus_message_unref) sd_bus_message *call = NULL;
+	int r = sd_bus_message_new_method_call(client->bus, &call, GOVERNOR, client->reply.task,
+		"org.freedesktop.DBus.Properties", "Get");
+
+	if (r >= 0)
+		r = sd_bus_message_append(call, "ss", GOVERNOR_TASK, "Name");
+	if (r >= 0)
+		r = sd_bus_call_async(
+			client->bus, /* ret_slot= */ NULL, call, on_name, client, NAME_TIMEOUT_US);
+	return r;
+}
+
+static int read_reply(struct client *client, sd_bus_message *message)
+{
+	struct client_reply *reply = &client->reply;
+	const char *task, *prospect;
+	uint64_t token; /* the page has it, too */
+	int fd, r = sd_bus_message_read(message, "ohts", &task, &fd, &token, &prospect);
+
+	if (r < 0)
+		return r;
+	reply->page_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (reply->page_fd < 0)
+		return -errno;
+	if (strlen(task) >= sizeof(reply->task))
+		return -ENAMETOOLONG;
+	strcpy(reply->task, task);
+	(void)snprintf(reply->prospect, sizeof(reply->prospect), "%s", prospect);
+	return 0;
+}
+
+static int on_submitted(sd_bus_message *message, void *data, sd_bus_error *error)
+{
+	struct client *client = data;
+	const struct submission *submission = &client->submission;
+	int r;
+
+	(void)error;
+	if (sd_bus_message_is_method_error(message, NULL)) {
+		take_error(client, sd_bus_message_get_error(message));
+		return 0;
+	}
+	r = read_reply(client, message);
+	if (r >= 0 && !submission->name && client->setup.wants_name)
+		r = ask_name(client);
+	else if (r >= 0)
+		take_name(client, submission->name ? submission->name : "");
+	return r < 0 ? absent_for(client, r) : 0;
+}
+
+/* Submitting. */
+
+static int append_deadline(sd_bus_message *call, const struct submission *submission)
+{
+	const struct moment *deadline = &submission->deadline;
+
+	if (!submission->has_deadline)
+		return 0;
+	if (deadline->is_span)
+		return sd_bus_message_append(call, "{sv}", "DeadlineBoottime", "t",
+			(submission->now_boottime_ns + deadline->ns) / NSEC_PER_USEC);
+	return sd_bus_message_append(
+		call, "{sv}", "DeadlineRealtime", "t", deadline->ns / NSEC_PER_USEC);
+}
+
+static int append_string(sd_bus_message *call, const char *option, const char *value)
+{
+	return value ? sd_bus_message_append(call, "{sv}", option, "s", value) : 0;
+}
+
+static int append_command(sd_bus_message *call, char *const *command)
+{
+	int r = sd_bus_message_open_container(call, 'e', "sv");
+
+	if (r >= 0)
+		r = sd_bus_message_append(call, "s", "Command");
+	if (r >= 0)
+		r = sd_bus_message_open_container(call, 'v', "as");
+	if (r >= 0)
+		r = sd_bus_message_append_strv(call, (char **)command);
+	for (int level = 0; r >= 0 && level < 2; level++)
+		r = sd_bus_message_close_container(call);
+	return r;
+}
+
+static int append_options(sd_bus_message *call, const struct submission *submission)
+{
+	int r = sd_bus_message_open_container(call, 'a', "{sv}");
+
+	if (r >= 0)
+		r = append_string(call, "Name", submission->name);
+	if (r >= 0)
+		r = append_command(call, submission->command);
+	if (r >= 0)
+		r = append_string(call, "Directory", submission->directory);
+	if (r >= 0)
+		r = append_string(call, "Target", submission->target);
+	if (r >= 0)
+		r = append_deadline(call, submission);
+	if (r >= 0 && submission->threads > 0)
+		r = sd_bus_message_append(call, "{sv}", "Threads", "u", submission->threads);
+	if (r >= 0)
+		r = append_string(call, "OnTarget", submission->on_target);
+	if (r >= 0)
+		r = append_string(call, "OnDeadline", submission->on_deadline);
+	if (r >= 0 && submission->has_grace)
+		r = sd_bus_message_append(
+			call, "{sv}", "GraceUSec", "t", submission->grace_ns / NSEC_PER_USEC);
+	if (r >= 0 && submission->waits_start)
+		r = sd_bus_message_append(call, "{sv}", "WaitStart", "b", true);
+	if (r >= 0)
+		r = sd_bus_message_close_container(call);
+	return r;
+}
+
+/* D-Bus strings are UTF-8. A command or a folder that is not goes without: it is for show. */
+static int build_submit(struct client *client, sd_bus_message **ret_call)
+{
+	static char *const nothing[] = {NULL};
+	_cleanup_(cleanup_sd_bus_message_unref) sd_bus_message *call = NULL;
+	struct submission plain = client->submission;
+	int r;
+
+	for (int i = 0; i < 2; i++) {
+		call = sd_bus_message_unref(call);
+		r = sd_bus_message_new_method_call(
+			client->bus, &call, GOVERNOR, GOVERNOR_PATH, GOVERNOR, "Submit");
+		if (r >= 0)
+			r = sd_bus_message_append(call, "h", plain.process_fd);
+		if (r >= 0)
+			r = append_options(call, &plain);
+		if (r != -EINVAL)
+			break;
+		plain.command = nothing;
+		plain.directory = NULL;
+	}
+	if (r >= 0)
+		*ret_call = TAKE_PTR(call);
+	return r;
+}
+
+static int on_pong(sd_bus_message *message, void *data, sd_bus_error *error)
+{
+	struct client *client = data;
+
+	(void)error;
+	if (!sd_bus_message_is_method_error(message, NULL))
+		client->is_alive = true;
+	return 0;
+}
+
+static int ping(struct client *client)
+{
+	client->is_alive = false;
+	return sd_bus_call_method_async(client->bus, /* ret_slot= */ NULL, GOVERNOR, GOVERNOR_PATH,
+		"org.freedesktop.DBus.Peer", "Ping", on_pong, client, /* types= */ NULL);
+}
+
+static int submit(struct client *client)
+{
+	_cleanup_(cleanup_sd_bus_message_unref) sd_bus_message *call = NULL;
+	int r = ping(client);
+
+	if (r >= 0)
+		r = build_submit(client, &call);
+	if (r >= 0)
+		r = sd_bus_call_async(
+			client->bus, /* ret_slot= */ NULL, call, on_submitted, client, NO_TIMEOUT);
+	return r;
+}
+
+static int on_started(sd_bus_message *message, void *data, sd_bus_error *error)
+{
+	struct client *client = data;
+	int r;
+
+	(void)error;
+	if (sd_bus_message_is_method_error(message, NULL)) {
+		take_error(client, sd_bus_message_get_error(message));
+		return 0;
+	}
+	r = submit(client);
+	return r < 0 ? absent_for(client, r) : 0;
+}
+
+static int on_owner(sd_bus_message *message, void *data, sd_bus_error *error)
+{
+	struct client *client = data;
+	int r;
+
+	(void)error;
+	if (!sd_bus_message_is_method_error(message, NULL)) {
+		r = submit(client);
+	} else if (client->on_bus == CLIENT_BUS_SYSTEM) {
+		r = sd_bus_call_method_async(client->bus, /* ret_slot= */ NULL, BUS, BUS_PATH, BUS,
+			"StartServiceByName", on_started, client, "su", GOVERNOR, 0);
+	} else if (client->setup.bus == CLIENT_BUS_ANY) {
+		client->on_bus = CLIENT_BUS_SYSTEM;
+		r = find_governor(client);
+	} else {
+		answer(client, CLIENT_ABSENT, "no governor of your own runs here");
+		r = 0;
+	}
+	return r < 0 ? absent_for(client, r) : 0;
+}
+
+/* Asks the bus for the governor. */
+static int find_governor(struct client *client)
+{
+	int r = open_bus(client);
+
+	/* No user's bus is no reason to give up. */
+	if (r < 0 && client->on_bus == CLIENT_BUS_USER && client->setup.bus == CLIENT_BUS_ANY) {
+		client->on_bus = CLIENT_BUS_SYSTEM;
+		r = open_bus(client);
+	}
+	if (r < 0) {
+		answer(client, CLIENT_ABSENT, "no governor runs here, for lack of a bus: %s",
+			strerror(-r));
+		return 0;
+	}
+	return sd_bus_call_method_async(client->bus, /* ret_slot= */ NULL, BUS, BUS_PATH, BUS,
+		"GetNameOwner", on_owner, client, "s", GOVERNOR);
+}
+
+static int on_silence(sd_event_source *source, uint64_t due_us, void *data)
+{
+	struct client *client = data;
+	int r;
+
+	(void)due_us;
+	if (!client->is_alive) {
+		answer(client, CLIENT_ABSENT, "the governor does not answer");
+		return 0;
+	}
+	if (++client->n_silences == SILENCES_MAX && !client->submission.waits_start) {
+		answer(client, CLIENT_ABSENT, "the governor is too busy to answer");
+		return 0;
+	}
+	if (client->n_silences == 1 && client->setup.say)
+		client->setup.say(client->submission.waits_start
+				? "waiting until there is a share for it"
+				: "waiting for the governor, which is busy");
+	r = ping(client);
+	if (r >= 0)
+		r = sd_event_source_set_time_relative(source, SILENCE_US);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+	return r < 0 ? absent_for(client, r) : 0;
+}
+
+static void cleanup_client(struct client **client)
+{
+	(void)client_free(*client);
+}
+
+int client_submit(struct client **ret_client, const struct client_setup *setup,
+	const struct submission *submission, struct fault *fault)
+{
+	_cleanup_(cleanup_client) struct client *client = calloc(1, sizeof(*client));
+	int r;
+
+	if (!client)
+		return fault_errno(fault, -ENOMEM, "ask the governor");
+	client->setup = *setup;
+	client->submission = *submission;
+	client->reply.page_fd = -EBADF;
+	client->on_bus = setup->bus == CLIENT_BUS_SYSTEM || has_one_address() ? CLIENT_BUS_SYSTEM
+									      : CLIENT_BUS_USER;
+	r = sd_event_add_time_relative(setup->event, &client->silence, CLOCK_MONOTONIC, SILENCE_US,
+		/* accuracy= */ 0, on_silence, client);
+	if (r >= 0)
+		r = find_governor(client);
+	if (r < 0)
+		return fault_errno(fault, r, "ask the governor");
+	*ret_client = TAKE_PTR(client);
+	return 0;
+}
+
+struct client *client_free(struct client *client)
+{
+	if (!client)
+		return NULL;
+	client->silence = sd_event_source_disable_unref(client->silence);
+	/* Calls that were not answered go with the bus, and never come back to us. */
+	client->bus = sd_bus_close_unref(client->bus);
+	cleanup_close(&client->reply.page_fd);
+	free(client);
+	return NULL;
+}
+
+const struct client_reply *client_reply(const struct client *client)
+{
+	return &client->reply;
+}
+
+/* The end. */
+
+static int on_ended(sd_bus_message *message, void *data, sd_bus_error *error)
+{
+	struct client *client = data;
+
+	(void)message;
+	(void)error;
+	client->is_heard = true;
+	return 0;
+}
+
+static int call_ended(struct client *client, int status)
+{
+	return sd_bus_call_method_async(client->bus, /* ret_slot= */ NULL, GOVERNOR, GOVERNOR_PATH,
+		GOVERNOR, "Ended", on_ended, client, "oi", client->reply.task, (int32_t)status);
+}
+
+static int on_too_late(sd_event_source *source, uint64_t due_us, void *data)
+{
+	bool *is_late = data;
+
+	(void)source;
+	(void)due_us;
+	*is_late = true;
+	return 0;
+}
+
+int client_ended(struct client *client, int status)
+{
+	_cleanup_(cleanup_sd_event_source_unref) sd_event_source *timer = NULL;
+	bool is_late = false;
+	int r;
+
+	/* The bus may have been started anew since. */
+	r = sd_bus_is_open(client->bus) > 0 ? call_ended(client, status) : -ENOTCONN;
+	if (r < 0)
+		r = open_bus(client) < 0 ? r : call_ended(client, status);
+	if (r >= 0)
+		r = sd_event_add_time_relative(client->setup.event, &timer, CLOCK_MONOTONIC,
+			ENDED_TIMEOUT_US, /* accuracy= */ 0, on_too_late, &is_late);
+	while (r >= 0 && !client->is_heard && !is_late)
+		r = sd_event_run(client->setup.event, UINT64_MAX);
+	return is_late ? -ETIMEDOUT : r < 0 ? r : 0;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include <stdbool.h>
+
+#include "choice.h"
+#include "fault.h"
+#include "client_bus.h"
+
+/* Runs one command under a governor that is there already, in the caller's session. */
+
+struct preset_set;
+
+struct launcher_setup {
+	enum client_bus bus;
+	struct submission request; /* the process is the launcher's to fill in */
+	enum feed_kind feed;
+	const char *feed_more;            /* the preset, or the path; NULL: none */
+	const struct preset_set *presets; /* NULL: output is not read */
+	bool is_required;                 /* not without a governor */
+	bool is_quiet;                    /* nothing is said about a task that was accepted */
+	void (*say)(const char *format, ...) __attribute__((format(printf, 1, 2)));
+};
+
+struct launcher_result {
+	/* CLIENT_ACCEPTED: `status` is the command's, as a shell gives it, whether it was governed or
+	 * could not be executed; else nothing was run, and it has been said why. */
+	enum client_answer answer;
+	int status;
+	bool was_interrupted; /* the command died of SIGINT from the terminal, which came to us, too */
+};
+
+/* Returns when the command has ended. Where there is no governor, and none is required, it becomes the
+ * command, and returns only if that fails. 0, or a negative errno: nothing was run, for a reason of
+ * our own. */
+int launcher_run(const struct launcher_setup *setup, struct launcher_result *ret_result,
+	struct fault *fault);
