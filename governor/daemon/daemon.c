@@ -602,6 +602,8 @@ int daemon_new(struct daemon **ret_daemon, const struct daemon_setup *setup, str
 		r = -EINVAL;
 	else
 		r = run_name_make_of_service(daemon->run, fault);
+	/* What cannot be cleared is of another user, or will be next time. */
+	(void)leftover_clear(/* fault= */ NULL);
 	if (r == 0)
 		r = claim(daemon, setup->budget_cpus, fault);
 	if (r == 0) {

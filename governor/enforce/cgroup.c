@@ -503,6 +503,27 @@ static int with_places(const char *run, int (*work)(struct run_places *places, s
 	return r;
 }
 
+/* What is populated stays, with all that is around it. */
+static int sweep_places(struct run_places *places, struct fault *fault)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < places->n; i++) {
+		int r = group_remove_tree(places->parent_fds[i], places->run);
+
+		if (r < 0 && r != -EBUSY)
+			return fault_errno(
+				fault, r, "remove the empty groups of run %s", places->run);
+		n += r == 0;
+	}
+	return n;
+}
+
+int cgroup_run_sweep(const char *run, struct fault *fault)
+{
+	return with_places(run, sweep_places, fault);
+}
+
 int cgroup_run_is_held(const char *run, struct fault *fault)
 {
 	return with_places(run, look_for_holder, fault);

@@ -21,7 +21,8 @@ int run_name_is_alive(const char *run);
  * Returns how many groups and processes it had to deal with, or a negative errno. */
 int leftover_end_run(const char *run, struct fault *fault);
 
-/* The same for every run whose governor is dead, but not for a service's. Called at each start. */
+/* The same for every run whose governor is dead. Of a dead service, whose tasks run on, only what is empty
+ * is removed. Called at each start. */
 int leftover_clear(struct fault *fault);
 
 /* How many dead runs there are that leftover_clear() would clear up after; `ret_names` are theirs, cut
