@@ -5,6 +5,7 @@ import contextlib
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
 import unittest
@@ -74,7 +75,14 @@ class BusCase(unittest.TestCase):
             if not shutil.which(program):
                 raise unittest.SkipTest(f"{program} is missing: install the package dbus")
 
+    @staticmethod
+    def lose_patience(*_):
+        raise TimeoutError("nothing has come")
+
     def setUp(self):
+        signal.signal(signal.SIGALRM, self.lose_patience)
+        signal.alarm(PATIENCE)
+        self.addCleanup(signal.alarm, 0)
         folder = tempfile.TemporaryDirectory(prefix="coregov-bus-")
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
@@ -95,8 +103,14 @@ class BusCase(unittest.TestCase):
 
     def start_host(self, *options):
         host = Peer(HOST, *(options or self.host_options), env=self.env)
-        self.addCleanup(lambda: host.process.poll() is None and host.stop())
+        self.addCleanup(self.stop_host, host)
         return host
+
+    def stop_host(self, host):
+        """It has to end in peace: a leak is told here, too."""
+        if host.process.poll() is None:
+            self.assertEqual(host.stop()[1], "")
+            self.assertEqual(host.process.returncode, 0)
 
     def as_user(self, user):
         """What subprocess.run() has to be given to be somebody else."""

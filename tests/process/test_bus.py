@@ -159,6 +159,21 @@ class Submit(BusCase):
         self.assertEqual(self.host.take(), [])
 
 
+class Flood(BusCase):
+    def test_one_user_sends_many(self):
+        """Each is answered, if not by the bus itself, they get no more than a user may have, and others
+        are answered, too."""
+        n = 3000
+        process = subprocess.Popen(
+            [bus_case.SUBMIT, "--times", str(n), "Command:as=train"], env=self.env, text=True,
+            stdout=subprocess.PIPE, **self.as_user(NOBODY))
+        self.assertEqual(self.submit("Name:s=other", user=SOMEBODY)[0].split()[0], "task")
+        lines = process.communicate(timeout=PATIENCE)[0].splitlines()
+        self.assertEqual(len([line for line in lines if line.startswith("task ")]), 4)
+        self.assertEqual(len([line for line in lines if line.startswith((
+            f"error {ERROR}.OverLimit", "error org.freedesktop.DBus.Error.LimitsExceeded"))]), n - 4)
+
+
 class WaitStart(BusCase):
     def start(self, *options):
         process = subprocess.Popen(
@@ -166,6 +181,7 @@ class WaitStart(BusCase):
             stdout=subprocess.PIPE)
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
         end = time.monotonic() + PATIENCE
         while not any("call submit" in line for line in self.host.lines):
             self.host.tell("sync")
