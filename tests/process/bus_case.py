@@ -18,9 +18,9 @@ NAME = "org.coregov.Governor1"
 PATH = "/org/coregov/Governor1"
 CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig><listen>unix:path={path}</listen><auth>EXTERNAL</auth><policy context="default">
-<allow user="*"/><allow own="*"/><allow send_destination="*"/><allow receive_sender="*"/>
-</policy></busconfig>"""
+<busconfig><listen>unix:path={path}</listen><auth>EXTERNAL</auth>{policy}</busconfig>"""
+OPEN = """<policy context="default"><allow user="*"/><allow own="*"/><allow send_destination="*"/>
+<allow receive_sender="*"/></policy>"""
 
 
 class Peer:
@@ -68,6 +68,7 @@ class Peer:
 
 class BusCase(unittest.TestCase):
     host_options = ()
+    policy = OPEN
 
     @classmethod
     def setUpClass(cls):
@@ -87,7 +88,8 @@ class BusCase(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
         self.folder.chmod(0o755)
-        (self.folder / "config").write_text(CONFIG.format(path=self.folder / "socket"))
+        (self.folder / "config").write_text(CONFIG.format(
+            path=self.folder / "socket", policy=self.policy))
         self.bus = subprocess.Popen(
             ["dbus-daemon", f"--config-file={self.folder / 'config'}", "--nofork",
              "--print-address"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)

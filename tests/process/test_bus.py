@@ -553,6 +553,35 @@ class Start(BusCase):
         self.assertEqual(host.process.returncode, 0)
 
 
+class Policy(BusCase):
+    """On a bus that is as closed as the system's, but for what is installed."""
+
+    host_options = None
+    policy = f"""<policy context="default"><allow user="*"/><deny own="*"/>
+        <deny send_type="method_call"/><allow send_type="signal"/>
+        <allow send_requested_reply="true" send_type="method_return"/>
+        <allow send_requested_reply="true" send_type="error"/><allow receive_type="method_call"/>
+        <allow receive_type="method_return"/><allow receive_type="error"/>
+        <allow receive_type="signal"/><allow send_destination="org.freedesktop.DBus"/></policy>
+        <include>{SOURCE}/governor/daemon/org.coregov.Governor1.conf</include>"""
+
+    def setUp(self):
+        super().setUp()
+        self.as_user(NOBODY)
+
+    def test_everybody_may_call(self):
+        host = self.start_host("--reload", "ok")
+        host.tell(f"task theirs {NOBODY}")
+        self.assertEqual(self.send(task(1), f"{TASK}.Pause", user=NOBODY), (0, ""))
+        self.assertEqual(self.get(task(1), "Phase", user=SOMEBODY), "paused")
+        self.assertTrue(self.submit("Name:s=a", user=NOBODY)[0].startswith("task "))
+
+    def test_only_root_may_be_it(self):
+        result = self.run_once(bus_case.HOST, user=NOBODY)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("the bus does not let this user be org.coregov.Governor1", result.stderr)
+
+
 class Manual(BusCase):
     def test_page_and_introspection(self):
         """org.coregov.Governor1(5) has each member, with its types, and no other."""
