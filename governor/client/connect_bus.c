@@ -40,7 +40,7 @@ int connect_bus(enum governor_place place, sd_bus **ret_bus, struct fault *fault
 	const char *address = secure_getenv(GOVERNOR_ADDRESS_VARIABLE);
 	int r;
 
-	if (address) {
+	if (address && address[0]) {
 		r = open_address(address, ret_bus);
 		return r < 0 ? fault_errno(fault, r,
 				       "reach the bus '%s' of " GOVERNOR_ADDRESS_VARIABLE, address)

@@ -102,7 +102,7 @@ int daemon_ended(struct daemon *daemon, uint64_t number, int exit_status, struct
 struct daemon_change {
 	bool has_deadline, has_target, has_threads;
 	struct daemon_deadline deadline;
-	struct target target;
+	struct target target; /* metric "": none any more */
 	double threads;
 };
 int daemon_change(struct daemon *daemon, uint64_t number, const struct daemon_change *change,

@@ -5,6 +5,7 @@ import contextlib
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
 import unittest
@@ -17,9 +18,9 @@ NAME = "org.coregov.Governor1"
 PATH = "/org/coregov/Governor1"
 CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig><listen>unix:path={path}</listen><auth>EXTERNAL</auth><policy context="default">
-<allow user="*"/><allow own="*"/><allow send_destination="*"/><allow receive_sender="*"/>
-</policy></busconfig>"""
+<busconfig><listen>unix:path={path}</listen><auth>EXTERNAL</auth>{policy}</busconfig>"""
+OPEN = """<policy context="default"><allow user="*"/><allow own="*"/><allow send_destination="*"/>
+<allow receive_sender="*"/></policy>"""
 
 
 class Peer:
@@ -67,6 +68,7 @@ class Peer:
 
 class BusCase(unittest.TestCase):
     host_options = ()
+    policy = OPEN
 
     @classmethod
     def setUpClass(cls):
@@ -74,12 +76,20 @@ class BusCase(unittest.TestCase):
             if not shutil.which(program):
                 raise unittest.SkipTest(f"{program} is missing: install the package dbus")
 
+    @staticmethod
+    def lose_patience(*_):
+        raise TimeoutError("nothing has come")
+
     def setUp(self):
+        signal.signal(signal.SIGALRM, self.lose_patience)
+        signal.alarm(PATIENCE)
+        self.addCleanup(signal.alarm, 0)
         folder = tempfile.TemporaryDirectory(prefix="coregov-bus-")
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
         self.folder.chmod(0o755)
-        (self.folder / "config").write_text(CONFIG.format(path=self.folder / "socket"))
+        (self.folder / "config").write_text(CONFIG.format(
+            path=self.folder / "socket", policy=self.policy))
         self.bus = subprocess.Popen(
             ["dbus-daemon", f"--config-file={self.folder / 'config'}", "--nofork",
              "--print-address"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
@@ -95,8 +105,14 @@ class BusCase(unittest.TestCase):
 
     def start_host(self, *options):
         host = Peer(HOST, *(options or self.host_options), env=self.env)
-        self.addCleanup(lambda: host.process.poll() is None and host.stop())
+        self.addCleanup(self.stop_host, host)
         return host
+
+    def stop_host(self, host):
+        """It has to end in peace: a leak is told here, too."""
+        if host.process.poll() is None:
+            self.assertEqual(host.stop()[1], "")
+            self.assertEqual(host.process.returncode, 0)
 
     def as_user(self, user):
         """What subprocess.run() has to be given to be somebody else."""

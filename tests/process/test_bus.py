@@ -159,6 +159,21 @@ class Submit(BusCase):
         self.assertEqual(self.host.take(), [])
 
 
+class Flood(BusCase):
+    def test_one_user_sends_many(self):
+        """Each is answered, if not by the bus itself, they get no more than a user may have, and others
+        are answered, too."""
+        n = 3000
+        process = subprocess.Popen(
+            [bus_case.SUBMIT, "--times", str(n), "Command:as=train"], env=self.env, text=True,
+            stdout=subprocess.PIPE, **self.as_user(NOBODY))
+        self.assertEqual(self.submit("Name:s=other", user=SOMEBODY)[0].split()[0], "task")
+        lines = process.communicate(timeout=PATIENCE)[0].splitlines()
+        self.assertEqual(len([line for line in lines if line.startswith("task ")]), 4)
+        self.assertEqual(len([line for line in lines if line.startswith((
+            f"error {ERROR}.OverLimit", "error org.freedesktop.DBus.Error.LimitsExceeded"))]), n - 4)
+
+
 class WaitStart(BusCase):
     def start(self, *options):
         process = subprocess.Popen(
@@ -166,6 +181,7 @@ class WaitStart(BusCase):
             stdout=subprocess.PIPE)
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
         end = time.monotonic() + PATIENCE
         while not any("call submit" in line for line in self.host.lines):
             self.host.tell("sync")
@@ -535,6 +551,35 @@ class Start(BusCase):
         self.assertEqual(host.process.stdout.readline(), "call lost\n")
         self.assertEqual(host.stop(), ("", ""))
         self.assertEqual(host.process.returncode, 0)
+
+
+class Policy(BusCase):
+    """On a bus that is as closed as the system's, but for what is installed."""
+
+    host_options = None
+    policy = f"""<policy context="default"><allow user="*"/><deny own="*"/>
+        <deny send_type="method_call"/><allow send_type="signal"/>
+        <allow send_requested_reply="true" send_type="method_return"/>
+        <allow send_requested_reply="true" send_type="error"/><allow receive_type="method_call"/>
+        <allow receive_type="method_return"/><allow receive_type="error"/>
+        <allow receive_type="signal"/><allow send_destination="org.freedesktop.DBus"/></policy>
+        <include>{SOURCE}/governor/daemon/org.coregov.Governor1.conf</include>"""
+
+    def setUp(self):
+        super().setUp()
+        self.as_user(NOBODY)
+
+    def test_everybody_may_call(self):
+        host = self.start_host("--reload", "ok")
+        host.tell(f"task theirs {NOBODY}")
+        self.assertEqual(self.send(task(1), f"{TASK}.Pause", user=NOBODY), (0, ""))
+        self.assertEqual(self.get(task(1), "Phase", user=SOMEBODY), "paused")
+        self.assertTrue(self.submit("Name:s=a", user=NOBODY)[0].startswith("task "))
+
+    def test_only_root_may_be_it(self):
+        result = self.run_once(bus_case.HOST, user=NOBODY)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("the bus does not let this user be org.coregov.Governor1", result.stderr)
 
 
 class Manual(BusCase):
