@@ -369,8 +369,7 @@ int remote_wait(struct remote *remote, struct remote_end *ret_end, struct fault 
 		if (remote->error < 0)
 			return fault_errno(fault, remote->error, "wait for the governor");
 		if (r < 0 && r != -EINTR)
-			return fault_set(
-				fault, -ENOTCONN, "the governor has gone while it was waited for");
+			return gone(fault);
 	}
 	*ret_end = remote->ends[remote->first_end++];
 	return 0;

@@ -321,12 +321,12 @@ class Wait(ClientCase):
     def test_the_governor_goes(self):
         process = self.start("mine")
         self.host.stop()
-        self.ends(process, 69, "", "coregov: the governor has gone while it was waited for\n")
+        self.ends(process, 69, "", "coregov: the governor has gone\n")
 
     def test_the_bus_goes(self):
         process = self.start("mine")
         os.kill(self.bus.pid, signal.SIGKILL)
-        self.ends(process, 69, "", "coregov: the governor has gone while it was waited for\n")
+        self.ends(process, 69, "", "coregov: the governor has gone\n")
 
     def test_no_such_task(self):
         self.failed(1, "did you mean 'mine'?", "wait", "miine")
