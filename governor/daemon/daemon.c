@@ -280,13 +280,34 @@ static int check_change(const struct daemon *daemon, const struct member *member
 	if (r == 0 && change->has_threads)
 		r = check_threads(change->threads, fault);
 	/* The page tells the task whose reports count, once. */
-	if (r == 0 && change->has_target &&
+	if (r == 0 && change->has_target && change->target.metric[0] &&
 		(strcmp(change->target.metric, member->target.metric) != 0 ||
 			change->target.is_raised != member->target.is_raised))
 		r = fault_set(fault, -EINVAL,
 			"task %s has to be judged by '%s %s', as when it was started", member->name,
 			member->target.metric, member->target.is_raised ? ">=" : "<=");
 	return r;
+}
+
+/* One that never is met stays in the page where there is none any more. */
+static void change_target(struct daemon *daemon, struct member *member, const struct target *target)
+{
+	struct bundle_task *planned = &daemon->bundle.tasks[member->seat];
+	uint64_t now_ns = daemon_now_ns(daemon);
+
+	member->has_target = target->metric[0] != '\0';
+	member->target.value = member->has_target ? target->value
+		: member->target.is_raised        ? -no_target.value
+						  : no_target.value;
+	member->target.in_a_row = member->has_target ? target->in_a_row : 1;
+	planned->target = member->target;
+	planned->is_background = !member->has_target;
+	page_retarget(member->page, member->target.value, member->target.in_a_row);
+	if (member->has_target)
+		governor_retarget(
+			daemon->governor, member->seat, now_ns, /* is_other_metric= */ false);
+	else
+		governor_untarget(daemon->governor, member->seat, now_ns);
 }
 
 int daemon_change(struct daemon *daemon, uint64_t number, const struct daemon_change *change,
@@ -310,14 +331,8 @@ int daemon_change(struct daemon *daemon, uint64_t number, const struct daemon_ch
 		planned->threads = member->threads = change->threads;
 	if (change->has_deadline || change->has_threads)
 		governor_replan(daemon->governor, member->seat, daemon_now_ns(daemon));
-	if (change->has_target) {
-		planned->target = member->target = change->target;
-		member->has_target = true;
-		planned->is_background = false;
-		page_retarget(member->page, member->target.value, member->target.in_a_row);
-		governor_retarget(daemon->governor, member->seat, daemon_now_ns(daemon),
-			/* is_other_metric= */ false);
-	}
+	if (change->has_target)
+		change_target(daemon, member, &change->target);
 	daemon_after_change(daemon, member);
 	return 0;
 }
@@ -534,6 +549,7 @@ static int set_up_machine(struct daemon *daemon, struct fault *fault)
 		.n_tasks_max = daemon->setup.n_tasks_max,
 		.budget_cpus = daemon->setup.budget_cpus,
 		.capacity_cpus = daemon->setup.capacity_cpus,
+		.is_apart = true,
 		/* Tasks of whoever may submit: of a root's governor, anybody's but root's. */
 		.task_uid = geteuid() == 0 ? NOBODY_UID : geteuid(),
 	};

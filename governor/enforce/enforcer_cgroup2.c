@@ -323,7 +323,10 @@ static int open_home_and_run(
 	if (quota_of_budget(setup->budget_cpus, &cgroup2->budget) < 0)
 		return fault_set(fault, -ERANGE, "a budget of %g CPUs is too small to be enforced",
 			setup->budget_cpus);
-	r = home_open(&cgroup2->home, setup->root, setup->run, fault);
+	if (setup->is_apart && !setup->root)
+		r = home_open_apart(&cgroup2->home, setup->run, fault);
+	else
+		r = home_open(&cgroup2->home, setup->root, setup->run, fault);
 	if (r == 0)
 		r = open_run(cgroup2, fault);
 	/* There is no way back: it is so for the enforcer that comes next, too. */

@@ -3,12 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/types.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
@@ -309,6 +312,76 @@ static int find_home(struct home *home, const char *run, struct fault *fault)
 	return 0;
 }
 
+/* Does nothing, and ends with us. */
+static pid_t start_anchor(void)
+{
+	const pid_t parent = getpid();
+	const pid_t pid = fork();
+
+	if (pid != 0)
+		return pid < 0 ? -errno : pid;
+	(void)prctl(PR_SET_NAME, "coregov-anchor");
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (getppid() == parent)
+		(void)pause();
+	_exit(0);
+}
+
+static void end_anchor(struct home *home)
+{
+	if (home->anchor <= 0)
+		return;
+	(void)kill(home->anchor, SIGKILL);
+	(void)waitpid(home->anchor, NULL, 0);
+	home->anchor = 0;
+}
+
+/* The group of a process in the unified tree, without a slash at either end. */
+static int unified_group_of(pid_t pid, char ret_group[static PATH_MAX])
+{
+	_cleanup_fclose_ FILE *file = NULL;
+	char path[64], line[PATH_MAX + 16];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
+	file = fopen(path, "re");
+	if (!file)
+		return -errno;
+	while (fgets(line, sizeof(line), file)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (strncmp(line, "0::/", 4) != 0)
+			continue;
+		(void)snprintf(ret_group, PATH_MAX, "%.*s", PATH_MAX - 1, line + 4);
+		return 0;
+	}
+	return -ENOENT;
+}
+
+static int find_apart(struct home *home, const char *run, struct fault *fault)
+{
+	struct cgroup_base base;
+	int r = find_tree(&base, fault);
+
+	if (r == 0)
+		r = check_manager(&base, fault);
+	if (r < 0)
+		return r;
+	r = start_anchor();
+	if (r < 0)
+		return fault_errno(fault, r, "start a process to keep a scope");
+	home->anchor = (pid_t)r;
+	r = unit_bus_make_scope(run, &home->anchor, 1, fault);
+	if (r < 0)
+		return r;
+	r = unified_group_of(home->anchor, home->group);
+	if (r < 0)
+		return fault_errno(fault, r, "find the group of scope '%s'", run);
+	r = open_home(&base, home->group, fault);
+	if (r < 0)
+		return r;
+	home->dir_fd = r;
+	return 0;
+}
+
 static int find_fake_home(struct home *home, const char *root, struct fault *fault)
 {
 	home->dir_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -412,6 +485,7 @@ void home_leave(struct home *home)
 {
 	_cleanup_close_ int leaf_fd = -EBADF, home_fd = TAKE_FD(home->dir_fd);
 
+	end_anchor(home);
 	if (home_fd < 0)
 		return;
 	lock_home(home_fd);
@@ -468,15 +542,27 @@ int home_probe(const char *fake_root, struct fault *fault)
 	return 0;
 }
 
-int home_open(struct home *home, const char *fake_root, const char *run, struct fault *fault)
+static int prepare(struct home *home, struct fault *fault)
 {
-	int r = fake_root ? find_fake_home(home, fake_root, fault) : find_home(home, run, fault);
+	int r;
 
-	if (r < 0)
-		return r;
 	lock_home(home->dir_fd);
 	r = make_leaf(home, fault);
 	if (r == 0)
 		r = home_enable_cpu(home->dir_fd, home->group, &home->is_cpu_enabled, fault);
 	return r;
+}
+
+int home_open(struct home *home, const char *fake_root, const char *run, struct fault *fault)
+{
+	int r = fake_root ? find_fake_home(home, fake_root, fault) : find_home(home, run, fault);
+
+	return r < 0 ? r : prepare(home, fault);
+}
+
+int home_open_apart(struct home *home, const char *run, struct fault *fault)
+{
+	int r = unit_bus_is_booted() ? find_apart(home, run, fault) : find_home(home, run, fault);
+
+	return r < 0 ? r : prepare(home, fault);
 }

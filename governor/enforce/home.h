@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "fault.h"
 
@@ -14,6 +15,7 @@ struct home {
 	int dir_fd;           /* -EBADF before home_open() */
 	bool is_leaf_made;    /* by us */
 	bool is_cpu_enabled;  /* by us */
+	pid_t anchor;         /* the process that keeps a scope apart; 0: none */
 	/* A sentence on what changes for this run by being there, also where home_open() fails after
 	 * that; "" where nothing does. */
 	char warning[FAULT_TEXT_MAX];
@@ -43,6 +45,10 @@ int home_look(struct home_sight *ret_sight, struct fault *fault);
  * it to a leaf, and enables the cpu controller for the groups below. No other run changes HOME until
  * home_unlock(). On failure home_leave() undoes what was done. */
 int home_open(struct home *home, const char *fake_root, const char *run, struct fault *fault);
+
+/* The same, but where systemd runs the machine in a scope of its own, which a process of ours keeps and
+ * which ends with what is in it: then what runs there is no part of our unit, and outlives it. */
+int home_open_apart(struct home *home, const char *run, struct fault *fault);
 
 /* To be called when a group below gives the controller on: from then on nobody can take it back. */
 void home_unlock(struct home *home);

@@ -42,6 +42,7 @@ struct enforcer_setup {
 	double budget_cpus;   /* the first budget; > 0 */
 	double capacity_cpus; /* > 0 */
 	bool is_dry;          /* make the groups, so that the meter can read, but limit nothing */
+	bool is_apart;        /* the tasks are no part of our unit, and outlive it */
 	const char *root;     /* for tests: a fake tree instead of the mounted one; else NULL */
 	uid_t task_uid;       /* whose processes the tasks are */
 };

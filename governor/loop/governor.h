@@ -77,6 +77,8 @@ void governor_replan(struct governor *governor, uint32_t id, uint64_t now_ns);
  * forgotten. One that had none has a part in the plan from now on. It has no outcome yet. */
 void governor_retarget(
 	struct governor *governor, uint32_t id, uint64_t now_ns, bool is_other_metric);
+/* It has no target any more: it runs on leftovers from the next decision on. It has no outcome yet. */
+void governor_untarget(struct governor *governor, uint32_t id, uint64_t now_ns);
 /* A running task gets nothing until it is resumed, or stopped; its deadline stays. */
 void governor_pause(struct governor *governor, uint32_t id, uint64_t now_ns, bool is_paused);
 /* What all tasks of one party (struct bundle_task) may get together, from the next decision on: caps[party],

@@ -121,6 +121,16 @@ void governor_retarget(
 		target->is_raised ? ">=" : "<=", target->value, target->in_a_row);
 }
 
+void governor_untarget(struct governor *governor, uint32_t id, uint64_t now_ns)
+{
+	struct task *task = &governor->tasks[id];
+
+	assert(task->outcome == OUTCOME_NONE);
+	task->is_background = true;
+	governor->has_news = true;
+	record_event(governor, now_ns, id, "set", "no target: it runs on what others leave");
+}
+
 void governor_pause(struct governor *governor, uint32_t id, uint64_t now_ns, bool is_paused)
 {
 	struct task *task = &governor->tasks[id];

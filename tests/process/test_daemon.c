@@ -528,6 +528,9 @@ START_TEST(a_target_can_be_moved_within_its_metric)
 	ck_assert_str_eq(
 		fault.text, "task train_me has to be judged by 'loss <=', as when it was started");
 	ck_assert_int_eq(info_of(1).outcome, OUTCOME_NONE);
+	change.target = (struct target){.metric = ""};
+	ck_assert_int_eq(daemon_change(service, 1, &change, &fault), 0);
+	ck_assert(!info_of(1).has_target);
 	change.target = (struct target){.metric = "loss", .value = 0.02, .in_a_row = 1};
 	ck_assert_int_eq(daemon_change(service, 1, &change, &fault), 0);
 	RUN_UNTIL(info_of(1).outcome != OUTCOME_NONE);

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""coregovd as a service of the system, as `meson install` has put it there."""
+"""coregovd as a service of the system, as `meson install` has put it there. deadline: 240 s"""
 
 import json
 import pathlib
