@@ -4,8 +4,11 @@
 /* How what belongs to a run is known on the machine: groups are called after the run, and the
  * environment of every process of it says so. */
 
-/* "coregov-PID-STARTTIME", see run_name_make(). */
+/* "coregov-PID-STARTTIME", see run_name_make(); of the service "coregovd-PID-STARTTIME": its tasks run on
+ * without it, so nobody ends them because it is dead. */
 #define RUN_NAME_MAX 64
+#define RUN_NAME "coregov"
+#define RUN_NAME_OF_SERVICE "coregovd"
 #define RUN_ENVIRONMENT "COREGOV_RUN"
 
 /* The pid of the task's first process, so that a process that left its group and its parents is

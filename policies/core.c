@@ -104,6 +104,12 @@ static int core_new(struct policy_state **ret_state, const struct policy_setup *
 	return 0;
 }
 
+static void core_forget(struct policy_state *state, uint32_t id)
+{
+	assert(id < state->n_bundle);
+	state->seen[id].is_made = false;
+}
+
 static const struct forecast *forecast_of(struct seen *seen, const struct policy_task *task)
 {
 	const struct history *history = task->history;
@@ -254,5 +260,6 @@ const struct policy policy_core = {
 	.summary = "forecasts every learning curve, and runs the set that promises most",
 	.new = core_new,
 	.plan = core_plan,
+	.forget = core_forget,
 	.free = core_free,
 };

@@ -37,6 +37,7 @@ static const char *const why_names[] = {
 	[WHY_SCRIPT] = "script",
 	[WHY_CHOSEN] = "chosen",
 	[WHY_WRITTEN_OFF] = "written-off",
+	[WHY_PAUSED] = "paused",
 };
 static_assert(sizeof(why_names) / sizeof(why_names[0]) == _WHY_MAX, "one name per reason");
 

@@ -21,6 +21,7 @@ enum why {
 	WHY_SCRIPT,      /* the schedule says so */
 	WHY_CHOSEN,      /* forecast to make it; in the set that is planned to succeed */
 	WHY_WRITTEN_OFF, /* forecast not to make it; runs on what the chosen leave */
+	WHY_PAUSED,      /* its owner has paused it: no policy was asked */
 	_WHY_MAX,
 };
 
@@ -89,6 +90,10 @@ struct policy {
 	 * a programming error and asserts. */
 	void (*plan)(struct policy_state *state, const struct policy_view *view,
 		double ret_shares[], enum why ret_why[]);
+
+	/* The id goes to another task, or its task is judged by another target from now on: nothing that
+	 * is kept of it holds any more. NULL where a policy keeps nothing of a task. */
+	void (*forget)(struct policy_state *state, uint32_t id);
 
 	void (*free)(struct policy_state *state); /* NULL is fine */
 };

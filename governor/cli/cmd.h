@@ -6,18 +6,29 @@
 
 enum exit_status {
 	EXIT_STATUS_DONE = 0,
-	EXIT_STATUS_FAILED = 1,       /* it could not finish, or the trace cannot be written */
-	EXIT_STATUS_USAGE = 64,       /* unknown option, unknown policy on the command line */
-	EXIT_STATUS_DATA = 65,        /* unreadable or invalid bundle */
-	EXIT_STATUS_UNAVAILABLE = 69, /* no usable enforcer */
+	EXIT_STATUS_FAILED = 1, /* it could not finish, the trace cannot be written; no such task */
+	EXIT_STATUS_USAGE = 64, /* unknown option, unknown policy on the command line */
+	EXIT_STATUS_DATA = 65,  /* unreadable or invalid bundle or configuration; refused value */
+	EXIT_STATUS_UNAVAILABLE = 69, /* no usable enforcer; no governor */
 	EXIT_STATUS_TEMPORARY = 75,   /* budget taken by other runs: try again later */
 	EXIT_STATUS_PERMISSION = 77,
 	EXIT_STATUS_SIGNAL = 128, /* + n */
 };
 
+int cmd_budget(int argc, char *argv[]);
 int cmd_bundle(int argc, char *argv[]);
+int cmd_show_config(int argc, char *argv[]);
+int cmd_doctor(int argc, char *argv[]);
+int cmd_cancel(int argc, char *argv[]);
+int cmd_drain(int argc, char *argv[]);
+int cmd_list(int argc, char *argv[]);
+int cmd_pause(int argc, char *argv[]);
+int cmd_resume(int argc, char *argv[]);
+int cmd_set(int argc, char *argv[]);
+int cmd_show(int argc, char *argv[]);
 int cmd_run(int argc, char *argv[]);
 int cmd_simulate(int argc, char *argv[]);
+int cmd_wait(int argc, char *argv[]);
 
 /* "coregov: ..." to stderr, one line. */
 void cmd_message(const char *format, ...) __attribute__((format(printf, 1, 2)));

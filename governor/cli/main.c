@@ -19,9 +19,20 @@ static const struct command {
 	const char *summary;
 } commands[] = {
 
+	{"budget", cmd_budget, "show or change the budget of a governor"},
 	{"bundle", cmd_bundle, "run a bundle of trainings under a budget of CPUs"},
+	{"show-config", cmd_show_config, "the configuration in force, and where it comes from"},
+	{"doctor", cmd_doctor, "what works on this machine, and how to mend what does not"},
+	{"cancel", cmd_cancel, "stop tasks before their end"},
+	{"drain", cmd_drain, "take no new tasks"},
+	{"list", cmd_list, "the tasks under a governor"},
+	{"pause", cmd_pause, "give tasks nothing for a while"},
+	{"resume", cmd_resume, "let paused tasks go on"},
+	{"set", cmd_set, "change a task's deadline, target or threads"},
+	{"show", cmd_show, "all about one task"},
 	{"run", cmd_run, "run one command under the machine's governor"},
 	{"simulate", cmd_simulate, "what would a policy make of recorded curves?"},
+	{"wait", cmd_wait, "wait until tasks have ended"},
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -87,7 +98,7 @@ static void print_help(void)
 		     "well before their deadline.\n"
 		     "\n");
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		(void)printf("  %-10s %s\n", commands[i].name, commands[i].summary);
+		(void)printf("  %-12s %s\n", commands[i].name, commands[i].summary);
 	(void)printf("\n"
 		     "'coregov COMMAND --help' has the options of a command; see also "
 		     "coregov(1).\n");

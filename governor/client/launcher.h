@@ -5,7 +5,7 @@
 
 #include "choice.h"
 #include "fault.h"
-#include "governor_bus.h"
+#include "client_bus.h"
 
 /* Runs one command under a governor that is there already, in the caller's session. */
 

@@ -5,7 +5,8 @@
 #include <systemd/sd-bus.h>
 
 #include "cleanup.h"
-#include "governor_bus.h"
+#include "client_bus.h"
+#include "governor_names.h"
 #include "nsec.h"
 
 /* Submit(h process, a{sv} options), with an option for each thing that was said, and none for what was
@@ -88,7 +89,7 @@ int submission_call(sd_bus *bus, const struct submission *submission, sd_bus_mes
 	for (int i = 0; i < 2; i++) {
 		call = sd_bus_message_unref(call);
 		r = sd_bus_message_new_method_call(
-			bus, &call, GOVERNOR, GOVERNOR_PATH, GOVERNOR, "Submit");
+			bus, &call, GOVERNOR_NAME, GOVERNOR_PATH, GOVERNOR_INTERFACE, "Submit");
 		if (r >= 0)
 			r = sd_bus_message_append(call, "h", plain.process_fd);
 		if (r >= 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* A submission as a message; a part of governor_bus.c. */
+/* A submission as a message; a part of client_bus.c. */
 
 struct sd_bus;
 struct sd_bus_message;

@@ -312,15 +312,19 @@ static int find_mounts(struct mounts *ret_mounts, struct fault *fault)
 	return 0;
 }
 
-/* "coregov-PID-STARTTIME", see run_name_make(). */
+/* See marks.h. */
 static bool is_run_name(const char *name)
 {
-	static const char prefix[] = "coregov-";
-	const char *rest = name + strlen(prefix);
-	size_t n_pid, n_start;
+	const char *rest = strchr(name, '-');
+	size_t n_what = rest ? (size_t)(rest - name) : 0, n_pid, n_start;
 
-	if (strncmp(name, prefix, strlen(prefix)) != 0 || strlen(name) >= RUN_NAME_MAX)
+	if ((n_what != strlen(RUN_NAME) || memcmp(name, RUN_NAME, n_what) != 0) &&
+		(n_what != strlen(RUN_NAME_OF_SERVICE) ||
+			memcmp(name, RUN_NAME_OF_SERVICE, n_what) != 0))
 		return false;
+	if (strlen(name) >= RUN_NAME_MAX)
+		return false;
+	rest++;
 	n_pid = strspn(rest, "0123456789");
 	if (n_pid == 0 || rest[n_pid] != '-')
 		return false;
@@ -497,6 +501,27 @@ static int with_places(const char *run, int (*work)(struct run_places *places, s
 		(void)close(places.parent_fds[i]);
 	}
 	return r;
+}
+
+/* What is populated stays, with all that is around it. */
+static int sweep_places(struct run_places *places, struct fault *fault)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < places->n; i++) {
+		int r = group_remove_tree(places->parent_fds[i], places->run);
+
+		if (r < 0 && r != -EBUSY)
+			return fault_errno(
+				fault, r, "remove the empty groups of run %s", places->run);
+		n += r == 0;
+	}
+	return n;
+}
+
+int cgroup_run_sweep(const char *run, struct fault *fault)
+{
+	return with_places(run, sweep_places, fault);
 }
 
 int cgroup_run_is_held(const char *run, struct fault *fault)

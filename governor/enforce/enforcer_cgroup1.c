@@ -80,6 +80,7 @@ struct cgroup1 {
 	int quota_fd, period_fd; /* the parent's knobs */
 	struct quota budget;
 	bool is_foreign; /* the budget's; reported once */
+	uint32_t n_let_go;
 	struct seat *seats;
 	struct placement *tasks; /* of placements */
 	struct placements placements;
@@ -625,6 +626,27 @@ static int cgroup1_task_remove(struct enforcer *enforcer, uint32_t task, struct 
 	return 0;
 }
 
+static int cgroup1_task_let_go(struct enforcer *enforcer, uint32_t task, struct fault *fault)
+{
+	struct cgroup1 *cgroup1 = cgroup1_of(enforcer);
+	struct seat *seat = &cgroup1->seats[task];
+	int r = 0;
+
+	assert(cgroup1->tasks[task].is_used);
+	if (cgroup1->strays)
+		strays_task_remove(cgroup1->strays, task);
+	if (!cgroup1->is_dry)
+		r = knob_write(seat->quota_fd, "-1");
+	if (r == 0)
+		r = group_thaw(seat->dir_fds[HIERARCHY_FREEZER]);
+	if (r < 0)
+		r = fault_errno(fault, r, "let go what runs in group '%s'", seat->name);
+	seat_done(seat);
+	cgroup1->tasks[task] = (struct placement){0};
+	cgroup1->n_let_go++;
+	return r;
+}
+
 /* The slot. */
 
 static int cgroup1_budget_set(struct enforcer *enforcer, double budget_cpus, struct fault *fault)
@@ -708,7 +730,7 @@ static struct enforcer *cgroup1_close(struct enforcer *enforcer)
 	}
 	for (int i = 0; i < _HIERARCHY_MAX; i++) {
 		close_fd(&cgroup1->run_fds[i]);
-		if (cgroup1->run[i][0])
+		if (cgroup1->run[i][0] && cgroup1->n_let_go == 0)
 			(void)cgroup_remove(controllers[i], cgroup1->run[i], /* fault= */ NULL);
 	}
 	close_fd(&cgroup1->quota_fd);
@@ -730,6 +752,7 @@ const struct enforcer_ops enforcer_cgroup1 = {
 	.task_signal = cgroup1_task_signal,
 	.task_is_populated = cgroup1_task_is_populated,
 	.task_remove = cgroup1_task_remove,
+	.task_let_go = cgroup1_task_let_go,
 	.budget_set = cgroup1_budget_set,
 	.apply = cgroup1_apply,
 	.tick = cgroup1_tick,

@@ -62,7 +62,8 @@ struct cgroup2 {
 	int run_fd;
 	int max_fd; /* of RUN */
 	struct quota budget;
-	bool is_foreign;   /* the budget's; reported once */
+	bool is_foreign; /* the budget's; reported once */
+	uint32_t n_let_go;
 	uint32_t n_bursts; /* taken back and not told yet */
 	char burst_words[FAULT_TEXT_MAX];
 	struct seat *seats;
@@ -544,6 +545,27 @@ static int cgroup2_task_remove(struct enforcer *enforcer, uint32_t task, struct 
 	return 0;
 }
 
+static int cgroup2_task_let_go(struct enforcer *enforcer, uint32_t task, struct fault *fault)
+{
+	struct cgroup2 *cgroup2 = cgroup2_of(enforcer);
+	struct seat *seat = &cgroup2->seats[task];
+	int r = 0;
+
+	assert(cgroup2->tasks[task].is_used);
+	if (cgroup2->strays)
+		strays_task_remove(cgroup2->strays, task);
+	if (!cgroup2->is_dry)
+		r = knob_write(seat->max_fd, "max");
+	if (r == 0)
+		r = group_thaw(seat->dir_fd);
+	if (r < 0)
+		r = fault_errno(fault, r, "let go what runs in group '%s'", seat->name);
+	seat_done(seat);
+	cgroup2->tasks[task] = (struct placement){0};
+	cgroup2->n_let_go++;
+	return r;
+}
+
 /* The slot. */
 
 static int cgroup2_budget_set(struct enforcer *enforcer, double budget_cpus, struct fault *fault)
@@ -629,7 +651,8 @@ static struct enforcer *cgroup2_close(struct enforcer *enforcer)
 
 	if (!enforcer)
 		return NULL;
-	kill_and_lift(cgroup2->run_fd, cgroup2->max_fd);
+	if (cgroup2->n_let_go == 0)
+		kill_and_lift(cgroup2->run_fd, cgroup2->max_fd);
 	for (uint32_t task = 0; cgroup2->tasks && task < cgroup2->placements.n_tasks; task++) {
 		if (!cgroup2->tasks[task].is_used)
 			continue;
@@ -638,7 +661,8 @@ static struct enforcer *cgroup2_close(struct enforcer *enforcer)
 		seat_done(&cgroup2->seats[task]);
 	}
 	close_fd(&cgroup2->max_fd);
-	if (cgroup2->run_fd >= 0 && group_of(cgroup2, /* seat= */ NULL, group, NULL) == 0)
+	if (cgroup2->run_fd >= 0 && cgroup2->n_let_go == 0 &&
+		group_of(cgroup2, /* seat= */ NULL, group, NULL) == 0)
 		(void)remove_group(cgroup2, cgroup2->home.dir_fd, group, /* fault= */ NULL);
 	close_fd(&cgroup2->run_fd);
 	home_leave(&cgroup2->home);
@@ -659,6 +683,7 @@ const struct enforcer_ops enforcer_cgroup2 = {
 	.task_signal = cgroup2_task_signal,
 	.task_is_populated = cgroup2_task_is_populated,
 	.task_remove = cgroup2_task_remove,
+	.task_let_go = cgroup2_task_let_go,
 	.budget_set = cgroup2_budget_set,
 	.apply = cgroup2_apply,
 	.tick = cgroup2_tick,

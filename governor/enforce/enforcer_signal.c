@@ -383,6 +383,20 @@ static int signal_task_remove(struct enforcer *enforcer, uint32_t task, struct f
 	return r < 0 ? fault_errno(fault, r, "look for processes in /proc") : 0;
 }
 
+static int signal_task_let_go(struct enforcer *enforcer, uint32_t task, struct fault *fault)
+{
+	struct enforcer_by_signal *by_signal = of(enforcer);
+	int r = 0;
+
+	assert(by_signal->tasks[task].is_used);
+	if (by_signal->tasks[task].is_attached) {
+		r = proctree_signal(by_signal->tree, task, SIGCONT);
+		proctree_task_remove(by_signal->tree, task);
+	}
+	by_signal->tasks[task] = (struct signal_task){.is_used = false};
+	return r < 0 ? fault_errno(fault, r, "continue the task's processes") : 0;
+}
+
 /* The whole. */
 
 static int signal_probe(const struct enforcer_setup *setup, struct fault *fault)
@@ -461,6 +475,7 @@ const struct enforcer_ops enforcer_signal = {
 	.task_signal = signal_task_signal,
 	.task_is_populated = signal_task_is_populated,
 	.task_remove = signal_task_remove,
+	.task_let_go = signal_task_let_go,
 	.budget_set = signal_budget_set,
 	.apply = signal_apply,
 	.tick = signal_tick,

@@ -40,17 +40,6 @@
 #define ROUNDS 500
 #define ROUND_NS 2000000 /* 500 rounds of 2 ms: a second */
 
-/* A word of a list such as "cpuset cpu io". */
-static bool has_word(const char *list, const char *word)
-{
-	size_t length = strlen(word);
-
-	for (const char *at = list; (at = strstr(at, word)); at += length)
-		if ((at == list || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0'))
-			return true;
-	return false;
-}
-
 /* 1 where the file has the word, 0 where not, or a negative errno. */
 static int file_has_word(int dir_fd, const char *file, const char *word)
 {
@@ -58,7 +47,7 @@ static int file_has_word(int dir_fd, const char *file, const char *word)
 	char text[KNOB_TEXT_MAX];
 	int r = fd < 0 ? -errno : knob_read(fd, text);
 
-	return r < 0 ? r : has_word(text, word);
+	return r < 0 ? r : knob_has_word(text, word);
 }
 
 /* 0, or a negative errno and a sentence where the cpu controller is not there. */
@@ -434,6 +423,26 @@ void home_leave(struct home *home)
 	if (leaf_fd >= 0)
 		(void)move_all(leaf_fd, home_fd);
 	(void)unlinkat(home_fd, LEAF, AT_REMOVEDIR);
+}
+
+int home_look(struct home_sight *ret_sight, struct fault *fault)
+{
+	struct cgroup_base base;
+	int r = find_tree(&base, fault);
+
+	if (r < 0)
+		return r;
+	strcpy(ret_sight->mount, base.mount);
+	ret_sight->is_by_manager = !is_own_ours(&base);
+	if (ret_sight->is_by_manager)
+		return unit_bus_probe(ret_sight->group, fault);
+	r = open_own(&base, /* fault= */ NULL);
+	if (r >= 0)
+		(void)close(r);
+	else /* what was tried first is what there is to say something about */
+		(void)find_tree(&base, /* fault= */ NULL);
+	strcpy(ret_sight->group, base.own);
+	return 0;
 }
 
 int home_probe(const char *fake_root, struct fault *fault)

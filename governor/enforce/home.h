@@ -28,6 +28,17 @@ struct home {
  * tests, a directory to be taken for HOME; else NULL. */
 int home_probe(const char *fake_root, struct fault *fault);
 
+/* Where home_open() would make groups. Looks only. */
+struct home_sight {
+	char mount[PATH_MAX];
+	char group[PATH_MAX]; /* HOME, or what the manager that would make it may give */
+	bool is_by_manager;   /* systemd would make it, a scope below `group` */
+};
+
+/* 0 also where that group will not do: home_probe() says so. A negative errno with a sentence where
+ * there is no such place. */
+int home_look(struct home_sight *ret_sight, struct fault *fault);
+
 /* Finds HOME, asking systemd for a scope called after the run where that is needed, moves what is in
  * it to a leaf, and enables the cpu controller for the groups below. No other run changes HOME until
  * home_unlock(). On failure home_leave() undoes what was done. */

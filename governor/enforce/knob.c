@@ -98,3 +98,13 @@ int knob_read_number(int fd, int64_t *ret_number)
 	*ret_number = number;
 	return 0;
 }
+
+bool knob_has_word(const char *list, const char *word)
+{
+	size_t length = strlen(word);
+
+	for (const char *at = list; (at = strstr(at, word)); at += length)
+		if ((at == list || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0'))
+			return true;
+	return false;
+}

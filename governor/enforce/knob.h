@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,9 @@ int knob_write_at(int dir_fd, const char *file, const char *text);
 int knob_read(int fd, char ret_text[static KNOB_TEXT_MAX]);
 /* -ERANGE where that is no number; -1 is one. */
 int knob_read_number(int fd, int64_t *ret_number);
+
+/* A word of a list such as "cpuset cpu io"? */
+bool knob_has_word(const char *list, const char *word);
 
 /* Writes `number` into `text` in decimal and ends it by a NUL. Returns the length. */
 #define NUMBER_TEXT_MAX 21

@@ -52,8 +52,7 @@ static double quota_cpus(const char *quota, const char *period)
 	return quota_us > 0 && period_us > 0 ? (double)quota_us / (double)period_us : 0;
 }
 
-/* The quota of one group, in CPUs; 0 where it has none. */
-static double group_cpus(int dir_fd)
+double machine_group_cpus(int dir_fd)
 {
 	char quota[KNOB_TEXT_MAX], period[KNOB_TEXT_MAX], *blank;
 
@@ -67,19 +66,23 @@ static double group_cpus(int dir_fd)
 	return 0;
 }
 
-static double least_quota(const struct cgroup_base *base, double cpus)
+double machine_least_quota(
+	const struct cgroup_base *base, double cpus, char ret_path[static PATH_MAX])
 {
 	char path[2 * PATH_MAX];
 	size_t mount_length = strlen(base->mount);
 	char *slash;
 
+	ret_path[0] = '\0';
 	(void)snprintf(path, sizeof(path), "%s/%s", base->mount, base->own);
 	for (;;) {
 		_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		double quota = fd < 0 ? 0 : group_cpus(fd);
+		double quota = fd < 0 ? 0 : machine_group_cpus(fd);
 
-		if (quota > 0 && quota < cpus)
+		if (quota > 0 && quota < cpus) {
 			cpus = quota;
+			(void)snprintf(ret_path, PATH_MAX, "%.*s", PATH_MAX - 1, path);
+		}
 		slash = strrchr(path, '/');
 		if (!slash || (size_t)(slash - path) < mount_length)
 			return cpus;
@@ -90,13 +93,14 @@ static double least_quota(const struct cgroup_base *base, double cpus)
 int machine_capacity(double *ret_cpus, struct fault *fault)
 {
 	struct cgroup_base base;
+	char path[PATH_MAX];
 	double cpus = 0;
 	int r = count_affinity(&cpus, fault);
 
 	if (r < 0)
 		return r;
 	if (cgroup_find("cpu", &base, /* fault= */ NULL) == 0)
-		cpus = least_quota(&base, cpus);
+		cpus = machine_least_quota(&base, cpus, path);
 	*ret_cpus = cpus;
 	return 0;
 }

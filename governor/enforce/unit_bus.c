@@ -160,6 +160,21 @@ int unit_bus_probe(char ret_group[static PATH_MAX], struct fault *fault)
 	return 0;
 }
 
+int unit_bus_version(char ret_version[], size_t size)
+{
+	_cleanup_(cleanup_sd_bus_flush_close_unref) sd_bus *bus = NULL;
+	_cleanup_free_ char *version = NULL;
+	int r = sd_bus_open_system(&bus);
+
+	if (r >= 0)
+		r = sd_bus_get_property_string(bus, MANAGER, MANAGER_PATH, MANAGER_INTERFACE,
+			"Version", /* reterr_error= */ NULL, &version);
+	if (r < 0)
+		return r;
+	(void)snprintf(ret_version, size, "%s", version);
+	return 0;
+}
+
 static int job_removed(sd_bus_message *message, void *data, sd_bus_error *error)
 {
 	struct job *job = data;

@@ -22,6 +22,10 @@ int unit_bus_is_delegated(void);
  * end ("" for the root of the tree), or a negative errno with a sentence. */
 int unit_bus_probe(char ret_group[static PATH_MAX], struct fault *fault);
 
+/* The version of the systemd that runs this machine, "252.39-1~deb12u1". 0, or a negative errno where
+ * it cannot be asked. */
+int unit_bus_version(char ret_version[], size_t size);
+
 /* Makes the transient scope "RUN.scope" with Delegate=cpu out of the given processes, and waits
  * until they are in it, at most five seconds. It is in the slice that this process is in. The scope
  * ends by itself with its last process. */

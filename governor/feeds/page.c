@@ -148,6 +148,22 @@ int page_fd(const struct page *page)
 	return page->fd;
 }
 
+uint64_t page_token(const struct page *page)
+{
+	return page->token;
+}
+
+void page_retarget(struct page *page, double value, uint32_t in_a_row)
+{
+	struct coregov_governor_side *side = &page->shared->governor;
+
+	assert(isfinite(value) && in_a_row >= 1);
+	page->target.value = value;
+	page->target.in_a_row = in_a_row;
+	__atomic_store(&side->target_value, &value, __ATOMIC_RELAXED);
+	__atomic_store_n(&side->target_in_a_row, in_a_row, __ATOMIC_RELAXED);
+}
+
 int page_address(const struct page_address *address, char *ret_text, size_t size)
 {
 	char text[PAGE_ENVIRONMENT_MAX];

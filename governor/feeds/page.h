@@ -39,6 +39,14 @@ int page_fd(const struct page *page); /* the memfd; owned by the page */
  * look into it (the same user, or root). 0, or -ENOSPC where `size` is too small. */
 int page_environment(const struct page *page, int task_fd, char *ret_text, size_t size);
 
+/* What the environment's string ends with: whoever has the memfd and this can make such a string of its
+ * own. */
+uint64_t page_token(const struct page *page);
+
+/* The target's value and in how many reports in a row it must be met are others from now on; its metric
+ * and its direction stay. */
+void page_retarget(struct page *page, double value, uint32_t in_a_row);
+
 /* The same for whoever holds a page, without the page: which process, and its descriptor of it. */
 struct page_address {
 	int task_fd; /* -EBADF: none */

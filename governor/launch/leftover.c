@@ -63,7 +63,7 @@ static int start_of(pid_t pid, uint64_t *ret_start_ticks)
 	return 0;
 }
 
-int run_name_make(char ret_name[static RUN_NAME_MAX], struct fault *fault)
+static int make_name(const char *what, char ret_name[static RUN_NAME_MAX], struct fault *fault)
 {
 	uint64_t start_ticks;
 	int r;
@@ -72,20 +72,37 @@ int run_name_make(char ret_name[static RUN_NAME_MAX], struct fault *fault)
 	if (r < 0)
 		return fault_errno(
 			fault, r, "read /proc/self/stat (is /proc mounted?) to name this run");
-	(void)snprintf(ret_name, RUN_NAME_MAX, "coregov-%d-%" PRIu64, (int)getpid(), start_ticks);
+	(void)snprintf(ret_name, RUN_NAME_MAX, "%s-%d-%" PRIu64, what, (int)getpid(), start_ticks);
 	return 0;
+}
+
+int run_name_make(char ret_name[static RUN_NAME_MAX], struct fault *fault)
+{
+	return make_name(RUN_NAME, ret_name, fault);
+}
+
+int run_name_make_of_service(char ret_name[static RUN_NAME_MAX], struct fault *fault)
+{
+	return make_name(RUN_NAME_OF_SERVICE, ret_name, fault);
+}
+
+static bool is_of_service(const char *run)
+{
+	return strncmp(run, RUN_NAME_OF_SERVICE "-", strlen(RUN_NAME_OF_SERVICE "-")) == 0;
 }
 
 int run_name_is_alive(const char *run)
 {
+	const char *what = is_of_service(run) ? RUN_NAME_OF_SERVICE : RUN_NAME;
 	char canonical[RUN_NAME_MAX];
 	uint64_t start_ticks, start_now;
 	int pid;
 
-	if (sscanf(run, "coregov-%9d-%19" SCNu64, &pid, &start_ticks) != 2 || pid <= 0)
+	if (strncmp(run, what, strlen(what)) != 0 ||
+		sscanf(run + strlen(what), "-%9d-%19" SCNu64, &pid, &start_ticks) != 2 || pid <= 0)
 		return -EINVAL;
 	/* What does not print back the same has signs, zeros or a tail. */
-	(void)snprintf(canonical, sizeof(canonical), "coregov-%d-%" PRIu64, pid, start_ticks);
+	(void)snprintf(canonical, sizeof(canonical), "%s-%d-%" PRIu64, what, pid, start_ticks);
 	if (strcmp(canonical, run) != 0)
 		return -EINVAL;
 	return start_of(pid, &start_now) == 0 && start_now == start_ticks;
@@ -183,16 +200,25 @@ int leftover_end_run(const char *run, struct fault *fault)
 	return n_groups + n_processes;
 }
 
-/* Ends the run if its governor is dead. Adds to *n_ended; keeps the first error and its sentence. */
-static void end_if_dead(const char *run, int *n_ended, int *error, struct fault *fault)
+static bool is_leftover(const char *run)
 {
 	const char *own_run = getenv(RUN_ENVIRONMENT);
-	int r;
 
 	/* Started from what a dead run left: do not saw off the branch. */
 	if (own_run && strcmp(own_run, run) == 0)
-		return;
-	if (run_name_is_alive(run) != 0 || cgroup_run_is_held(run, NULL) == 1)
+		return false;
+	return !is_of_service(run) && run_name_is_alive(run) == 0 &&
+		cgroup_run_is_held(run, NULL) != 1;
+}
+
+/* Ends the run if its governor is dead; keeps the first error and its sentence. */
+static void end_if_dead(const char *run, int *n_ended, int *error, struct fault *fault)
+{
+	int r;
+
+	if (is_of_service(run) && run_name_is_alive(run) == 0)
+		(void)cgroup_run_sweep(run, /* fault= */ NULL);
+	if (!is_leftover(run))
 		return;
 	r = leftover_end_run(run, *error == 0 ? fault : NULL);
 	if (r >= 0)
@@ -211,6 +237,15 @@ static bool is_in_our_namespace(int process_fd)
 		strcmp(ours, its) == 0;
 }
 
+/* Whose process is that, as far as that can be known here? */
+static bool read_run(pid_t pid, char ret_run[static RUN_NAME_MAX])
+{
+	_cleanup_close_ int fd = process_open(pid);
+
+	return fd >= 0 && process_variable(fd, RUN_ENVIRONMENT, ret_run, RUN_NAME_MAX) == 1 &&
+		is_in_our_namespace(fd);
+}
+
 static void clear_by_processes(int *n_ended, int *error, struct fault *fault)
 {
 	_cleanup_closedir_ DIR *proc = opendir("/proc");
@@ -223,11 +258,9 @@ static void clear_by_processes(int *n_ended, int *error, struct fault *fault)
 	}
 	/* A process that does not end holds a pass up for seconds: the first one is enough. */
 	while (*error == 0 && (pid = process_next(proc)) > 0) {
-		_cleanup_close_ int fd = process_open(pid);
 		char run[RUN_NAME_MAX];
 
-		if (fd >= 0 && process_variable(fd, RUN_ENVIRONMENT, run, sizeof(run)) == 1 &&
-			is_in_our_namespace(fd))
+		if (read_run(pid, run))
 			end_if_dead(run, n_ended, error, fault);
 	}
 }
@@ -245,4 +278,50 @@ int leftover_clear(struct fault *fault)
 		end_if_dead(runs[i], &n_ended, &error, fault);
 	clear_by_processes(&n_ended, &error, fault);
 	return error < 0 ? error : n_ended;
+}
+
+/* What leftover_find() has found. */
+struct found {
+	char *names;
+	size_t length, size;
+	int n;
+};
+
+static void note_if_dead(const char *run, struct found *found)
+{
+	size_t length = found->length;
+
+	/* A run has many processes. */
+	if (strstr(found->names, run) || !is_leftover(run))
+		return;
+	found->n++;
+	if (length >= found->size)
+		return;
+	found->length += (size_t)snprintf(
+		found->names + length, found->size - length, "%s%s", length > 0 ? ", " : "", run);
+}
+
+int leftover_find(char ret_names[], size_t size, struct fault *fault)
+{
+	_cleanup_free_ char(*runs)[RUN_NAME_MAX] = NULL;
+	_cleanup_closedir_ DIR *proc = opendir("/proc");
+	struct found found = {.names = ret_names, .size = size};
+	size_t n_runs = 0;
+	pid_t pid;
+	int r = proc ? 0 : fault_errno(fault, -errno, "open /proc");
+
+	ret_names[0] = '\0';
+	if (r == 0)
+		r = cgroup_runs(&runs, &n_runs, fault);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n_runs; i++)
+		note_if_dead(runs[i], &found);
+	while ((pid = process_next(proc)) > 0) {
+		char run[RUN_NAME_MAX];
+
+		if (read_run(pid, run))
+			note_if_dead(run, &found);
+	}
+	return found.n;
 }

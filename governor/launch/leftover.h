@@ -12,6 +12,8 @@
 /* "coregov-PID-STARTTIME" of the calling process (start time in clock ticks since boot, field 22
  * of /proc/PID/stat, so that a recycled pid is not taken for the old run). */
 int run_name_make(char ret_name[static RUN_NAME_MAX], struct fault *fault);
+/* The same for the service: "coregovd-PID-STARTTIME". */
+int run_name_make_of_service(char ret_name[static RUN_NAME_MAX], struct fault *fault);
 /* 1 where the run's governor is alive, 0 where it is dead, -EINVAL where that is no run's name. */
 int run_name_is_alive(const char *run);
 
@@ -19,5 +21,10 @@ int run_name_is_alive(const char *run);
  * Returns how many groups and processes it had to deal with, or a negative errno. */
 int leftover_end_run(const char *run, struct fault *fault);
 
-/* The same for every run whose governor is dead. Called at each start. */
+/* The same for every run whose governor is dead. Of a dead service, whose tasks run on, only what is empty
+ * is removed. Called at each start. */
 int leftover_clear(struct fault *fault);
+
+/* How many dead runs there are that leftover_clear() would clear up after; `ret_names` are theirs, cut
+ * at `size` (where some that are cut off may be counted twice). Looks only. Or a negative errno. */
+int leftover_find(char ret_names[], size_t size, struct fault *fault);

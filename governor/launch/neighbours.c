@@ -164,3 +164,15 @@ int neighbours_claim(
 	*ret_fd = TAKE_FD(fd);
 	return 0;
 }
+
+int neighbours_sum(double *ret_cpus, char ret_names[], size_t size, struct fault *fault)
+{
+	struct others others = {.microcpus = 0};
+	int r = read_others(&others, fault);
+
+	if (r < 0)
+		return r;
+	*ret_cpus = (double)others.microcpus / MICROCPUS_PER_CPU;
+	(void)snprintf(ret_names, size, "%s", others.names);
+	return 0;
+}

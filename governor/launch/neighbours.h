@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "fault.h"
@@ -15,3 +16,7 @@
  * keeper inherits it) holds the claim until it is closed everywhere. */
 int neighbours_claim(const char *run, double budget_cpus, double capacity_cpus, int *ret_fd,
 	struct fault *fault);
+
+/* What others have claimed in all, in CPUs; `ret_names` says who, as "RUN (CPUS), ...", cut at `size`.
+ * 0 or a negative errno. */
+int neighbours_sum(double *ret_cpus, char ret_names[], size_t size, struct fault *fault);

@@ -83,6 +83,10 @@ struct enforcer_ops {
 	/* Kills what is left, and removes the place. */
 	int (*task_remove)(struct enforcer *enforcer, uint32_t task, struct fault *fault);
 
+	/* The task runs on without us: nothing holds it but the budget around all, and its place stays
+	 * where that is. It is not ours any more. NULL in a simulation. */
+	int (*task_let_go)(struct enforcer *enforcer, uint32_t task, struct fault *fault);
+
 	/* Rewrites the parent's budget; only called when it changes. A budget that falls must be
 	 * called after apply() of the lower grants, one that rises before. budget_cpus > 0. */
 	int (*budget_set)(struct enforcer *enforcer, double budget_cpus, struct fault *fault);
@@ -98,8 +102,8 @@ struct enforcer_ops {
 	/* For enforcers that work between slots (tick_ns > 0); now_ns is CLOCK_MONOTONIC. */
 	void (*tick)(struct enforcer *enforcer, uint64_t now_ns);
 
-	/* Removes everything; places that are still populated are killed. NULL is fine; returns
-	 * NULL. */
+	/* Removes everything; places that are still populated are killed, but for those that were let
+	 * go: these stay, and so does the budget around them. NULL is fine; returns NULL. */
 	struct enforcer *(*close)(struct enforcer *enforcer);
 };
 

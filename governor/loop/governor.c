@@ -22,22 +22,13 @@
  *	record    to the trace and the views
  *
  * This file is that order and nothing else. What a task goes through is in task.c. Everything a slot
- * needs is allocated by governor_new(): the arrays below have room for every task of the bundle.
- *
- * A task outside the alive set can still be running: it yields (its outcome is known, it lives on
- * leftovers) or it is stopping. A stopping task needs CPU time to save its checkpoint, and a frozen
- * one could not even take the signal, so a little of the budget is set aside for stopping tasks
- * before the policy plans with the rest. */
-
-/* What a stopping task gets, and the most that all of them get. */
-#define STOPPING_CPUS 0.05
-#define STOPPING_PART 0.2
+ * needs is allocated by governor_new(): the arrays below have room for every task of the bundle. */
 
 /* Excess worth an event: more than this part of a slot's budget, and more than a fork costs. */
 #define EXCESS_PART 0.1
 #define EXCESS_LEAST_NS (5 * NSEC_PER_MSEC)
 
-static int compare_arrival(const void *a, const void *b, void *context)
+int compare_arrival(const void *a, const void *b, void *context)
 {
 	const struct bundle *bundle = context;
 	const struct bundle_task *x = &bundle->tasks[*(const uint32_t *)a];
@@ -57,12 +48,15 @@ static int allocate(struct governor *governor, uint32_t n_tasks)
 	governor->order = calloc(n, sizeof(*governor->order));
 	governor->view_tasks = calloc(n, sizeof(*governor->view_tasks));
 	governor->shares = calloc(n, sizeof(*governor->shares));
+	governor->party_cpus = calloc(n, sizeof(*governor->party_cpus));
+	governor->party_taken = calloc(n, sizeof(*governor->party_taken));
 	governor->whys = calloc(n, sizeof(*governor->whys));
 	governor->inputs = calloc(n, sizeof(*governor->inputs));
 	governor->grants = calloc(n, sizeof(*governor->grants));
 	governor->rows = calloc(n, sizeof(*governor->rows));
 	if (!governor->tasks || !governor->order || !governor->view_tasks || !governor->shares ||
-		!governor->whys || !governor->inputs || !governor->grants || !governor->rows)
+		!governor->party_cpus || !governor->party_taken || !governor->whys ||
+		!governor->inputs || !governor->grants || !governor->rows)
 		return -ENOMEM;
 	return 0;
 }
@@ -94,11 +88,46 @@ int governor_new(
 	for (uint32_t i = 0; i < n_tasks; i++) {
 		governor->order[i] = i;
 		task_init(&governor->tasks[i]);
+		if (setup->is_open)
+			governor->tasks[i].phase = PHASE_VACANT;
 	}
-	qsort_r(governor->order, n_tasks, sizeof(governor->order[0]), compare_arrival,
+	governor->n_seated = setup->is_open ? 0 : n_tasks;
+	qsort_r(governor->order, governor->n_seated, sizeof(governor->order[0]), compare_arrival,
 		(void *)bundle);
 	*ret_governor = TAKE_PTR(governor);
 	return 0;
+}
+
+int governor_set_policy(struct governor *governor, const struct policy *policy, struct fault *fault)
+{
+	const struct policy_setup setup = {
+		.n_bundle = governor->n_tasks,
+		.schedule = governor->setup.bundle->schedule,
+		.n_schedule = governor->setup.bundle->n_schedule,
+	};
+	struct policy_state *state;
+
+	if (policy->new (&state, &setup) < 0)
+		return fault_errno(fault, -ENOMEM, "policy %s", policy->name);
+	governor->setup.policy->free(governor->policy_state);
+	governor->setup.policy = policy;
+	governor->policy_state = state;
+	governor->has_news = true;
+	return 0;
+}
+
+void governor_set_caps(struct governor *governor, const double caps[], uint32_t n_caps)
+{
+	assert(n_caps <= governor->n_tasks);
+	governor->caps = caps;
+	governor->n_caps = n_caps;
+	governor->has_news = true;
+}
+
+void governor_set_floor(struct governor *governor, double floor_cpus)
+{
+	governor->setup.floor_cpus = floor_cpus;
+	governor->has_news = true;
 }
 
 struct governor *governor_free(struct governor *governor)
@@ -112,6 +141,8 @@ struct governor *governor_free(struct governor *governor)
 	free(governor->order);
 	free(governor->view_tasks);
 	free(governor->shares);
+	free(governor->party_cpus);
+	free(governor->party_taken);
 	free(governor->whys);
 	free(governor->inputs);
 	free(governor->grants);
@@ -151,9 +182,9 @@ static void observe(struct governor *governor, uint64_t now_ns)
 			task_stop_further(governor, task, now_ns);
 }
 
-static void admit(struct governor *governor, uint64_t now_ns)
+void governor_admit(struct governor *governor, uint64_t now_ns)
 {
-	while (governor->n_admitted < governor->n_tasks) {
+	while (governor->n_admitted < governor->n_seated) {
 		uint32_t task = governor->order[governor->n_admitted];
 
 		if (governor->setup.bundle->tasks[task].begin_ns > now_ns)
@@ -207,108 +238,6 @@ static void look_at_demand(struct governor *governor, uint64_t now_ns)
 		task->demand_cpu_ns = task->cpu_ns;
 		task->demand_wait_ns = task->wait_ns;
 	}
-}
-
-/* Plan. */
-
-/* Who is stopping has been woken to save what it has. */
-static double usable_cpus(const struct governor *governor, uint32_t id)
-{
-	const struct task *task = &governor->tasks[id];
-
-	return task->phase == PHASE_STOPPING ? governor->setup.bundle->tasks[id].threads
-					     : task->demand.usable_cpus;
-}
-
-static void fill_view_task(const struct governor *governor, uint32_t id, struct policy_task *view)
-{
-	const struct bundle_task *planned = &governor->setup.bundle->tasks[id];
-	const struct task *task = &governor->tasks[id];
-
-	*view = (struct policy_task){
-		.id = id,
-		.name = planned->name,
-		.begin_ns = planned->begin_ns,
-		.deadline_ns = planned->deadline_ns,
-		.threads = planned->threads,
-		.usable = usable_cpus(governor, id),
-		.target = planned->target.value,
-		.is_raised = planned->target.is_raised,
-		.in_a_row = planned->target.in_a_row,
-		.cpu_ns = task->cpu_ns,
-		.steps_done = task->facts.steps_done,
-		.steps_total = task->facts.steps_total,
-		.history = &task->history,
-	};
-}
-
-/* Puts the tasks for which `is_wanted` into the view, in the order of arrival. */
-static void fill_view(struct governor *governor, uint64_t now_ns, double budget_cpus,
-	bool (*is_wanted)(const struct task *), struct policy_view *ret_view)
-{
-	uint32_t n_tasks = 0;
-
-	for (uint32_t i = 0; i < governor->n_tasks; i++)
-		if (is_wanted(&governor->tasks[governor->order[i]]))
-			fill_view_task(
-				governor, governor->order[i], &governor->view_tasks[n_tasks++]);
-	*ret_view = (struct policy_view){
-		.slot = governor->n_slots,
-		.now_ns = now_ns,
-		.slot_ns = governor->setup.bundle->slot_ns,
-		.budget_cpus = budget_cpus,
-		.n_bundle = governor->n_tasks,
-		.n_tasks = n_tasks,
-		.tasks = governor->view_tasks,
-	};
-}
-
-/* The view's tasks with their shares, behind the n_inputs that are there. What is left of
- * *left_cpus stands there afterwards. Returns how many inputs there are now. */
-static size_t add_inputs(struct governor *governor, const struct policy_view *view, size_t n_inputs,
-	double least_cpus, double *left_cpus)
-{
-	for (uint32_t i = 0; i < view->n_tasks; i++) {
-		uint32_t id = view->tasks[i].id;
-		bool is_stopping = governor->tasks[id].phase == PHASE_STOPPING;
-		double share_cpus = fmax(governor->shares[i], is_stopping ? least_cpus : 0);
-
-		*left_cpus = fmax(*left_cpus - governor->shares[i], 0);
-		governor->inputs[n_inputs++] = (struct guard_input){
-			.task = id,
-			.share_cpus = share_cpus,
-			/* A policy that reserves may give more. */
-			.usable_cpus = fmax(view->tasks[i].usable, share_cpus),
-			.why = governor->whys[i],
-			.cpu_ns = governor->tasks[id].cpu_ns,
-			.has_wait = governor->tasks[id].has_wait,
-			.wait_ns = governor->tasks[id].wait_ns,
-		};
-	}
-	return n_inputs;
-}
-
-static size_t plan(struct governor *governor, uint64_t now_ns, double budget_cpus)
-{
-	size_t n_stopping = 0, n_inputs;
-	double least_cpus = 0, left_cpus;
-	struct policy_view view;
-
-	for (uint32_t task = 0; task < governor->n_tasks; task++)
-		n_stopping += governor->tasks[task].phase == PHASE_STOPPING;
-	if (n_stopping > 0)
-		least_cpus = fmin(STOPPING_CPUS, STOPPING_PART * budget_cpus / (double)n_stopping);
-
-	left_cpus = budget_cpus - least_cpus * (double)n_stopping;
-	fill_view(governor, now_ns, left_cpus, task_is_alive, &view);
-	governor->setup.policy->plan(
-		governor->policy_state, &view, governor->shares, governor->whys);
-	n_inputs = add_inputs(governor, &view, 0, 0, &left_cpus);
-
-	fill_view(governor, now_ns, left_cpus, task_is_leftover, &view);
-	governor->leftovers->plan(
-		governor->leftovers_state, &view, governor->shares, governor->whys);
-	return add_inputs(governor, &view, n_inputs, least_cpus, &left_cpus);
 }
 
 /* Enforce. */
@@ -369,6 +298,7 @@ static void tell_tasks(struct governor *governor, size_t n_inputs)
 		if (fabs(task->share_cpus - share_cpus) > 1e-9)
 			governor->n_grant_changes++;
 		task->share_cpus = share_cpus;
+		task->why = governor->inputs[i].why;
 		task->granted_ns = governor->grants[i].cpu_ns;
 		stage->ops->tell(stage, governor->inputs[i].task, &news);
 	}
@@ -412,7 +342,7 @@ static void record(struct governor *governor, struct slot_record *record, size_t
 					.has_wait = task->has_wait,
 					.wait_ns = task->wait_ns - task->slot_wait_ns,
 					.n_runnable = task->n_runnable,
-					.usable_cpus = usable_cpus(governor, id),
+					.usable_cpus = governor_usable_cpus(governor, id),
 					.n_new_reports = task->n_new_reports,
 					.value = task->value,
 					.best = task->best,
@@ -435,14 +365,14 @@ static void record(struct governor *governor, struct slot_record *record, size_t
 static int decide(struct governor *governor, uint64_t now_ns, double budget_cpus,
 	struct slot_record *slot, size_t *ret_n_inputs, struct fault *fault)
 {
-	size_t n_inputs = plan(governor, now_ns, budget_cpus);
+	size_t n_inputs = governor_plan(governor, now_ns, budget_cpus);
 	int r;
 
 	slot->granted_ns = guard_clip(governor->guard, nsec_sub(now_ns, governor->decided_ns),
 		slot->slot_ns, slot->budget_ns, governor->inputs, n_inputs, governor->grants);
 	slot->excess_ns = guard_excess_ns(governor->guard);
 	governor->decided_ns = now_ns;
-	governor->has_free_share = false;
+	governor->has_news = false;
 	r = enforce(governor, now_ns, n_inputs, budget_cpus, &slot->enforced, fault);
 	tell_tasks(governor, n_inputs);
 	*ret_n_inputs = n_inputs;
@@ -470,7 +400,7 @@ int governor_slot(struct governor *governor, uint64_t now_ns, uint64_t late_ns, 
 	governor->slot_used_ns = governor->used_ns;
 	count_given(governor, now_ns);
 	look_at_demand(governor, now_ns);
-	admit(governor, now_ns);
+	governor_admit(governor, now_ns);
 	r = decide(governor, now_ns, budget_cpus, &slot, &n_inputs, fault);
 	governor->slot_budget_cpus = budget_cpus;
 
@@ -491,7 +421,7 @@ int governor_give_on(struct governor *governor, uint64_t now_ns, struct fault *f
 	size_t n_inputs;
 	int r;
 
-	if (!governor->has_free_share || governor->n_slots == 0)
+	if (!governor->has_news || governor->n_slots == 0)
 		return 0;
 	observe(governor, now_ns);
 	count_given(governor, now_ns);
@@ -509,6 +439,7 @@ void governor_deadlines(struct governor *governor, uint64_t now_ns)
 {
 	for (uint32_t task = 0; task < governor->n_tasks; task++)
 		if (governor->tasks[task].outcome == OUTCOME_NONE &&
+			governor->tasks[task].phase != PHASE_VACANT &&
 			governor->setup.bundle->tasks[task].deadline_ns <= now_ns)
 			task_too_late(governor, task, now_ns);
 }
@@ -530,15 +461,16 @@ uint64_t governor_next_deadline(const struct governor *governor, uint64_t now_ns
 void governor_cancel(struct governor *governor, uint64_t now_ns, enum stop_step step)
 {
 	for (uint32_t task = 0; task < governor->n_tasks; task++)
-		task_cancel(governor, task, now_ns, step);
+		if (governor->tasks[task].phase != PHASE_VACANT)
+			task_cancel(governor, task, now_ns, step);
 }
 
 bool governor_is_decided(const struct governor *governor)
 {
-	return governor->n_decided == governor->n_tasks;
+	return governor->n_decided == governor->n_seated;
 }
 
 bool governor_is_done(const struct governor *governor)
 {
-	return governor->n_ended == governor->n_tasks;
+	return governor->n_ended == governor->n_seated;
 }

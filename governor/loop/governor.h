@@ -23,7 +23,10 @@ struct governor;
 
 struct governor_setup {
 	const struct bundle *bundle; /* resolved; kept by pointer, as are the seams */
+	bool is_open; /* tasks come and go: the bundle's are so many vacant seats at first, see
+	               * governor_seat() */
 	const struct policy *policy;
+	double floor_cpus; /* what an alive task gets at least, where the budget has so much for all */
 	struct enforcer *enforcer;
 	struct meter *meter;
 	struct stage *stage;
@@ -59,6 +62,35 @@ struct task_end {
 void governor_task_ended(
 	struct governor *governor, uint32_t task, uint64_t now_ns, const struct task_end *how);
 
+/* Tasks that come and go, of an open governor (seats.c). The bundle's task `id` is filled in before it is
+ * seated, stays as it is but for what governor_replan() and governor_retarget() are told, and is free
+ * again once it is vacated. */
+
+/* A task takes a vacant seat. With begin <= now it is started at once, by the stage, and has its first
+ * grant after the next governor_give_on(). Its name is not that of another seated one. */
+void governor_seat(struct governor *governor, uint32_t id, uint64_t now_ns);
+/* An ended task leaves; its seat is vacant. */
+void governor_vacate(struct governor *governor, uint32_t id);
+/* Its deadline (later than now) or its threads are others. It has no outcome yet. */
+void governor_replan(struct governor *governor, uint32_t id, uint64_t now_ns);
+/* Its target is another, which its next reports can meet; what it has reported of another metric is
+ * forgotten. One that had none has a part in the plan from now on. It has no outcome yet. */
+void governor_retarget(
+	struct governor *governor, uint32_t id, uint64_t now_ns, bool is_other_metric);
+/* A running task gets nothing until it is resumed, or stopped; its deadline stays. */
+void governor_pause(struct governor *governor, uint32_t id, uint64_t now_ns, bool is_paused);
+/* What all tasks of one party (struct bundle_task) may get together, from the next decision on: caps[party],
+ * INFINITY where there is no cap; parties beyond have none. Kept by pointer. */
+void governor_set_caps(struct governor *governor, const double caps[], uint32_t n_caps);
+/* What an alive task gets at least, from the next decision on. */
+void governor_set_floor(struct governor *governor, double floor_cpus);
+/* From the next decision on another policy decides. 0, or -ENOMEM and the old one goes on. */
+int governor_set_policy(
+	struct governor *governor, const struct policy *policy, struct fault *fault);
+/* Ends one task, as governor_cancel() ends all. */
+void governor_cancel_task(
+	struct governor *governor, uint32_t id, uint64_t now_ns, enum stop_step step);
+
 /* Gives their outcome to the tasks whose deadline has come; governor_slot() does it too. */
 void governor_deadlines(struct governor *governor, uint64_t now_ns);
 /* The next deadline of an alive task after now_ns, or UINT64_MAX. */
@@ -67,7 +99,7 @@ uint64_t governor_next_deadline(const struct governor *governor, uint64_t now_ns
 /* Ends everything: tasks without an outcome are cancelled. `step` is where stopping begins. */
 void governor_cancel(struct governor *governor, uint64_t now_ns, enum stop_step step);
 
-/* Every task has its outcome (some may still run, on leftovers). */
+/* Every task that is there has its outcome (some may still run, on leftovers). */
 bool governor_is_decided(const struct governor *governor);
 /* No task is waiting or running. */
 bool governor_is_done(const struct governor *governor);
@@ -75,6 +107,7 @@ bool governor_is_done(const struct governor *governor);
 /* What has become of one task, for results and views. */
 struct task_status {
 	enum phase phase;
+	bool is_paused;
 	enum outcome outcome;
 	bool was_started;
 	uint64_t finish_ns; /* valid with an outcome and was_started */
@@ -83,6 +116,7 @@ struct task_status {
 	uint64_t n_reports; /* taken, not-finite ones included */
 	uint64_t n_not_finite;
 	double share_cpus;   /* in force */
+	enum why why;        /* the policy's reason for it */
 	uint64_t granted_ns; /* in this slot */
 	const char *feed;
 };

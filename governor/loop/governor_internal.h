@@ -15,6 +15,8 @@ struct task {
 	enum phase phase;
 	enum outcome outcome;
 	bool was_started;
+	bool is_paused;
+	bool is_background;      /* has no target: runs on leftovers from the start */
 	uint64_t finish_ns;      /* target met, else ended */
 	uint64_t cpu_ns;         /* used, as of the last reading of the meter */
 	uint64_t read_ns;        /* when that was */
@@ -35,6 +37,7 @@ struct task {
 	enum stop_step stop_step;
 	uint64_t stop_since_ns;
 	double share_cpus; /* in force */
+	enum why why;      /* likewise */
 	uint64_t granted_ns;
 	struct demand demand;
 	/* Since the last look at its demand: for how long it had a grant, and what that came to; and what
@@ -44,9 +47,10 @@ struct task {
 
 struct governor {
 	struct governor_setup setup;
-	uint32_t n_tasks;
+	uint32_t n_tasks;  /* seats, where it is open */
+	uint32_t n_seated; /* tasks that are there: all, or those in a seat */
 	struct task *tasks;
-	uint32_t *order;     /* ids by (begin, name) */
+	uint32_t *order;     /* ids of the n_seated by (begin, name) */
 	uint32_t n_admitted; /* of `order`, how many have had their begin */
 	uint32_t n_decided;  /* with an outcome */
 	uint32_t n_ended;
@@ -55,15 +59,18 @@ struct governor {
 	struct policy_state *leftovers_state;
 	struct guard *guard;
 	double budget_cpus; /* in force at the enforcer */
+	const double *caps; /* by party */
+	uint32_t n_caps;
 	uint64_t n_slots;
 	uint64_t decided_ns;     /* when the grants in force were decided */
 	double slot_budget_cpus; /* of the slot in force */
 	uint64_t demand_ns;      /* when the demand was last looked at */
-	bool has_free_share;     /* a task that had a share has ended or stopped since */
+	bool has_news; /* a task that had a share has ended or stopped since, or one came */
 
 	/* Scratch of a slot, room for every task. */
 	struct policy_task *view_tasks;
 	double *shares;
+	double *party_cpus, *party_taken; /* by party, for as many as there may be tasks */
 	enum why *whys;
 	struct guard_input *inputs;
 	struct grant *grants;
@@ -89,6 +96,10 @@ void task_init(struct task *task);
 bool task_is_running(const struct task *task);
 bool task_is_alive(const struct task *task);
 bool task_is_leftover(const struct task *task); /* runs on leftovers: yields or stops */
+/* These two have part in the plan; one that is paused has not. */
+bool task_is_planned(const struct task *task);
+bool task_has_leftovers(const struct task *task);
+bool task_is_paused(const struct task *task);
 /* Reads the meter and the reports; gives the outcome `learned` where the target was met in time. */
 void task_observe(struct governor *governor, uint32_t id, uint64_t now_ns);
 void task_start(struct governor *governor, uint32_t id, uint64_t now_ns);
@@ -98,8 +109,19 @@ void task_too_late(struct governor *governor, uint32_t id, uint64_t now_ns);
 void task_stop_further(struct governor *governor, uint32_t id, uint64_t now_ns);
 void task_cancel(struct governor *governor, uint32_t id, uint64_t now_ns, enum stop_step step);
 
+/* governor.c */
+int compare_arrival(const void *a, const void *b, void *bundle);
+/* Starts the tasks whose begin has come. */
+void governor_admit(struct governor *governor, uint64_t now_ns);
+
 void record_event(struct governor *governor, uint64_t now_ns, uint32_t task, const char *kind,
 	const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/* plan.c */
+/* What a task can use in the coming slot, at most. */
+double governor_usable_cpus(const struct governor *governor, uint32_t id);
+/* Shares for the tasks that run, into governor->inputs. Returns how many they are. */
+size_t governor_plan(struct governor *governor, uint64_t now_ns, double budget_cpus);
 
 /* totals.c */
 /* Slots before number `slot` that were not made count with their budget: they have passed. */

@@ -108,6 +108,8 @@ void guard_task_ended(struct guard *guard, uint32_t task, uint64_t cpu_ns)
 	assert(task < guard->n_accounts);
 	if (has_account(guard, &guard->accounts[task]))
 		guard->ended_ns += nsec_sub(cpu_ns, guard->accounts[task].cpu_ns);
+	/* Whoever has this number next begins with nothing. */
+	guard->accounts[task] = (struct account){0};
 }
 
 uint64_t share_to_ns(double share_cpus, uint64_t span_ns)

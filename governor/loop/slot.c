@@ -27,6 +27,7 @@ static const char *const phase_names[] = {
 	[PHASE_YIELDED] = "yielded",
 	[PHASE_STOPPING] = "stopping",
 	[PHASE_ENDED] = "ended",
+	[PHASE_VACANT] = "vacant",
 };
 static_assert(sizeof(phase_names) / sizeof(phase_names[0]) == _PHASE_MAX, "one name each");
 

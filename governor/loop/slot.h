@@ -30,6 +30,7 @@ enum phase {
 	PHASE_YIELDED,  /* has its outcome and runs on, on leftovers */
 	PHASE_STOPPING, /* asked to stop; gets leftovers to do it with */
 	PHASE_ENDED,
+	PHASE_VACANT, /* no task: a seat of an open governor */
 	_PHASE_MAX,
 };
 const char *phase_to_string(enum phase phase);

@@ -50,6 +50,22 @@ bool task_is_running(const struct task *task)
 	return task_is_alive(task) || task_is_leftover(task);
 }
 
+bool task_is_planned(const struct task *task)
+{
+	return task_is_alive(task) && !task->is_background && !task->is_paused;
+}
+
+bool task_has_leftovers(const struct task *task)
+{
+	return (task_is_leftover(task) || (task_is_alive(task) && task->is_background)) &&
+		!task->is_paused;
+}
+
+bool task_is_paused(const struct task *task)
+{
+	return task_is_running(task) && task->is_paused;
+}
+
 void record_event(struct governor *governor, uint64_t now_ns, uint32_t task, const char *kind,
 	const char *format, ...)
 {
@@ -67,7 +83,7 @@ void record_event(struct governor *governor, uint64_t now_ns, uint32_t task, con
 static void end(struct governor *governor, uint32_t id)
 {
 	if (governor->tasks[id].share_cpus > 0)
-		governor->has_free_share = true;
+		governor->has_news = true;
 	guard_task_ended(governor->guard, id, governor->tasks[id].cpu_ns);
 	governor->tasks[id].phase = PHASE_ENDED;
 	governor->n_ended++;
@@ -81,6 +97,7 @@ static void stop(struct governor *governor, uint32_t id, uint64_t now_ns, enum s
 	if (step == STOP_ASK && !task->facts.speaks_page)
 		step = STOP_TERM;
 	task->phase = PHASE_STOPPING;
+	task->is_paused = false; /* it needs CPU time to stop */
 	task->stop_step = step;
 	task->stop_since_ns = now_ns;
 	if (!stage->ops->stop(stage, id, step))
@@ -116,7 +133,7 @@ static void give_outcome(struct governor *governor, uint32_t id, enum outcome ou
 	task->outcome_cpu_ns = cpu_ns;
 	governor->n_decided++;
 	if (task->share_cpus > 0)
-		governor->has_free_share = true;
+		governor->has_news = true;
 	governor->has_unsettled = true;
 }
 
@@ -226,6 +243,7 @@ void task_start(struct governor *governor, uint32_t id, uint64_t now_ns)
 		return;
 	}
 	task->phase = PHASE_ALIVE;
+	task->is_background = governor->setup.bundle->tasks[id].is_background;
 	task->was_started = true;
 	task->read_ns = now_ns;
 	demand_init(&task->demand, governor->setup.bundle->tasks[id].threads);
@@ -329,6 +347,7 @@ void governor_task_status(
 
 	*ret_status = (struct task_status){
 		.phase = task->phase,
+		.is_paused = task->is_paused,
 		.outcome = task->outcome,
 		.was_started = task->was_started,
 		.finish_ns = task->finish_ns,
@@ -337,6 +356,7 @@ void governor_task_status(
 		.n_reports = task->n_reports,
 		.n_not_finite = task->history.n_not_finite,
 		.share_cpus = task_is_running(task) ? task->share_cpus : 0,
+		.why = task->why,
 		.granted_ns = task_is_running(task) ? task->granted_ns : 0,
 		.feed = stage->ops->feed_name(stage, id),
 	};

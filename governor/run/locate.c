@@ -31,7 +31,7 @@ static const char *beside_program(const char *name, char ret_path[static PATH_MA
 static const char *locate(const char *variable, const char *name, const char *installed,
 	char ret_path[static PATH_MAX])
 {
-	const char *forced = secure_getenv(variable), *beside;
+	const char *forced = variable ? secure_getenv(variable) : NULL, *beside;
 
 	if (forced && forced[0] != '\0')
 		return forced;
@@ -51,4 +51,11 @@ const char *preset_directory(void)
 	static char path[PATH_MAX];
 
 	return locate("COREGOV_PRESETS", "learners/presets", COREGOV_PRESETS_DIR, path);
+}
+
+const char *library_directory(void)
+{
+	static char path[PATH_MAX];
+
+	return locate(/* variable= */ NULL, "learners/progress", COREGOV_LIBRARY_DIR, path);
 }

@@ -10,3 +10,6 @@ const char *learner_directory(void);
 
 /* The presets: $COREGOV_PRESETS, BUILD/learners/presets, or DATADIR/coregov/presets. */
 const char *preset_directory(void);
+
+/* The progress library: BUILD/learners/progress or LIBDIR. */
+const char *library_directory(void);

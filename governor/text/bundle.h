@@ -33,8 +33,10 @@ struct bundle_task {
 	struct target target;
 	double threads; /* > 0, default 1 */
 	enum feed_kind feed;
-	char *feed_preset; /* for FEED_OUTPUT, else NULL: any */
-	char *feed_path;   /* for FEED_FILE, resolved */
+	char *feed_preset;  /* for FEED_OUTPUT, else NULL: any */
+	char *feed_path;    /* for FEED_FILE, resolved */
+	uint32_t party;     /* whose caps it counts to, see governor_set_caps(); in no file */
+	bool is_background; /* no target: no policy is asked, it runs on leftovers; in no file */
 	enum at_end on_target;
 	enum at_end on_deadline;
 	uint64_t grace_ns; /* default 10 s */

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "quantity.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -81,4 +83,29 @@ bool task_name_is_valid(const char *name)
 		return false;
 	return strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") ==
 		length;
+}
+
+int parse_word(const char *what, const char *text, const char *const words[], size_t *ret_index,
+	struct fault *fault)
+{
+	const char *nearest;
+	char list[256] = "";
+	size_t length = 0;
+
+	for (size_t i = 0; words[i]; i++) {
+		if (strcmp(text, words[i]) == 0) {
+			*ret_index = i;
+			return 0;
+		}
+		if (length < sizeof(list))
+			length += (size_t)snprintf(list + length, sizeof(list) - length, "%s%s",
+				i == 0                 ? ""
+					: words[i + 1] ? ", "
+						       : " or ",
+				words[i]);
+	}
+	nearest = nearest_word(text, words);
+	return fault_set(fault, -EINVAL, "unknown %s '%.*s'%s%s%s; expected %s", what, WORD_MAX,
+		text, nearest ? "; did you mean '" : "", nearest ? nearest : "",
+		nearest ? "'?" : "", list);
 }

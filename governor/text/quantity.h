@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "fault.h"
@@ -60,3 +61,8 @@ bool task_name_is_valid(const char *name);
 /* The candidate nearest to `word` by edit distance, or NULL when none is near (for "did you
  * mean"). `candidates` ends with NULL. */
 const char *nearest_word(const char *word, const char *const candidates[]);
+
+/* One of the words, which end with NULL; *ret_index is its place among them. -EINVAL with "unknown WHAT
+ * 'word'", the nearest word and all of them. */
+int parse_word(const char *what, const char *text, const char *const words[], size_t *ret_index,
+	struct fault *fault);

@@ -11,6 +11,7 @@
 #include "bundle.h"
 #include "bundle_internal.h"
 #include "cleanup.h"
+#include "config_internal.h"
 #include "curve.h"
 #include "ini.h"
 #include "policy.h"
@@ -25,6 +26,7 @@
 
 DEFINE_CLEANUP_FUNC(struct ini, ini_free)
 DEFINE_CLEANUP_FUNC(struct bundle, bundle_free)
+DEFINE_CLEANUP_FUNC(struct config, config_free)
 DEFINE_CLEANUP_FUNC(char *, words_free)
 
 static void check_failure(int r, const struct fault *fault)
@@ -121,6 +123,59 @@ static void fuzz_bundle(const char *text, size_t length)
 {
 	fuzz_bundle_use(text, length, BUNDLE_REAL);
 	fuzz_bundle_use(text, length, BUNDLE_SIMULATED);
+}
+
+static void fuzz_say(const char *format, ...)
+{
+	CHECK(*format != '\0');
+}
+
+static void check_config(const struct config *config)
+{
+	CHECK(config->policy && !config->policy->needs_schedule);
+	CHECK(config->slot_ns > 0 && config->budget.is_set && config->floor.is_set);
+	CHECK(config->budget.cpus > 0 && config->budget.cpus <= 2 + 1e-6);
+	CHECK(config->floor.cpus >= 0 && config->floor.cpus <= config->budget.cpus + 1e-6);
+	CHECK(!config->user_cpus.is_set || config->user_cpus.cpus > 0);
+	CHECK(config->n_tasks_max > 0 && config->n_user_tasks_max > 0);
+	CHECK(config->threads.is_auto || config->threads.cpus > 0);
+	CHECK(config->n_users <= CONFIG_USERS_MAX);
+	for (size_t i = 0; i < config->n_users; i++) {
+		const struct config_user *user = &config->users[i];
+
+		CHECK(config_caps(config, user->uid, user->name).cpus > 0);
+	}
+}
+
+/* As a file on top of another, and what is shown of it reads back. */
+static void fuzz_config(const char *text, size_t length)
+{
+	static const char below[] = "[governor]\nslot = 2s\npresets = /a\n[user u]\ntasks = 1\n";
+	const struct config_setup setup = {.say = fuzz_say};
+	_cleanup_(cleanup_config_free) struct config *config = NULL;
+	_cleanup_free_ char *shown = NULL;
+	struct fault fault = FAULT_INIT;
+	size_t n_shown = 0;
+	FILE *to;
+	int r;
+
+	CHECK(config_new(&config, &fault) == 0);
+	CHECK(config_take(config, "y.conf", below, sizeof(below) - 1, &setup, &fault) == 0);
+	r = config_take(config, "x.conf", text, length, &setup, &fault);
+	if (r == 0)
+		r = config_resolve(config, /* machine_cpus= */ 2, &fault);
+	if (r < 0) {
+		check_failure(r, &fault);
+		return;
+	}
+	check_config(config);
+	to = open_memstream(&shown, &n_shown);
+	CHECK(to);
+	config_print(config, to);
+	CHECK(fclose(to) == 0);
+	config = config_free(config);
+	CHECK(config_new(&config, &fault) == 0);
+	CHECK(config_take(config, "x.conf", shown, n_shown, &setup, &fault) == 0);
 }
 
 static void fuzz_curve(const char *text, size_t length)
@@ -221,6 +276,7 @@ static void fuzz_quantity(const char *data, size_t length)
 
 const struct fuzz_mode fuzz_modes[] = {
 	{"bundle", fuzz_bundle},
+	{"config", fuzz_config},
 	{"curve", fuzz_curve},
 	{"ini", fuzz_ini},
 	{"quantity", fuzz_quantity},

@@ -142,8 +142,9 @@ static int accept_task(sd_bus_message *message)
 	make_page();
 	if (strcmp(settings.page, "none") == 0)
 		null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	return sd_bus_reply_method_return(
-		message, "ohs", path, null_fd >= 0 ? null_fd : page_fd(page), settings.prospect);
+	return sd_bus_reply_method_return(message, "ohts", path,
+		null_fd >= 0 ? null_fd : page_fd(page), null_fd >= 0 ? 0 : page_token(page),
+		settings.prospect);
 }
 
 static int submit(sd_bus_message *message)

@@ -429,6 +429,58 @@ START_TEST(the_guarantee_depends_on_the_user)
 }
 END_TEST
 
+/* By the scheduler's own account, whatever group it is in. */
+static uint64_t ran_ns(const struct busy *busy)
+{
+	char path[64];
+	unsigned long long ns = 0;
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)busy->pid);
+	file = fopen(path, "re");
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_eq(fscanf(file, "%llu", &ns), 1);
+	(void)fclose(file);
+	return ns;
+}
+
+START_TEST(who_is_let_go_runs_on_under_the_budget)
+{
+	uint64_t from_ns, ran[2];
+	double cpus;
+
+	stand_open(0.4);
+	stand_add(0, busy_start()); /* frozen: never had a grant */
+	stand_add(1, busy_start());
+	stand_add(2, busy_start());
+	stand_apply((struct grant[]){stand_grant(1, 0.1), stand_grant(2, 0.1)}, 2);
+	for (uint32_t task = 0; task < 2; task++) {
+		stand.meter->ops->task_remove(stand.meter, task);
+		ck_assert_msg(
+			stand.enforcer->ops->task_let_go(stand.enforcer, task, &stand.fault) == 0,
+			"%s", stand.fault.text);
+	}
+	stand_close();
+	ck_assert(busy_is_dead(&stand.busy[2])); /* that was not let go */
+	from_ns = busy_clock_ns();
+	ran[0] = ran_ns(&stand.busy[0]);
+	ran[1] = ran_ns(&stand.busy[1]);
+	busy_sleep_until(from_ns + 2 * NSEC_PER_SEC);
+	cpus = (double)(ran_ns(&stand.busy[0]) + ran_ns(&stand.busy[1]) - ran[0] - ran[1]) /
+		(double)(busy_clock_ns() - from_ns);
+	ck_assert_msg(cpus < 0.46, "%g of 0.4 CPUs", cpus);
+	for (int i = 0; i < 2; i++) {
+		const uint64_t until_ns = busy_clock_ns() + 30 * NSEC_PER_SEC;
+
+		while (ran_ns(&stand.busy[i]) < ran[i] + 50 * NSEC_PER_MSEC) {
+			ck_assert_uint_lt(busy_clock_ns(), until_ns);
+			busy_sleep_until(busy_clock_ns() + NSEC_PER_MSEC);
+		}
+	}
+	ck_assert_int_gt(cgroup_run_end(stand.run, &stand.fault), 0);
+}
+END_TEST
+
 START_TEST(a_dead_run_is_found_and_ended)
 {
 	struct fault *fault = &stand.fault;
@@ -483,6 +535,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, attaching_the_dead_says_so);
 	tcase_add_test(tcase, a_dry_run_limits_nothing);
 	tcase_add_test(tcase, the_guarantee_depends_on_the_user);
+	tcase_add_test(tcase, who_is_let_go_runs_on_under_the_budget);
 	tcase_add_test(tcase, a_dead_run_is_found_and_ended);
 	stand.kind->add_tests(suite, tcase);
 	return suite;

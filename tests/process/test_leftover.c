@@ -327,7 +327,8 @@ START_TEST(knows_the_names_of_runs)
 {
 	static const char *const none[] = {"", "coregov", "coregov-1", "coregov-1-", "coregov--1-2",
 		"coregov-1-2-3", "coregov-01-2", "coregov-1-+2", "coregov-0-5", "coregov-1-2 ",
-		"coregov-99999999999-1", "Coregov-1-2"};
+		"coregov-99999999999-1", "Coregov-1-2", "coregovd", "coregovd-1", "coregovd-01-2",
+		"coregovx-1-2"};
 	char run[RUN_NAME_MAX], earlier[RUN_NAME_MAX + 1];
 	pid_t pid;
 
@@ -335,6 +336,8 @@ START_TEST(knows_the_names_of_runs)
 	ck_assert_int_eq(run_name_is_alive(run), 1);
 	snprintf(earlier, sizeof(earlier), "%s0", run);
 	ck_assert_int_eq(run_name_is_alive(earlier), 0); /* our pid, another start */
+	ck_assert_int_eq(run_name_make_of_service(run, NULL), 0);
+	ck_assert_int_eq(run_name_is_alive(run), 1);
 	for (size_t i = 0; i < ARRAY_LENGTH(none); i++)
 		ck_assert_msg(run_name_is_alive(none[i]) == -EINVAL, "'%s'", none[i]);
 

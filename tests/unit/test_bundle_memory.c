@@ -2,71 +2,15 @@
 #include "bundle.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "bundle_internal.h"
-#include "cleanup.h"
+#include "fail_allocations.h"
 #include "suite.h"
 
 /* Memory that runs out while a bundle is read: for every n the n-th allocation fails, until one
  * reading gets through. Each failure is -ENOMEM with a sentence, and leaves nothing behind (which a
- * build with the address sanitizer sees). The linker sends the allocating functions through here
- * (see meson.build). */
-
-#define NEVER UINT_MAX
-
-static unsigned allocations_left = NEVER;
-static bool has_failed;
-
-static bool fails(void)
-{
-	if (allocations_left == NEVER)
-		return false;
-	if (allocations_left == 0) {
-		/* Only this one: a failure that is not passed on shows as a success. */
-		allocations_left = NEVER;
-		has_failed = true;
-		errno = ENOMEM;
-		return true;
-	}
-	allocations_left--;
-	return false;
-}
-
-/* What the linker calls instead, and what it was. */
-#define WRAP(type, name, parameters, arguments)                  \
-	type __real_##name parameters;                           \
-	type __wrap_##name parameters;                           \
-	type __wrap_##name parameters                            \
-	{                                                        \
-		return fails() ? NULL : __real_##name arguments; \
-	}
-WRAP(void *, malloc, (size_t size), (size))
-WRAP(void *, calloc, (size_t n, size_t size), (n, size))
-WRAP(void *, realloc, (void *pointer, size_t size), (pointer, size))
-WRAP(void *, reallocarray, (void *pointer, size_t n, size_t size), (pointer, n, size))
-WRAP(char *, strdup, (const char *text), (text))
-WRAP(char *, strndup, (const char *text, size_t n), (text, n))
-WRAP(char *, getcwd, (char *buffer, size_t size), (buffer, size))
-
-int __wrap_asprintf(char **ret_text, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-int __wrap_asprintf(char **ret_text, const char *format, ...)
-{
-	va_list args;
-	int r;
-
-	if (fails())
-		return -1;
-	va_start(args, format);
-	r = vasprintf(ret_text, format, args);
-	va_end(args);
-	return r;
-}
+ * build with the address sanitizer sees). */
 
 static const char head[] =
 	"[bundle]\ncapacity = 2cpu\nbudget = 75%\npolicy = script\n"
@@ -106,12 +50,10 @@ START_TEST(survives_every_failure)
 	for (;; n++) {
 		struct fault fault = FAULT_INIT;
 
-		allocations_left = n;
+		fail_allocation(n);
 		r = read_all(&bundle, &fault);
-		allocations_left = NEVER;
-		if (!has_failed)
+		if (!fail_allocation_end())
 			break;
-		has_failed = false;
 		ck_assert_msg(r == -ENOMEM, "allocation %u: %d, %s", n, r, fault.text);
 		ck_assert_msg(strstr(fault.text, "Cannot allocate memory") != NULL,
 			"allocation %u: '%s'", n, fault.text);

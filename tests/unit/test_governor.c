@@ -216,6 +216,8 @@ static const struct recorder_ops recorder_ops = {
 	.event = keep_event,
 };
 
+static bool is_open;
+
 static void prepare_as(const char *text, const char *policy, enum guarantee guarantee)
 {
 	static struct recorder *recorders[] = {&machine.recorder};
@@ -245,6 +247,7 @@ static void prepare_as(const char *text, const char *policy, enum guarantee guar
 	machine.stage.ops = &stage_ops;
 	machine.recorder.ops = &recorder_ops;
 	setup.bundle = bundle;
+	setup.is_open = is_open;
 	ck_assert_int_eq(governor_new(&governor, &setup, &fault), 0);
 }
 
@@ -842,6 +845,295 @@ START_TEST(what_is_given_on_is_judged_by_the_time_it_was_there)
 }
 END_TEST
 
+static void prepare_open(const char *text, const char *policy)
+{
+	is_open = true;
+	prepare(text, policy);
+	is_open = false;
+}
+
+static enum phase phase_of(uint32_t task)
+{
+	return status_of(task).phase;
+}
+
+START_TEST(an_open_governor_begins_empty)
+{
+	prepare_open("[bundle]\nbudget = 2cpu\n" TASK("a") "9s\n" TASK("b") "9s\n", "equal");
+	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
+	ck_assert_uint_eq(machine.slot.n_tasks, 0);
+	ck_assert_int_eq(phase_of(0), PHASE_VACANT);
+	ck_assert(governor_is_done(governor));
+	/* Nobody is there who could miss a deadline or be cancelled. */
+	governor_deadlines(governor, 10 * SECOND);
+	governor_cancel(governor, 10 * SECOND, STOP_KILL);
+	governor_cancel_task(governor, 1, 10 * SECOND, STOP_KILL);
+	ck_assert_str_eq(machine.events, "");
+	ck_assert_uint_eq(governor_next_deadline(governor, 0), UINT64_MAX);
+}
+END_TEST
+
+START_TEST(a_task_that_comes_has_its_grant_at_once)
+{
+	prepare_open("[bundle]\nbudget = 2cpu\n" TASK("a") "9s\nthreads = 4\n" TASK(
+			     "b") "9s\nthreads = 4\n",
+		"equal");
+	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
+	governor_seat(governor, 1, SECOND / 4);
+	ck_assert_int_eq(phase_of(1), PHASE_ALIVE);
+	ck_assert_int_eq(governor_give_on(governor, SECOND / 4, NULL), 0);
+	ck_assert_double_eq_tol(machine.share_cpus[1], 2, 1e-9);
+	ck_assert_double_eq_tol(machine.share_cpus[0], 0, 1e-9);
+	governor_seat(governor, 0, SECOND / 2);
+	ck_assert_int_eq(governor_give_on(governor, SECOND / 2, NULL), 0);
+	ck_assert_double_eq_tol(machine.share_cpus[1], 1, 1e-9);
+	ck_assert_double_eq_tol(machine.share_cpus[0], 1, 1e-9);
+	ck_assert(!governor_is_done(governor));
+}
+END_TEST
+
+START_TEST(a_task_that_is_to_begin_later_waits_in_its_seat)
+{
+	prepare_open("[bundle]\nbudget = 2cpu\n" TASK("a") "9s\nbegin = 2s\n" TASK("b") "9s\n" TASK(
+			     "c") "9s\nbegin = 1s\n",
+		"fifo");
+	governor_seat(governor, 0, 0);
+	governor_seat(governor, 2, 0);
+	ck_assert_int_eq(phase_of(0), PHASE_WAITING);
+	/* The one that begins at once stands before them. */
+	governor_seat(governor, 1, SECOND / 2);
+	ck_assert_int_eq(phase_of(1), PHASE_ALIVE);
+	/* One that is due is started before the next comes. */
+	ck_assert_int_eq(governor_slot(governor, SECOND, 0, NULL), 0);
+	ck_assert_int_eq(phase_of(2), PHASE_ALIVE);
+	ck_assert_int_eq(phase_of(0), PHASE_WAITING);
+	ck_assert_int_eq(governor_slot(governor, 2 * SECOND, 0, NULL), 0);
+	ck_assert_int_eq(phase_of(0), PHASE_ALIVE);
+	ck_assert_uint_eq(machine.rows[0].seen.task, 1);
+	ck_assert_uint_eq(machine.rows[1].seen.task, 2);
+	ck_assert_uint_eq(machine.rows[2].seen.task, 0);
+}
+END_TEST
+
+START_TEST(a_seat_is_used_again)
+{
+	const struct task_end end = {.exit_status = 0};
+
+	prepare_open("[bundle]\nbudget = 1cpu\n" TASK("a") "9s\n" TASK("b") "9s\n", "core");
+	governor_seat(governor, 0, 0);
+	governor_seat(governor, 1, 0);
+	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
+	report(0, SECOND / 2, 0.5);
+	machine.cpu_ns[0] = SECOND / 2;
+	ck_assert_int_eq(governor_slot(governor, SECOND, 0, NULL), 0);
+	ck_assert_uint_eq(status_of(0).n_reports, 1);
+	governor_task_ended(governor, 0, 3 * SECOND / 2, &end);
+	ck_assert(!governor_is_done(governor));
+	governor_vacate(governor, 0);
+	ck_assert_int_eq(phase_of(0), PHASE_VACANT);
+	ck_assert(!governor_is_decided(governor));
+
+	/* What the first had used and reported is not the second's. */
+	machine.cpu_ns[0] = 0;
+	governor_seat(governor, 0, 3 * SECOND / 2);
+	ck_assert_int_eq(status_of(0).outcome, OUTCOME_NONE);
+	ck_assert_uint_eq(status_of(0).n_reports, 0);
+	machine.cpu_ns[0] = SECOND / 4;
+	ck_assert_int_eq(governor_slot(governor, 2 * SECOND, 0, NULL), 0);
+	ck_assert_uint_eq(status_of(0).cpu_ns, SECOND / 4);
+	ck_assert_uint_eq(machine.slot.used_ns, SECOND / 4);
+	ck_assert_uint_eq(machine.slot.n_tasks, 2);
+	ck_assert_uint_eq(machine.slot.excess_ns, 0);
+	governor_cancel_task(governor, 0, 2 * SECOND, STOP_KILL);
+	governor_task_ended(governor, 0, 2 * SECOND, &end);
+	governor_vacate(governor, 0);
+	governor_cancel_task(governor, 1, 2 * SECOND, STOP_KILL);
+	governor_task_ended(governor, 1, 2 * SECOND, &end);
+	ck_assert(governor_is_decided(governor) && governor_is_done(governor));
+	governor_vacate(governor, 1);
+	ck_assert(governor_is_decided(governor) && governor_is_done(governor));
+	ck_assert_int_eq(governor_slot(governor, 3 * SECOND, 0, NULL), 0);
+	ck_assert_uint_eq(machine.slot.n_tasks, 0);
+}
+END_TEST
+
+START_TEST(a_deadline_that_is_moved_counts)
+{
+	prepare_open("[bundle]\nbudget = 1cpu\n" TASK("a") "3s\n" TASK("b") "5s\n", "edf");
+	governor_seat(governor, 0, 0);
+	governor_seat(governor, 1, 0);
+	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
+	ck_assert_double_eq_tol(machine.share_cpus[0], 1, 1e-9);
+	bundle->tasks[0].deadline_ns = 9 * SECOND;
+	governor_replan(governor, 0, SECOND);
+	ck_assert_int_eq(governor_give_on(governor, SECOND, NULL), 0);
+	ck_assert_double_eq_tol(machine.share_cpus[0], 0, 1e-9);
+	ck_assert_double_eq_tol(machine.share_cpus[1], 1, 1e-9);
+	ck_assert_uint_eq(governor_next_deadline(governor, SECOND), 5 * SECOND);
+	governor_deadlines(governor, 4 * SECOND);
+	ck_assert_int_eq(status_of(0).outcome, OUTCOME_NONE);
+	ck_assert_ptr_nonnull(strstr(machine.events, "set: deadline 9.000 s, threads 1\n"));
+}
+END_TEST
+
+START_TEST(a_target_that_is_moved_counts)
+{
+	prepare_open("[bundle]\nbudget = 1cpu\n" TASK("a") "9s\n", "core");
+	governor_seat(governor, 0, 0);
+	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
+	report(0, SECOND / 2, 0.5);
+	machine.cpu_ns[0] = SECOND / 2;
+	ck_assert_int_eq(governor_slot(governor, SECOND, 0, NULL), 0);
+	bundle->tasks[0].target.value = 0.6;
+	governor_retarget(governor, 0, SECOND, /* is_other_metric= */ false);
+	/* It has to be reported once more. */
+	ck_assert_int_eq(status_of(0).outcome, OUTCOME_NONE);
+	ck_assert_double_eq_tol(status_of(0).value, 0.5, 1e-9);
+	report(0, 3 * SECOND / 2, 0.5);
+	ck_assert_int_eq(governor_slot(governor, 2 * SECOND, 0, NULL), 0);
+	ck_assert_int_eq(status_of(0).outcome, OUTCOME_LEARNED);
+}
+END_TEST
+
+START_TEST(another_metric_begins_anew)
+{
+	prepare_open("[bundle]\nbudget = 1cpu\n" TASK("a") "9s\n", "core");
+	governor_seat(governor, 0, 0);
+	report(0, 0, 0.5);
+	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
+	ck_assert_double_eq_tol(machine.rows[0].seen.best, 0.5, 1e-9);
+	(void)strcpy(bundle->tasks[0].target.metric, "accuracy");
+	bundle->tasks[0].target.value = 0.9;
+	bundle->tasks[0].target.is_raised = true;
+	governor_retarget(governor, 0, SECOND, /* is_other_metric= */ true);
+	ck_assert_double_nan(status_of(0).value);
+	ck_assert_int_eq(governor_slot(governor, SECOND, 0, NULL), 0);
+	ck_assert_double_nan(machine.rows[0].seen.best);
+	report(0, SECOND, 0.7);
+	report(0, 3 * SECOND / 2, 0.6);
+	ck_assert_int_eq(governor_slot(governor, 2 * SECOND, 0, NULL), 0);
+	ck_assert_double_eq_tol(machine.rows[0].seen.best, 0.7, 1e-9);
+	ck_assert_ptr_nonnull(strstr(machine.events, "set: target accuracy >= 0.9 for 1\n"));
+}
+END_TEST
+
+START_TEST(who_is_paused_gets_nothing)
+{
+	prepare_open("[bundle]\nbudget = 1cpu\n" TASK("a") "9s\n" TASK("b") "9s\n", "equal");
+	governor_seat(governor, 0, 0);
+	governor_seat(governor, 1, 0);
+	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
+	ck_assert_uint_eq(machine.granted_ns[0], SECOND / 2);
+	governor_pause(governor, 0, SECOND / 2, true);
+	governor_pause(governor, 0, SECOND / 2, true); /* once */
+	ck_assert_int_eq(governor_give_on(governor, SECOND / 2, NULL), 0);
+	ck_assert_uint_eq(machine.granted_ns[0], 0);
+	ck_assert_int_eq(governor_slot(governor, SECOND, 0, NULL), 0);
+	ck_assert_uint_eq(machine.granted_ns[0], 0);
+	ck_assert_uint_eq(machine.slot.n_tasks, 2);
+	ck_assert_int_eq(machine.rows[1].why, WHY_PAUSED);
+	ck_assert(status_of(0).is_paused);
+	ck_assert_double_eq_tol(machine.share_cpus[1], 1, 1e-9);
+	governor_pause(governor, 0, SECOND, false);
+	ck_assert_int_eq(governor_slot(governor, 2 * SECOND, 0, NULL), 0);
+	ck_assert_double_eq_tol(machine.share_cpus[0], 0.5, 1e-9);
+	ck_assert_ptr_nonnull(strstr(machine.events, "paused: paused"));
+	ck_assert_ptr_eq(
+		strstr(strstr(machine.events, "paused: paused") + 1, "paused: paused"), NULL);
+	ck_assert_ptr_nonnull(strstr(machine.events, "resumed: "));
+
+	/* Who is to stop needs CPU time for it. */
+	governor_pause(governor, 1, 2 * SECOND, true);
+	governor_cancel_task(governor, 1, 2 * SECOND, STOP_ASK);
+	ck_assert(!status_of(1).is_paused);
+	governor_pause(governor, 1, 2 * SECOND, true);
+	ck_assert_int_eq(governor_slot(governor, 3 * SECOND, 0, NULL), 0);
+	ck_assert_uint_gt(machine.granted_ns[1], 0);
+}
+END_TEST
+
+START_TEST(who_has_no_target_runs_on_leftovers)
+{
+	prepare_open("[bundle]\nbudget = 2cpu\n" TASK("a") "9s\n" TASK(
+			     "b") "9s\nthreads = 4\n" TASK("c") "9s\nthreads = 4\n",
+		"fifo");
+	bundle->tasks[1].is_background = bundle->tasks[2].is_background = true;
+	for (uint32_t task = 3; task-- > 0;)
+		governor_seat(governor, task, 0);
+	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
+	ck_assert_double_eq_tol(machine.share_cpus[0], 1, 1e-9);
+	ck_assert_double_eq_tol(machine.share_cpus[1], 0.5, 1e-9);
+	ck_assert_double_eq_tol(machine.share_cpus[2], 0.5, 1e-9);
+	governor_retarget(governor, 2, SECOND / 2, /* is_other_metric= */ false);
+	ck_assert_int_eq(governor_slot(governor, SECOND, 0, NULL), 0);
+	ck_assert_double_eq_tol(machine.share_cpus[1], 0, 1e-9);
+	ck_assert_double_eq_tol(machine.share_cpus[2], 1, 1e-9);
+}
+END_TEST
+
+START_TEST(every_task_has_the_floor)
+{
+	prepare_open("[bundle]\nbudget = 1cpu\n" TASK("a") "9s\n" TASK("b") "8s\n", "edf");
+	governor_seat(governor, 0, 0);
+	governor_seat(governor, 1, 0);
+	governor_set_floor(governor, 0.1);
+	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
+	ck_assert_double_eq_tol(machine.share_cpus[1], 0.9, 1e-9);
+	ck_assert_double_eq_tol(machine.share_cpus[0], 0.1, 1e-9);
+	/* As much of it as there is. */
+	governor_set_floor(governor, 5);
+	ck_assert_int_eq(governor_slot(governor, SECOND, 0, NULL), 0);
+	ck_assert_double_eq_tol(machine.share_cpus[1], 0.5, 1e-9);
+	ck_assert_double_eq_tol(machine.share_cpus[0], 0.5, 1e-9);
+}
+END_TEST
+
+START_TEST(no_party_has_more_than_its_cap)
+{
+	static const double caps[] = {0.6, INFINITY, 0.2};
+
+	prepare_open("[bundle]\nbudget = 2cpu\n" TASK("a") "6s\n" TASK("b") "7s\n" TASK(
+			     "c") "8s\n" TASK("d") "9s\n",
+		"edf");
+	bundle->tasks[2].party = 1;
+	bundle->tasks[3].party = 2;
+	for (uint32_t task = 0; task < 4; task++)
+		governor_seat(governor, task, 0);
+	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
+	ck_assert_double_eq_tol(machine.share_cpus[0] + machine.share_cpus[1], 2, 1e-9);
+	governor_set_caps(governor, caps, 3);
+	ck_assert_int_eq(governor_slot(governor, SECOND, 0, NULL), 0);
+	/* What the first may not have goes on, as far as the caps of the others. */
+	ck_assert_double_eq_tol(machine.share_cpus[0] + machine.share_cpus[1], 0.6, 1e-6);
+	ck_assert_double_eq_tol(machine.share_cpus[2], 1, 1e-6);
+	ck_assert_double_eq_tol(machine.share_cpus[3], 0.2, 1e-6);
+	ck_assert_uint_le(machine.granted_ns[0] + machine.granted_ns[1], 6 * SECOND / 10 + 1000);
+
+	/* On leftovers, too. */
+	bundle->tasks[3].is_background = true;
+	governor_cancel_task(governor, 3, SECOND, STOP_KILL);
+	governor_task_ended(governor, 3, SECOND, &(struct task_end){.exit_status = 0});
+	governor_vacate(governor, 3);
+	governor_seat(governor, 3, SECOND);
+	ck_assert_int_eq(governor_slot(governor, 2 * SECOND, 0, NULL), 0);
+	ck_assert_double_eq_tol(machine.share_cpus[3], 0.2, 1e-6);
+}
+END_TEST
+
+START_TEST(the_policy_is_changed_between_two_decisions)
+{
+	prepare_open("[bundle]\nbudget = 1cpu\n" TASK("a") "9s\n" TASK("b") "5s\n", "equal");
+	governor_seat(governor, 0, 0);
+	governor_seat(governor, 1, 0);
+	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
+	ck_assert_double_eq_tol(machine.share_cpus[0], 0.5, 1e-9);
+	ck_assert_int_eq(governor_set_policy(governor, policy_find("edf"), NULL), 0);
+	ck_assert_int_eq(governor_give_on(governor, SECOND / 2, NULL), 0);
+	ck_assert_double_eq_tol(machine.share_cpus[0], 0, 1e-9);
+	ck_assert_double_eq_tol(machine.share_cpus[1], 1, 1e-9);
+}
+END_TEST
+
 static Suite *governor_suite(void)
 {
 	Suite *suite = suite_create("governor");
@@ -880,6 +1172,18 @@ static Suite *governor_suite(void)
 	tcase_add_test(tcase, in_simulated_time_a_share_stays);
 	tcase_add_test(tcase, a_sleeper_that_is_to_stop_has_all_its_threads);
 	tcase_add_test(tcase, what_is_given_on_is_judged_by_the_time_it_was_there);
+	tcase_add_test(tcase, an_open_governor_begins_empty);
+	tcase_add_test(tcase, a_task_that_comes_has_its_grant_at_once);
+	tcase_add_test(tcase, a_task_that_is_to_begin_later_waits_in_its_seat);
+	tcase_add_test(tcase, a_seat_is_used_again);
+	tcase_add_test(tcase, a_deadline_that_is_moved_counts);
+	tcase_add_test(tcase, a_target_that_is_moved_counts);
+	tcase_add_test(tcase, another_metric_begins_anew);
+	tcase_add_test(tcase, who_is_paused_gets_nothing);
+	tcase_add_test(tcase, who_has_no_target_runs_on_leftovers);
+	tcase_add_test(tcase, every_task_has_the_floor);
+	tcase_add_test(tcase, no_party_has_more_than_its_cap);
+	tcase_add_test(tcase, the_policy_is_changed_between_two_decisions);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

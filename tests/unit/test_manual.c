@@ -1,46 +1,97 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "bundle_internal.h"
-
 #include <stdio.h>
 #include <string.h>
 
+#include "bundle_internal.h"
 #include "cleanup.h"
+#include "config_internal.h"
 #include "suite.h"
 #include "text_file.h"
 
-/* coregov.bundle(5) and the parser's table say the same: every key of the table is in the page below
- * its section, with its default or that it is required, and the page has no key that the table does
- * not have. */
+/* coregov.bundle(5) and coregov.conf(5) say what the readers' tables say: every key of a table is in
+ * its page below its section, with its default or that it is required, and the page has no key that
+ * the table does not have. */
 
 #define PAGE_MAX ((size_t)1 << 20)
 #define SECTION_MARK ".Ss ["
 #define KEY_MARK ".It Ic "
 
-static char *read_page(void)
+/* A key, of whichever table. */
+struct entry {
+	const char *section, *key, *fallback;
+	bool is_required;
+	/* What the page says of it word for word, without its markup; NULL: nothing. */
+	const char *summary, *expected, *unset;
+};
+
+static struct entry bundle_entry(size_t i)
+{
+	const struct bundle_key *key = &bundle_keys[i];
+
+	return (struct entry){
+		.section = key->section,
+		.key = key->key,
+		.fallback = key->need == KEY_DEFAULT ? key->fallback : NULL,
+		.is_required = key->need == KEY_REQUIRED,
+	};
+}
+
+static struct entry config_entry(size_t i)
+{
+	const struct config_key *key = &config_keys[i];
+
+	return (struct entry){
+		.section = key->section,
+		.key = key->key,
+		.fallback = key->fallback,
+		.summary = key->summary,
+		.expected = key->expected,
+		.unset = key->unset,
+	};
+}
+
+static const struct page {
+	const char *name;
+	const char *named; /* the section that has a name after its kind */
+	struct entry (*entry)(size_t i);
+} pages[] = {
+	{"coregov.bundle.5", "task", bundle_entry},
+	{"coregov.conf.5", "user", config_entry},
+};
+
+static char *read_page(const struct page *page)
 {
 	struct fault fault = FAULT_INIT;
 	char path[4096], *text = NULL;
 	size_t length;
 
-	(void)snprintf(path, sizeof(path), "%s/coregov.bundle.5", getenv("COREGOV_MAN"));
+	(void)snprintf(path, sizeof(path), "%s/%s", getenv("COREGOV_MAN"), page->name);
 	ck_assert_msg(
 		text_file_read(path, PAGE_MAX, &text, &length, &fault) == 0, "%s", fault.text);
 	return text;
 }
 
+/* Where a section of either kind begins next. */
+static const char *section_end(const char *text)
+{
+	const char *below = strstr(text, "\n.Ss "), *after = strstr(text, "\n.Sh ");
+
+	return below && (!after || below < after) ? below : after;
+}
+
 /* The text of a key's item: up to the next key of the page, or the end of its section. */
-static char *find_item(const char *page, const char *section, const char *key)
+static char *find_item(const struct page *page, const char *text, const struct entry *entry)
 {
 	char mark[100];
 	const char *start, *end, *next;
 
-	(void)snprintf(mark, sizeof(mark), SECTION_MARK "%s%s]\n", section,
-		strcmp(section, "task") == 0 ? " NAME" : "");
-	start = strstr(page, mark);
+	(void)snprintf(mark, sizeof(mark), SECTION_MARK "%s%s]\n", entry->section,
+		strcmp(entry->section, page->named) == 0 ? " NAME" : "");
+	start = strstr(text, mark);
 	ck_assert_msg(start != NULL, "no section %s", mark);
-	end = strstr(start + 1, "\n.Ss ");
+	end = section_end(start);
 	ck_assert_ptr_nonnull(end);
-	(void)snprintf(mark, sizeof(mark), "\n" KEY_MARK "%s\n", key);
+	(void)snprintf(mark, sizeof(mark), "\n" KEY_MARK "%s\n", entry->key);
 	start = strstr(start, mark);
 	if (!start || start > end)
 		return NULL;
@@ -49,57 +100,69 @@ static char *find_item(const char *page, const char *section, const char *key)
 	return strndup(start, (size_t)((next && next < end ? next : end) + 1 - start));
 }
 
+static void assert_says(const char *item, const struct entry *entry, const char *words)
+{
+	ck_assert_msg(!words || strstr(item, words) != NULL, "[%s] %s: '%s' is not in the page",
+		entry->section, entry->key, words);
+}
+
 START_TEST(page_has_every_key)
 {
-	_cleanup_free_ char *page = read_page();
+	const struct page *page = &pages[_i];
+	_cleanup_free_ char *text = read_page(page);
 
-	for (const struct bundle_key *key = bundle_keys; key->key; key++) {
-		_cleanup_free_ char *item = find_item(page, key->section, key->key);
-		char fallback[100];
+	for (size_t i = 0; page->entry(i).key; i++) {
+		struct entry entry = page->entry(i);
+		_cleanup_free_ char *item = find_item(page, text, &entry);
+		char words[100];
 
-		ck_assert_msg(item != NULL, "[%s] %s is not in the page", key->section, key->key);
-		ck_assert_msg(
-			(strstr(item, "\nRequired.\n") != NULL) == (key->need == KEY_REQUIRED),
-			"[%s] %s: required, or not?", key->section, key->key);
-		if (key->need != KEY_DEFAULT)
+		ck_assert_msg(item != NULL, "[%s] %s is not in the page", entry.section, entry.key);
+		ck_assert_msg((strstr(item, "\nRequired.\n") != NULL) == entry.is_required,
+			"[%s] %s: required, or not?", entry.section, entry.key);
+		assert_says(item, &entry, entry.summary);
+		assert_says(item, &entry, entry.expected);
+		(void)snprintf(words, sizeof(words), "\nDefault: %s", entry.unset);
+		assert_says(item, &entry, entry.unset ? words : NULL);
+		if (!entry.fallback)
 			continue;
-		(void)snprintf(fallback, sizeof(fallback), "\nDefault:\n.Ql %s%s ",
-			*key->fallback == '.' ? "\\&" : "", key->fallback);
-		ck_assert_msg(strstr(item, fallback) != NULL, "[%s] %s: the default is not '%s'",
-			key->section, key->key, key->fallback);
+		(void)snprintf(words, sizeof(words), "\nDefault:\n.Ql %s%s ",
+			*entry.fallback == '.' ? "\\&" : "", entry.fallback);
+		assert_says(item, &entry, words);
 	}
 }
 END_TEST
 
-static bool is_key(const char *section, const char *name)
+static bool is_key(const struct page *page, const char *section, const char *name)
 {
-	for (const struct bundle_key *key = bundle_keys; key->key; key++)
-		if (strcmp(key->section, section) == 0 && strcmp(key->key, name) == 0)
+	for (size_t i = 0; page->entry(i).key; i++)
+		if (strcmp(page->entry(i).section, section) == 0 &&
+			strcmp(page->entry(i).key, name) == 0)
 			return true;
 	return false;
 }
 
 START_TEST(page_has_no_other_key)
 {
-	_cleanup_free_ char *page = read_page();
+	const struct page *page = &pages[_i];
+	_cleanup_free_ char *text = read_page(page);
 	char section[64] = "", key[64];
 	struct text_line line = {0};
-	size_t n_keys = 0;
+	size_t n_keys = 0, n_known = 0;
 
-	while (text_next_line(page, strlen(page), &line)) {
-		_cleanup_free_ char *text = strndup(line.start, line.length);
+	while (text_next_line(text, strlen(text), &line)) {
+		_cleanup_free_ char *copy = strndup(line.start, line.length);
 
-		if (sscanf(text, SECTION_MARK "%63[a-z]", section) == 1)
+		if (sscanf(copy, SECTION_MARK "%63[a-z]", section) == 1)
 			continue;
-		if (sscanf(text, KEY_MARK "%63s", key) != 1)
+		if (sscanf(copy, KEY_MARK "%63s", key) != 1)
 			continue;
-		ck_assert_msg(is_key(section, key), "line %u: no key '%s' in [%s]", line.number,
-			key, section);
+		ck_assert_msg(is_key(page, section, key), "%s:%u: no key '%s' in [%s]", page->name,
+			line.number, key, section);
 		n_keys++;
 	}
-	for (const struct bundle_key *known = bundle_keys; known->key; known++)
-		n_keys--;
-	ck_assert_uint_eq(n_keys, 0);
+	while (page->entry(n_known).key)
+		n_known++;
+	ck_assert_uint_eq(n_keys, n_known);
 }
 END_TEST
 
@@ -108,8 +171,8 @@ int main(void)
 	Suite *suite = suite_create("manual");
 	TCase *tcase = tcase_create("all");
 
-	tcase_add_test(tcase, page_has_every_key);
-	tcase_add_test(tcase, page_has_no_other_key);
+	tcase_add_loop_test(tcase, page_has_every_key, 0, (int)ARRAY_LENGTH(pages));
+	tcase_add_loop_test(tcase, page_has_no_other_key, 0, (int)ARRAY_LENGTH(pages));
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);
 }

@@ -301,6 +301,23 @@ START_TEST(finds_the_nearest_word)
 }
 END_TEST
 
+START_TEST(chooses_words)
+{
+	static const char *const words[] = {"stop", "yield", "auto", NULL};
+	struct fault fault = FAULT_INIT;
+	size_t chosen = 77;
+
+	ck_assert_int_eq(parse_word("end", "stopp", words, &chosen, &fault), -EINVAL);
+	ck_assert_str_eq(fault.text,
+		"unknown end 'stopp'; did you mean 'stop'?; expected stop, yield or auto");
+	ck_assert_int_eq(parse_word("end", "", words, &chosen, &fault), -EINVAL);
+	ck_assert_str_eq(fault.text, "unknown end ''; expected stop, yield or auto");
+	ck_assert_uint_eq(chosen, 77);
+	ck_assert_int_eq(parse_word("end", "yield", words, &chosen, &fault), 0);
+	ck_assert_uint_eq(chosen, 1);
+}
+END_TEST
+
 START_TEST(knows_task_names)
 {
 	char name[TASK_NAME_MAX + 2];
@@ -336,6 +353,7 @@ int main(void)
 	tcase_add_loop_test(tcase, refuses_targets, 0, ARRAY_LENGTH(bad_targets));
 	tcase_add_test(tcase, meets_targets);
 	tcase_add_test(tcase, finds_the_nearest_word);
+	tcase_add_test(tcase, chooses_words);
 	tcase_add_test(tcase, knows_task_names);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);

@@ -105,6 +105,22 @@ class Samples(list):
 
 
 class Case(unittest.TestCase):
+    def doctor(self, prefix=()):
+        """{name: check} of `coregov doctor`; it changes nothing, and its status is the worst."""
+        before = own_group(), groups_of_runs()
+        ended = subprocess.run([*prefix, COREGOV, "doctor", "--json"], capture_output=True,
+                               text=True, timeout=PATIENCE, check=False)
+        self.assertEqual((own_group(), groups_of_runs()), before)
+        report = json.loads(ended.stdout)
+        self.assertEqual(report["worst"], ["ok", "degraded", "broken"][ended.returncode])
+        return {check["name"]: check for check in report["checks"]}
+
+    def assert_found(self, checks, name, state, found="", remedy=""):
+        check = checks[name]
+        self.assertEqual(check["state"], state, check)
+        self.assertIn(found, check["found"])
+        self.assertIn(remedy, check["remedy"] or "")
+
     def assert_ran(self, run, enforcer):
         """The whole of what was said is in the message of a failure."""
         self.assertEqual(run.status, 0, run.said)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "governor_bus.h"
+#include "client_bus.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +10,7 @@
 #include <systemd/sd-bus.h>
 
 #include "cleanup.h"
+#include "governor_names.h"
 #include "nsec.h"
 #include "submission_bus.h"
 
@@ -25,11 +26,9 @@
  * wait for a dead one. So each Submit has a Ping beside it, and again every five seconds: silence is
  * what counts. */
 
-#define GOVERNOR_TASK GOVERNOR ".Task"
 #define BUS "org.freedesktop.DBus"
 #define BUS_PATH "/org/freedesktop/DBus"
 #define GOVERNOR_ERRORS "org.coregov.Error."
-#define ADDRESS_VARIABLE "COREGOV_BUS_ADDRESS"
 
 #define SILENCE_US (5 * USEC_PER_SEC)
 #define SILENCES_MAX 12 /* a minute */
@@ -57,13 +56,13 @@ static const struct {
 	const char *error;
 	enum client_answer answer;
 } refusals[] = {
-	{"org.coregov.Error.BadTarget", CLIENT_REFUSED_DATA},
-	{"org.coregov.Error.BadDeadline", CLIENT_REFUSED_DATA},
-	{"org.coregov.Error.NameTaken", CLIENT_REFUSED_DATA},
+	{GOVERNOR_ERROR_BAD_TARGET, CLIENT_REFUSED_DATA},
+	{GOVERNOR_ERROR_BAD_DEADLINE, CLIENT_REFUSED_DATA},
+	{GOVERNOR_ERROR_NAME_TAKEN, CLIENT_REFUSED_DATA},
 	{SD_BUS_ERROR_INVALID_ARGS, CLIENT_REFUSED_DATA},
-	{"org.coregov.Error.OverLimit", CLIENT_REFUSED_BUSY},
-	{"org.coregov.Error.Draining", CLIENT_REFUSED_BUSY},
-	{"org.coregov.Error.NotYours", CLIENT_REFUSED_PERMISSION},
+	{GOVERNOR_ERROR_OVER_LIMIT, CLIENT_REFUSED_BUSY},
+	{GOVERNOR_ERROR_DRAINING, CLIENT_REFUSED_BUSY},
+	{GOVERNOR_ERROR_NOT_YOURS, CLIENT_REFUSED_PERMISSION},
 	{SD_BUS_ERROR_ACCESS_DENIED, CLIENT_REFUSED_PERMISSION},
 	{SD_BUS_ERROR_AUTH_FAILED, CLIENT_REFUSED_PERMISSION},
 	{SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED, CLIENT_REFUSED_PERMISSION},
@@ -130,7 +129,7 @@ static int open_address(sd_bus **ret_bus, const char *address)
 
 static int open_bus(struct client *client)
 {
-	const char *address = secure_getenv(ADDRESS_VARIABLE);
+	const char *address = secure_getenv(GOVERNOR_ADDRESS_VARIABLE);
 	int r;
 
 	client->bus = sd_bus_close_unref(client->bus);
@@ -147,7 +146,7 @@ static int open_bus(struct client *client)
 
 static bool has_one_address(void)
 {
-	const char *address = secure_getenv(ADDRESS_VARIABLE);
+	const char *address = secure_getenv(GOVERNOR_ADDRESS_VARIABLE);
 
 	return address && address[0] != '\0';
 }
@@ -176,11 +175,11 @@ static int on_name(sd_bus_message *reply, void *data, sd_bus_error *error)
 static int ask_name(struct client *client)
 {
 	_cleanup_(cleanup_sd_bus_message_unref) sd_bus_message *call = NULL;
-	int r = sd_bus_message_new_method_call(client->bus, &call, GOVERNOR, client->reply.task,
-		"org.freedesktop.DBus.Properties", "Get");
+	int r = sd_bus_message_new_method_call(client->bus, &call, GOVERNOR_NAME,
+		client->reply.task, "org.freedesktop.DBus.Properties", "Get");
 
 	if (r >= 0)
-		r = sd_bus_message_append(call, "ss", GOVERNOR_TASK, "Name");
+		r = sd_bus_message_append(call, "ss", TASK_INTERFACE, "Name");
 	if (r >= 0)
 		r = sd_bus_call_async(
 			client->bus, /* ret_slot= */ NULL, call, on_name, client, NAME_TIMEOUT_US);
@@ -191,7 +190,8 @@ static int read_reply(struct client *client, sd_bus_message *message)
 {
 	struct client_reply *reply = &client->reply;
 	const char *task, *prospect;
-	int fd, r = sd_bus_message_read(message, "ohs", &task, &fd, &prospect);
+	uint64_t token; /* the page has it, too */
+	int fd, r = sd_bus_message_read(message, "ohts", &task, &fd, &token, &prospect);
 
 	if (r < 0)
 		return r;
@@ -239,8 +239,9 @@ static int on_pong(sd_bus_message *message, void *data, sd_bus_error *error)
 static int ping(struct client *client)
 {
 	client->is_alive = false;
-	return sd_bus_call_method_async(client->bus, /* ret_slot= */ NULL, GOVERNOR, GOVERNOR_PATH,
-		"org.freedesktop.DBus.Peer", "Ping", on_pong, client, /* types= */ NULL);
+	return sd_bus_call_method_async(client->bus, /* ret_slot= */ NULL, GOVERNOR_NAME,
+		GOVERNOR_PATH, "org.freedesktop.DBus.Peer", "Ping", on_pong, client,
+		/* types= */ NULL);
 }
 
 static int submit(struct client *client)
@@ -280,7 +281,7 @@ static int on_owner(sd_bus_message *message, void *data, sd_bus_error *error)
 		r = submit(client);
 	} else if (client->on_bus == CLIENT_BUS_SYSTEM) {
 		r = sd_bus_call_method_async(client->bus, /* ret_slot= */ NULL, BUS, BUS_PATH, BUS,
-			"StartServiceByName", on_started, client, "su", GOVERNOR, 0);
+			"StartServiceByName", on_started, client, "su", GOVERNOR_NAME, 0);
 	} else if (client->setup.bus == CLIENT_BUS_ANY) {
 		client->on_bus = CLIENT_BUS_SYSTEM;
 		r = find_governor(client);
@@ -307,7 +308,7 @@ static int find_governor(struct client *client)
 		return 0;
 	}
 	return sd_bus_call_method_async(client->bus, /* ret_slot= */ NULL, BUS, BUS_PATH, BUS,
-		"GetNameOwner", on_owner, client, "s", GOVERNOR);
+		"GetNameOwner", on_owner, client, "s", GOVERNOR_NAME);
 }
 
 static int on_silence(sd_event_source *source, uint64_t due_us, void *data)
@@ -395,8 +396,9 @@ static int on_ended(sd_bus_message *message, void *data, sd_bus_error *error)
 
 static int call_ended(struct client *client, int status)
 {
-	return sd_bus_call_method_async(client->bus, /* ret_slot= */ NULL, GOVERNOR, GOVERNOR_PATH,
-		GOVERNOR, "Ended", on_ended, client, "oi", client->reply.task, (int32_t)status);
+	return sd_bus_call_method_async(client->bus, /* ret_slot= */ NULL, GOVERNOR_NAME,
+		GOVERNOR_PATH, GOVERNOR_INTERFACE, "Ended", on_ended, client, "oi",
+		client->reply.task, (int32_t)status);
 }
 
 static int on_too_late(sd_event_source *source, uint64_t due_us, void *data)

@@ -13,9 +13,6 @@
  * client_ended(), and that for a stated time: the caller runs the event loop, in which it has other
  * things to hear of. */
 
-#define GOVERNOR "org.coregov.Governor1"
-#define GOVERNOR_PATH "/org/coregov/Governor1"
-
 enum client_bus {
 	CLIENT_BUS_ANY,  /* the user's own governor where one is there, else the system's */
 	CLIENT_BUS_USER, /* only this one */

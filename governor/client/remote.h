@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "connect_bus.h"
+#include "fault.h"
+
+/* A governor as its clients see it: calls that wait for the answer. Times are microseconds of
+ * CLOCK_REALTIME, as on the bus; org.coregov.Governor1(5) has the meaning of each member.
+ *
+ * Errors: -ENOTCONN no governor (any more), -ENOENT no such task, -EALREADY it has ended, -EACCES
+ * refused, -EINVAL a value that the governor does not take, -EIO what nobody expects. The sentence is
+ * the governor's own. */
+
+#define REMOTE_PATH_MAX 64
+#define REMOTE_NEVER UINT64_MAX /* no deadline */
+
+struct remote;
+
+struct remote_governor {
+	char *version, *policy, *enforcer, *meter, *guarantee;
+	uint64_t slot_us;
+	double capacity_cpus, budget_cpus, granted_cpus, used_cpus;
+	uint32_t n_tasks, n_at_risk;
+	int is_draining;
+};
+
+struct remote_task {
+	char path[REMOTE_PATH_MAX];
+	uint32_t number, owner, pid, threads;
+	char *name, *directory, *target, *phase, *outcome, *feed, *prospect;
+	char **command; /* NULL-ended; NULL where it is not ours to see */
+	uint64_t deadline_us, cpu_us, n_reports, began_us,
+		finished_us; /* began, finished: 0 not yet */
+	double share_cpus, value;
+};
+
+struct remote_tasks {
+	struct remote_task *tasks; /* by number */
+	size_t n_tasks;
+};
+
+struct remote_change {
+	bool has_deadline, has_target, has_threads;
+	bool is_boottime; /* the deadline's clock */
+	uint64_t deadline_us;
+	const char *target; /* "" for none */
+	uint32_t threads;
+};
+
+int remote_open(enum governor_place place, struct remote **ret_remote, struct fault *fault);
+struct remote *remote_free(struct remote *remote);
+
+int remote_governor(
+	struct remote *remote, struct remote_governor *ret_governor, struct fault *fault);
+void remote_governor_done(struct remote_governor *governor);
+
+/* All tasks that it knows, also those that have ended. */
+int remote_tasks(struct remote *remote, struct remote_tasks *ret_tasks, struct fault *fault);
+void remote_tasks_done(struct remote_tasks *tasks);
+
+/* The newest task of that name; where there is none and the word is a number, the task of it. */
+int remote_find(struct remote *remote, const char *word, char ret_path[static REMOTE_PATH_MAX],
+	struct fault *fault);
+int remote_task(
+	struct remote *remote, const char *path, struct remote_task *ret_task, struct fault *fault);
+void remote_task_done(struct remote_task *task);
+
+int remote_set(struct remote *remote, const char *path, const struct remote_change *change,
+	struct fault *fault);
+/* method: Cancel, Pause or Resume. */
+int remote_do(struct remote *remote, const char *path, const char *method, struct fault *fault);
+int remote_set_budget(struct remote *remote, const char *budget, struct fault *fault);
+int remote_drain(struct remote *remote, bool is_on, struct fault *fault);
+
+/* From now on hears when tasks end; before remote_tasks(), so that no end is missed. */
+int remote_watch(struct remote *remote, struct fault *fault);
+/* Waits until the next one has ended; -ENOTCONN when the governor goes. */
+struct remote_end {
+	char path[REMOTE_PATH_MAX];
+	char outcome[32];
+};
+int remote_wait(struct remote *remote, struct remote_end *ret_end, struct fault *fault);

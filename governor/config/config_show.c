@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "config_internal.h"
+
+/* What is in force and where it comes from. The text is a configuration file itself: where a value
+ * comes from is a comment, and a key that is not set has no value, which is how a file takes a key
+ * back. Values are shown as they were written. */
+
+static const char *shown(const struct config_key *key, const struct config_setting *setting)
+{
+	return setting->text ? setting->text : key->fallback;
+}
+
+static void print_key(const struct config_key *key, const struct config_setting *setting, FILE *to)
+{
+	const char *text = shown(key, setting);
+
+	(void)fprintf(to, "%-14s = %-10s # ", key->key, text ? text : "");
+	if (setting->path)
+		(void)fprintf(to, "%s:%u\n", setting->path, setting->line);
+	else
+		(void)fprintf(
+			to, "default%s%s\n", key->unset ? ": " : "", key->unset ? key->unset : "");
+}
+
+static void print_section(
+	const char *section, const char *name, const struct config_setting *settings, FILE *to)
+{
+	(void)fprintf(to, "\n[%s%s%s]\n", section, name ? " " : "", name ? name : "");
+	for (const struct config_key *key = config_keys; key->key; key++)
+		if (strcmp(key->section, section) == 0)
+			print_key(key, &settings[key - config_keys], to);
+}
+
+void config_print(const struct config *config, FILE *to)
+{
+	for (char **path = config->files; path && *path; path++)
+		(void)fprintf(to, "# %s\n", *path);
+	if (!config->files || !config->files[0])
+		(void)fprintf(to, "# there is no file; the defaults hold\n");
+	print_section("governor", /* name= */ NULL, config->settings, to);
+	print_section("defaults", /* name= */ NULL, config->settings, to);
+	for (size_t i = 0; i < config->n_users; i++)
+		print_section("user", config->users[i].name, config->users[i].settings, to);
+}
+
+static struct json_object *json_text(const char *text)
+{
+	return text ? json_object_new_string(text) : NULL;
+}
+
+static int json_section(const char *section, const char *name,
+	const struct config_setting *settings, struct json_object *into)
+{
+	for (const struct config_key *key = config_keys; key->key; key++) {
+		const struct config_setting *setting = &settings[key - config_keys];
+		struct json_object *json;
+
+		if (strcmp(key->section, section) != 0)
+			continue;
+		json = json_object_new_object();
+		if (!json || json_object_array_add(into, json) < 0)
+			return -1;
+		json_object_object_add(json, "section", json_text(section));
+		json_object_object_add(json, "name", json_text(name));
+		json_object_object_add(json, "key", json_text(key->key));
+		json_object_object_add(json, "value", json_text(shown(key, setting)));
+		json_object_object_add(json, "file", json_text(setting->path));
+		json_object_object_add(
+			json, "line", setting->path ? json_object_new_int64(setting->line) : NULL);
+	}
+	return 0;
+}
+
+char *config_json(const struct config *config)
+{
+	struct json_object *json = json_object_new_object(), *files = json_object_new_array(),
+			   *settings = json_object_new_array();
+	const char *text = NULL;
+	char *copy = NULL;
+	int r;
+
+	r = json && files && settings ? 0 : -1;
+	for (char **path = config->files; r == 0 && path && *path; path++)
+		r = json_object_array_add(files, json_text(*path));
+	if (r == 0)
+		r = json_section("governor", /* name= */ NULL, config->settings, settings);
+	if (r == 0)
+		r = json_section("defaults", /* name= */ NULL, config->settings, settings);
+	for (size_t i = 0; r == 0 && i < config->n_users; i++)
+		r = json_section(
+			"user", config->users[i].name, config->users[i].settings, settings);
+	if (r == 0) {
+		json_object_object_add(json, "schema", json_object_new_int(1));
+		json_object_object_add(json, "files", json_object_get(files));
+		json_object_object_add(json, "settings", json_object_get(settings));
+		text = json_object_to_json_string_ext(
+			json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+		copy = text ? strdup(text) : NULL;
+	}
+	json_object_put(files);
+	json_object_put(settings);
+	json_object_put(json);
+	return copy;
+}

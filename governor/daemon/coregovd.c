@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "config.h"
+#include "daemon.h"
+#include "governor_bus.h"
+#include "machine.h"
+#include "nsec.h"
+#include "policy.h"
+
+/* coregovd(8): the configuration, the daemon and its bus put together around one event loop. */
+
+#define BUS_PAUSE_US (2 * USEC_PER_SEC) /* before a bus that was lost is looked for again */
+#define PASSWD_ENTRY_MAX 16384
+
+struct service {
+	struct config_setup config_setup;
+	struct config *config;
+	struct share budget; /* of the command line */
+	bool has_budget;
+	sd_event *event;
+	struct daemon *daemon;
+	struct governor_bus *bus;
+	sd_event_source *bus_timer;
+};
+
+struct options {
+	struct config_setup config;
+	struct share budget;
+	bool has_budget, is_check;
+};
+
+__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	(void)vfprintf(stderr, format, args);
+	va_end(args);
+	(void)fputc('\n', stderr);
+}
+
+static int complain(int status, const struct fault *fault)
+{
+	say("coregovd: %s", fault->text);
+	return status;
+}
+
+/* ---- the command line ---- */
+
+static void print_help(void)
+{
+	(void)printf(
+		"usage: coregovd [OPTION...]\n"
+		"\n"
+		"Governs the trainings that `coregov run` hands to it.\n"
+		"\n"
+		"  -b, --budget CPUS   such as 1.5cpu or 75%%, instead of the configuration's\n"
+		"  -c, --check-config  only check the configuration\n"
+		"  -r, --root DIR      with --check-config: that below DIR\n"
+		"  -u, --user          the governor of one user, on his bus\n"
+		"  -h, --help          this text\n"
+		"  -V, --version       the version\n");
+}
+
+__attribute__((format(printf, 1, 2))) static int usage_error(const char *format, ...)
+{
+	va_list args;
+
+	(void)fputs("coregovd: ", stderr);
+	va_start(args, format);
+	(void)vfprintf(stderr, format, args);
+	va_end(args);
+	(void)fputs("; try 'coregovd --help'\n", stderr);
+	return EX_USAGE;
+}
+
+static int take_option(int option, const char *word, struct options *options)
+{
+	struct fault fault = FAULT_INIT;
+
+	switch (option) {
+	case 'b':
+		if (parse_share(optarg, &options->budget, &fault) < 0)
+			return usage_error("--budget: %s", fault.text);
+		options->has_budget = true;
+		return 0;
+	case 'c':
+		options->is_check = true;
+		return 0;
+	case 'r':
+		options->config.root = optarg;
+		return 0;
+	case 'u':
+		options->config.is_user = true;
+		return 0;
+	case 'h':
+		print_help();
+		exit(EXIT_SUCCESS);
+	case 'V':
+		(void)printf("coregovd %s\n", COREGOV_VERSION);
+		exit(EXIT_SUCCESS);
+	case ':':
+		return usage_error("%s needs a value", word);
+	default:
+		return usage_error("unknown option '%s'", word);
+	}
+}
+
+static int parse(int argc, char *argv[], struct options *options)
+{
+	static const struct option known[] = {
+		{"budget", required_argument, NULL, 'b'},
+		{"check-config", no_argument, NULL, 'c'},
+		{"root", required_argument, NULL, 'r'},
+		{"user", no_argument, NULL, 'u'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
+		{NULL, 0, NULL, 0},
+	};
+	int option, status = 0;
+
+	opterr = 0;
+	while (status == 0 && (option = getopt_long(argc, argv, ":b:cr:uhV", known, NULL)) >= 0)
+		status = take_option(option, argv[optind - 1], options);
+	if (status == 0 && optind < argc)
+		status = usage_error("'%s' is too many", argv[optind]);
+	if (status == 0 && options->config.root && !options->is_check)
+		status = usage_error("--root is for --check-config");
+	return status;
+}
+
+/* ---- the configuration ---- */
+
+static int budget_of(const struct service *service, const struct config *config,
+	double *ret_budget_cpus, struct fault *fault)
+{
+	double cpus = config->budget.cpus;
+
+	if (service->has_budget)
+		cpus = service->budget.is_percent
+			? service->budget.number / 100 * config->capacity_cpus
+			: service->budget.number;
+	if (!(cpus > 0) || cpus > config->capacity_cpus + 1e-9)
+		return fault_set(fault, -ERANGE,
+			"a budget of %g CPUs: it has to be above 0, and at most the machine's %g",
+			cpus, config->capacity_cpus);
+	*ret_budget_cpus = fmin(cpus, config->capacity_cpus);
+	return 0;
+}
+
+static struct daemon_caps caps_of(void *userdata, uid_t owner)
+{
+	const struct service *service = userdata;
+	struct passwd entry, *found = NULL;
+	static char room[PASSWD_ENTRY_MAX];
+	struct config_caps caps;
+
+	if (getpwuid_r(owner, &entry, room, sizeof(room), &found) != 0)
+		found = NULL;
+	caps = config_caps(service->config, owner, found ? found->pw_name : NULL);
+	return (struct daemon_caps){.cpus = caps.cpus, .n_tasks = caps.n_tasks};
+}
+
+static void tell_what_waits(const struct config *old, const struct config *new)
+{
+	if (old->slot_ns != new->slot_ns || old->enforcer != new->enforcer ||
+		old->meter != new->meter || old->n_tasks_max != new->n_tasks_max ||
+		fabs(old->capacity_cpus - new->capacity_cpus) > 1e-9)
+		say("slot, capacity, enforcer, meter and tasks-max take effect at the next start");
+}
+
+static int put_into_force(struct service *service, const struct config *config, struct fault *fault)
+{
+	double budget_cpus;
+	int r = budget_of(service, config, &budget_cpus, fault);
+
+	/* What can be refused comes first; the policy's old state is kept where it is the same. */
+	if (r == 0 && config->policy != service->config->policy)
+		r = daemon_set_policy(service->daemon, config->policy->name, fault);
+	if (r == 0)
+		r = daemon_set_budget(service->daemon, budget_cpus, fault);
+	if (r < 0 && config->policy != service->config->policy)
+		(void)daemon_set_policy(
+			service->daemon, service->config->policy->name, /* fault= */ NULL);
+	return r;
+}
+
+static int reload(void *userdata, struct fault *fault)
+{
+	struct service *service = userdata;
+	struct config *config, *old = service->config;
+	struct timespec now;
+	int r;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
+		(unsigned long long)now.tv_sec * USEC_PER_SEC +
+			(unsigned long long)now.tv_nsec / NSEC_PER_USEC);
+	r = config_load(&config, &service->config_setup, fault);
+	if (r == 0) {
+		r = put_into_force(service, config, fault);
+		if (r == 0)
+			service->config = config;
+		else
+			(void)config_free(config);
+	}
+	if (r == 0) {
+		daemon_set_floor(service->daemon, config->floor.cpus);
+		daemon_refresh_caps(service->daemon);
+		tell_what_waits(old, config);
+		(void)config_free(old);
+		say("the configuration was read again and is in force");
+	} else {
+		say("the configuration was read again, and the old one stays in force: %s",
+			fault ? fault->text : strerror(-r));
+	}
+	(void)sd_notify(0, "READY=1");
+	return r;
+}
+
+/* ---- the bus ---- */
+
+static void lost(void *userdata)
+{
+	struct service *service = userdata;
+
+	say("the bus is gone; the tasks are governed on, and it is looked for");
+	(void)sd_event_source_set_time_relative(service->bus_timer, 0);
+	(void)sd_event_source_set_enabled(service->bus_timer, SD_EVENT_ONESHOT);
+}
+
+static int open_bus(struct service *service, struct fault *fault)
+{
+	const struct config *config = service->config;
+	const struct governor_bus_setup setup = {
+		.event = service->event,
+		.daemon = service->daemon,
+		.place = service->config_setup.is_user ? GOVERNOR_USER : GOVERNOR_SYSTEM,
+		.asks_polkit = !service->config_setup.is_user && !getenv("COREGOV_BUS_ADDRESS"),
+		.version = COREGOV_VERSION,
+		.defaults =
+			{
+				.threads = config->threads.is_auto ? 0 : config->threads.cpus,
+				.grace_ns = config->grace_ns,
+				.on_target = config->on_target,
+				.on_deadline = config->on_deadline,
+			},
+		.userdata = service,
+		.reload = reload,
+		.lost = lost,
+		.say = say,
+	};
+
+	return governor_bus_new(&service->bus, &setup, fault);
+}
+
+static int on_bus_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct service *service = userdata;
+	struct fault fault = FAULT_INIT;
+
+	(void)usec;
+	service->bus = governor_bus_free(service->bus);
+	if (open_bus(service, &fault) == 0) {
+		say("the bus is there again");
+		return 0;
+	}
+	(void)sd_event_source_set_time_relative(source, BUS_PAUSE_US);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+/* ---- signals, and the whole ---- */
+
+static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+	struct fault fault = FAULT_INIT;
+
+	(void)source;
+	(void)info;
+	(void)reload(userdata, &fault);
+	return 0;
+}
+
+static int set_up_event(struct service *service, struct fault *fault)
+{
+	sigset_t signals;
+	int r = sd_event_new(&service->event);
+
+	(void)sigemptyset(&signals);
+	(void)sigaddset(&signals, SIGHUP);
+	(void)sigaddset(&signals, SIGINT);
+	(void)sigaddset(&signals, SIGTERM);
+	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (r >= 0)
+		r = sd_event_add_signal(service->event, NULL, SIGHUP, on_hangup, service);
+	if (r >= 0)
+		r = sd_event_add_signal(
+			service->event, NULL, SIGINT, NULL, NULL); /* ends the loop */
+	if (r >= 0)
+		r = sd_event_add_signal(service->event, NULL, SIGTERM, NULL, NULL);
+	if (r >= 0)
+		r = sd_event_set_watchdog(service->event, true);
+	if (r >= 0)
+		r = sd_event_add_time(service->event, &service->bus_timer, CLOCK_MONOTONIC,
+			UINT64_MAX, 0, on_bus_timer, service);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(service->bus_timer, SD_EVENT_OFF);
+	return r < 0 ? fault_errno(fault, r, "event loop") : 0;
+}
+
+static int open_daemon(struct service *service, struct fault *fault)
+{
+	const struct config *config = service->config;
+	struct daemon_setup setup = {
+		.event = service->event,
+		.capacity_cpus = config->capacity_cpus,
+		.slot_ns = config->slot_ns,
+		.policy = config->policy->name,
+		.enforcer = config->enforcer,
+		.meter = config->meter,
+		.n_tasks_max = config->n_tasks_max,
+		.floor_cpus = config->floor.cpus,
+		.userdata = service,
+		.caps_of = caps_of,
+		.say = say,
+	};
+	int r = budget_of(service, config, &setup.budget_cpus, fault);
+
+	return r < 0 ? r : daemon_new(&service->daemon, &setup, fault);
+}
+
+static int status_of_start(int error)
+{
+	switch (error) {
+	case -ERANGE:
+	case -EINVAL:
+		return EX_DATAERR;
+	case -EDQUOT:
+		return EX_TEMPFAIL;
+	case -EACCES:
+	case -EPERM:
+		return EX_NOPERM;
+	case -ENOMEM:
+		return EXIT_FAILURE;
+	default:
+		return EX_UNAVAILABLE;
+	}
+}
+
+static int serve(struct service *service)
+{
+	struct fault fault = FAULT_INIT;
+	int r = set_up_event(service, &fault);
+
+	if (r == 0)
+		r = open_daemon(service, &fault);
+	if (r == 0)
+		r = open_bus(service, &fault);
+	if (r < 0)
+		return complain(status_of_start(r), &fault);
+	(void)sd_notify(0, "READY=1\nSTATUS=no task");
+	r = sd_event_loop(service->event);
+	(void)sd_notify(0, "STOPPING=1");
+	if (r < 0) {
+		(void)fault_errno(&fault, r, "event loop");
+		return complain(EXIT_FAILURE, &fault);
+	}
+	return EXIT_SUCCESS;
+}
+
+static int load(struct service *service, const struct options *options)
+{
+	struct fault fault = FAULT_INIT;
+	int r;
+
+	service->config_setup = options->config;
+	service->config_setup.say = say;
+	service->budget = options->budget;
+	service->has_budget = options->has_budget;
+	/* What is below another root is for another machine. */
+	if (!options->config.root &&
+		machine_capacity(&service->config_setup.machine_cpus, &fault) < 0)
+		return complain(EX_UNAVAILABLE, &fault);
+	r = config_load(&service->config, &service->config_setup, &fault);
+	if (r < 0)
+		return complain(r == -EACCES || r == -EPERM ? EX_NOPERM : EX_DATAERR, &fault);
+	return 0;
+}
+
+int main(int argc, char *argv[])
+{
+	struct options options = {0};
+	struct service service = {0};
+	int status = parse(argc, argv, &options);
+
+	if (status == 0)
+		status = load(&service, &options);
+	if (status == 0 && !options.is_check)
+		status = serve(&service);
+	/* The bus listens to the daemon. */
+	service.bus = governor_bus_free(service.bus);
+	service.daemon = daemon_free(service.daemon);
+	(void)sd_event_source_disable_unref(service.bus_timer);
+	(void)sd_event_unref(service.event);
+	(void)config_free(service.config);
+	return status;
+}

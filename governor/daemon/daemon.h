@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <systemd/sd-event.h>
+
+#include "bundle.h"
+#include "fault.h"
+#include "slot.h"
+
+/* The governor as a service: one slot loop for tasks that come and go, submitted by whoever may. Knows
+ * nothing of D-Bus: governor_bus.c turns messages into these calls, and what happens here into signals.
+ *
+ * A task is known by its number, from 1, which is never given twice, and by its name, which only one
+ * of the tasks that run may have. One that has ended is remembered for a while (DAEMON_ENDED_MAX of
+ * them), so that it can be asked for.
+ *
+ * Deadlines are points in time of one of two clocks: CLOCK_REALTIME where the user has named a time of
+ * day, and a changed clock moves it; CLOCK_BOOTTIME where a span was asked for, which counts while the
+ * machine is suspended. Nanoseconds. */
+
+#define DAEMON_TASKS_MAX 1000 /* that run at once */
+#define DAEMON_ENDED_MAX 1000 /* that are remembered */
+
+#define DAEMON_NO_DEADLINE UINT64_MAX
+
+struct daemon;
+
+struct daemon_caps {
+	double cpus; /* INFINITY: no cap */
+	uint32_t n_tasks;
+};
+
+struct daemon_setup {
+	sd_event *event;
+	double capacity_cpus; /* of the machine, > 0 */
+	double budget_cpus;   /* in (0, capacity] */
+	uint64_t slot_ns;
+	const char *policy;           /* one that need not know all tasks before they come */
+	const char *enforcer, *meter; /* forced, or NULL */
+	uint32_t n_tasks_max;         /* 1 .. DAEMON_TASKS_MAX */
+	double floor_cpus;            /* the least of a task that has a target, while it is alive */
+	void *userdata;
+	/* What the tasks of one user may be and have together. NULL: anything. Asked whenever one is
+	 * submitted, and by daemon_refresh_caps(). */
+	struct daemon_caps (*caps_of)(void *userdata, uid_t owner);
+	void (*say)(const char *format, ...) __attribute__((format(printf, 1, 2)));
+};
+
+enum daemon_clock {
+	DAEMON_REALTIME,
+	DAEMON_BOOTTIME,
+};
+
+struct daemon_deadline {
+	enum daemon_clock clock;
+	uint64_t at_ns; /* or DAEMON_NO_DEADLINE */
+};
+
+/* What is asked for. Strings are copied. */
+struct daemon_submission {
+	int pidfd; /* of a process of the owner that waits at its gate; duplicated */
+	pid_t pid; /* read through it */
+	uid_t owner;
+	const char *name;        /* NULL: made from the command, with a number where it is taken */
+	const char *const *argv; /* for whoever looks; NULL-ended */
+	const char *directory;   /* likewise */
+	bool has_target;
+	struct target target;
+	struct daemon_deadline deadline;
+	double threads;
+	enum at_end on_target,
+		on_deadline; /* AT_END_DEFAULT: yield, nothing is killed for having learned */
+	uint64_t grace_ns;
+};
+
+/* What the forecast says of a task. */
+enum prospect {
+	PROSPECT_UNKNOWN, /* it has reported too little, or has no target */
+	PROSPECT_LIKELY,
+	PROSPECT_UNLIKELY,
+};
+const char *prospect_to_string(enum prospect prospect);
+
+/* Errors beside the usual ones, each with its sentence: -EEXIST the name is taken, -EDQUOT over a limit,
+ * -ESHUTDOWN draining, -ESRCH the process is gone or not at its gate, -ENOENT no such task, -EALREADY it
+ * has its outcome, -ERANGE a deadline that has passed, -EINVAL other bad values. */
+
+/* When it returns the process is in its place and governed; what it may use before the next decision is
+ * decided. *ret_page_fd (the page's memfd) stays the daemon's; *ret_token is what the task's environment
+ * has to carry, see page_environment(). */
+int daemon_submit(struct daemon *daemon, const struct daemon_submission *submission,
+	uint64_t *ret_number, int *ret_page_fd, uint64_t *ret_token, struct fault *fault);
+
+/* How its first process has ended, told by who waited for it. Without it the end is seen all the same,
+ * and the status is not known. */
+int daemon_ended(struct daemon *daemon, uint64_t number, int exit_status, struct fault *fault);
+
+/* What is to be otherwise; all of it, or nothing. */
+struct daemon_change {
+	bool has_deadline, has_target, has_threads;
+	struct daemon_deadline deadline;
+	struct target target; /* metric "": none any more */
+	double threads;
+};
+int daemon_change(struct daemon *daemon, uint64_t number, const struct daemon_change *change,
+	struct fault *fault);
+int daemon_cancel(struct daemon *daemon, uint64_t number, struct fault *fault);
+int daemon_pause(struct daemon *daemon, uint64_t number, bool is_paused, struct fault *fault);
+
+/* budget_cpus in (0, capacity]; in force when it returns. */
+int daemon_set_budget(struct daemon *daemon, double budget_cpus, struct fault *fault);
+/* One that need not know all tasks before they come; in force with the next decision, which is made. */
+int daemon_set_policy(struct daemon *daemon, const char *policy, struct fault *fault);
+void daemon_set_floor(struct daemon *daemon, double floor_cpus);
+/* The users' caps are others. */
+void daemon_refresh_caps(struct daemon *daemon);
+/* Draining: no task is taken, those that are there run on. */
+void daemon_drain(struct daemon *daemon, bool is_draining);
+
+struct daemon_task_info {
+	uint64_t number;
+	const char *name;
+	uid_t owner;
+	pid_t pid;
+	const char *const *argv;
+	const char *directory;
+	bool has_target;
+	struct target target;
+	struct daemon_deadline deadline;
+	double threads;
+	enum phase phase;
+	bool is_paused;
+	enum outcome outcome;
+	double share_cpus;
+	uint64_t cpu_ns;
+	double value; /* newest report, nan where none */
+	uint64_t n_reports;
+	const char *feed; /* "shm", "none" */
+	enum prospect prospect;
+	uint64_t began_realtime_ns, finished_realtime_ns; /* 0: not yet */
+	int exit_status;                                  /* -1: not known */
+};
+
+/* The task with the least number above `after`; false where there is none. Strings are valid until the
+ * daemon is called again. */
+bool daemon_next_task(
+	const struct daemon *daemon, uint64_t after, struct daemon_task_info *ret_info);
+bool daemon_task(const struct daemon *daemon, uint64_t number, struct daemon_task_info *ret_info);
+/* The newest of that name, running ones first; 0 where there is none. */
+uint64_t daemon_find(const struct daemon *daemon, const char *name);
+
+struct daemon_info {
+	const char *run; /* the group that holds the budget */
+	const char *policy, *enforcer, *meter, *guarantee;
+	uint64_t slot_ns;
+	double capacity_cpus, budget_cpus, granted_cpus,
+		used_cpus;  /* the last two: of the last slot */
+	uint32_t n_tasks;   /* that run */
+	uint32_t n_at_risk; /* of those, unlikely to make it */
+	bool is_draining;
+};
+void daemon_info(const struct daemon *daemon, struct daemon_info *ret_info);
+
+/* Who hears of what happens. Any may be NULL. Not called from within the calls above, but from the
+ * event loop. */
+struct daemon_listener {
+	void *userdata;
+	void (*added)(void *userdata, uint64_t number);
+	void (*removed)(void *userdata, uint64_t number); /* forgotten */
+	void (*changed)(void *userdata, uint64_t number); /* once a slot at most, and at an end */
+	void (*ended)(void *userdata, uint64_t number);
+	void (*slot)(void *userdata); /* after each slot */
+};
+void daemon_listen(struct daemon *daemon, const struct daemon_listener *listener);
+
+/* Chooses enforcer and meter and begins with the slots as soon as there is a task: without one nothing
+ * wakes up. Nothing is left behind where it fails. */
+int daemon_new(struct daemon **ret_daemon, const struct daemon_setup *setup, struct fault *fault);
+/* Tasks that still run are let go: they run on without a limit of ours. NULL is fine; returns NULL. */
+struct daemon *daemon_free(struct daemon *daemon);

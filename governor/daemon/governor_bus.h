@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "bundle.h"
+#include "connect_bus.h"
+#include "fault.h"
+
+/* The governor on the bus: org.coregov.Governor1(5). Turns messages into calls of daemon.h, and what
+ * it hears from there into signals. */
+
+struct daemon;
+struct governor_bus;
+
+/* What a submission does not say. */
+struct governor_bus_defaults {
+	double threads; /* 0: 1 */
+	uint64_t grace_ns;
+	enum at_end on_target, on_deadline;
+};
+
+struct governor_bus_setup {
+	sd_event *event;       /* referenced; messages come after what has a normal priority */
+	struct daemon *daemon; /* kept by pointer; is listened to until governor_bus_free() */
+	enum governor_place
+		place; /* GOVERNOR_SYSTEM or GOVERNOR_USER; an address in the environment
+				    * comes first */
+	/* Asks polkit who may do what, if it is on that bus; else, and where this is false, the owner
+	 * of a task and root may change it. */
+	bool asks_polkit;
+	const char *version;
+	struct governor_bus_defaults defaults;
+	void *userdata;                                     /* of what follows; each may be NULL */
+	int (*reload)(void *userdata, struct fault *fault); /* reads the configuration again */
+	void (*lost)(void *userdata); /* the bus has gone. The tasks are governed on: free this, and
+				       * try again later */
+	void (*say)(const char *format, ...) __attribute__((format(printf, 1, 2)));
+};
+
+/* Takes the name on the bus; when it returns calls are answered. -EEXIST where another governor has
+ * the name, else a negative errno. */
+int governor_bus_new(
+	struct governor_bus **ret_bus, const struct governor_bus_setup *setup, struct fault *fault);
+/* NULL is fine; returns NULL. */
+struct governor_bus *governor_bus_free(struct governor_bus *bus);

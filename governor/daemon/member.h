@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "cleanup.h"
+#include "daemon.h"
+#include "governor.h"
+#include "page.h"
+
+/* What the daemon knows of one task, while it runs and for a while after. Owns its strings, its pidfd and
+ * its page. */
+
+#define MEMBER_NO_SEAT UINT32_MAX
+
+struct member {
+	struct daemon *daemon;
+	uint64_t number;
+	char *name, *directory;
+	char **argv;
+	uid_t owner;
+	pid_t pid;
+	int pidfd;
+	sd_event_source *exit_source;
+	struct page *page;
+	struct page_news news;
+	bool has_target;
+	struct target target;
+	struct daemon_deadline deadline;
+	double threads;
+	uint32_t seat;   /* its id in the loop, MEMBER_NO_SEAT once it has ended */
+	bool is_placed;  /* the enforcer knows it */
+	bool is_metered; /* the meter knows it */
+	bool has_exited; /* its first process */
+	bool has_status;
+	int exit_status;
+	uint64_t exited_ns; /* loop time at which that was seen */
+	uint64_t began_realtime_ns, finished_realtime_ns;
+	struct task_status last; /* where it has ended */
+	char feed[16];           /* likewise */
+	/* For the listener, since it was last called. */
+	bool is_new, has_changed, has_ended;
+};
+
+/* Copies what was submitted. 0, or -ENOMEM or what dup() says. `name` is the final one. */
+int member_new(struct member **ret_member, const struct daemon_submission *submission,
+	const char *name, uint64_t number);
+struct member *member_free(struct member *member);
+DEFINE_CLEANUP_FUNC(struct member, member_free)
+
+/* A name made from a command: its last part, and what is no part of a name replaced. */
+void member_name_from(const char *const argv[], char ret_name[static TASK_NAME_MAX + 1]);
+
+/* Those that are known, by number. */
+struct members {
+	struct member **all;
+	size_t n, n_room;
+	uint64_t last_number;
+};
+
+/* Room for one more. 0 or -ENOMEM. */
+int members_reserve(struct members *members);
+void members_add(struct members *members, struct member *member);
+/* Takes it out, does not free it. */
+void members_remove(struct members *members, struct member *member);
+struct member *members_find(const struct members *members, uint64_t number);
+/* The first with a number above. */
+struct member *members_next(const struct members *members, uint64_t after);
+/* The newest of that name; is_running: only among those in a seat. NULL where there is none. */
+struct member *members_named(const struct members *members, const char *name, bool is_running);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include "enforcer.h"
+#include "member.h"
+#include "meter.h"
+#include "stage.h"
+
+/* The stage of the daemon: processes that others have started and that wait at their gate. A task is put
+ * into its place, and its progress comes through its page and nothing else. */
+
+struct stage_member {
+	struct stage stage;
+	struct enforcer *enforcer;
+	struct meter *meter;
+	struct member **seats; /* by id; NULL: vacant */
+	uint64_t epoch_ns;     /* CLOCK_MONOTONIC at loop time 0 */
+	struct fault fault;    /* of the start that failed last */
+};
+
+/* The seam's pointers are set, the rest is the caller's. */
+void stage_member_init(struct stage_member *self);

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "scene.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "leftover.h"
+#include "locate.h"
+#include "machine.h"
+#include "neighbours.h"
+#include "preset.h"
+#include "unit_bus.h"
+
+/* Everything that cannot be read from a file below a root is asked here, and judged elsewhere. */
+
+static void look_at_groups(struct scene *scene)
+{
+	scene->is_booted = unit_bus_is_booted();
+	if (scene->is_booted)
+		(void)unit_bus_version(scene->systemd, sizeof(scene->systemd));
+	scene->has_base = cgroup_find("cpu", &scene->base, /* fault= */ NULL) == 0;
+	scene->has_home = home_look(&scene->home, /* fault= */ NULL) == 0;
+}
+
+static void look_at_cpus(struct scene *scene)
+{
+	struct fault fault = FAULT_INIT;
+	const char *enforcer;
+
+	scene->n_cpus = (double)sysconf(_SC_NPROCESSORS_ONLN);
+	scene->capacity_error = machine_capacity(&scene->capacity_cpus, &fault);
+	(void)snprintf(scene->capacity_why, sizeof(scene->capacity_why), "%s", fault.text);
+	if (scene->capacity_error < 0)
+		scene->capacity_cpus = scene->n_cpus;
+	ladder_of_enforcers(&scene->enforcers, scene->capacity_cpus);
+	enforcer = ladder_choice(&scene->enforcers);
+	if (enforcer)
+		ladder_of_meters(&scene->meters, enforcer);
+}
+
+static void look_at_runs(struct scene *scene)
+{
+	struct fault fault = FAULT_INIT;
+
+	scene->claims_error = neighbours_sum(
+		&scene->claimed_cpus, scene->claims, sizeof(scene->claims), &fault);
+	if (scene->claims_error < 0)
+		(void)snprintf(scene->claims, sizeof(scene->claims), "%s", fault.text);
+	scene->n_leftovers = leftover_find(scene->leftovers, sizeof(scene->leftovers), &fault);
+	if (scene->n_leftovers < 0)
+		(void)snprintf(scene->leftovers, sizeof(scene->leftovers), "%s", fault.text);
+}
+
+static void look_at_limits(struct scene *scene)
+{
+	struct rlimit files = {0}, locked = {0};
+
+	(void)getrlimit(RLIMIT_NOFILE, &files);
+	(void)getrlimit(RLIMIT_MEMLOCK, &locked);
+	scene->n_files_max = files.rlim_max;
+	scene->locked_bytes = locked.rlim_cur == RLIM_INFINITY ? UINT64_MAX : locked.rlim_cur;
+}
+
+struct scene *scene_look(void)
+{
+	struct scene *scene = calloc(1, sizeof(*scene));
+
+	if (!scene)
+		return NULL;
+	scene->root = "";
+	scene->uid = geteuid();
+	scene->learners = learner_directory();
+	scene->library = library_directory();
+	if (preset_directories(preset_directory(), &scene->presets) < 0)
+		return scene_free(scene);
+	look_at_limits(scene);
+	look_at_groups(scene);
+	look_at_cpus(scene);
+	look_at_runs(scene);
+	return scene;
+}
+
+struct scene *scene_free(struct scene *scene)
+{
+	if (!scene)
+		return NULL;
+	(void)preset_directories_free(scene->presets);
+	free(scene);
+	return NULL;
+}

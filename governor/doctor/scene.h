@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "cgroup.h"
+#include "fault.h"
+#include "home.h"
+#include "ladder.h"
+
+/* What the checks look at: the answers of those that know (enforcers, meters, systemd, other runs), asked
+ * once, and where to find the rest. A test fills it by hand. */
+
+struct scene {
+	const char *root; /* before every path of /proc and /sys: "", or a test's folder */
+	uid_t uid;
+
+	bool is_booted;   /* by systemd */
+	char systemd[64]; /* its version, "" where it could not be asked */
+
+	bool has_base; /* there is a hierarchy with the cpu controller */
+	struct cgroup_base base;
+	bool has_home; /* on v2, where groups would be made */
+	struct home_sight home;
+
+	double n_cpus;        /* of the machine */
+	int capacity_error;   /* 0, or a negative errno */
+	double capacity_cpus; /* what this process may use of them */
+	char capacity_why[FAULT_TEXT_MAX];
+
+	struct ladder enforcers, meters;
+
+	int claims_error;
+	double claimed_cpus;
+	char claims[FAULT_TEXT_MAX]; /* whose, or why it cannot be known */
+
+	int n_leftovers; /* or a negative errno */
+	char leftovers[FAULT_TEXT_MAX];
+
+	const char *learners, *library; /* folders */
+	char **presets;                 /* likewise, NULL-ended, see preset_directories() */
+
+	uint64_t n_files_max;  /* hard limit of open files */
+	uint64_t locked_bytes; /* soft limit of locked memory; UINT64_MAX: none */
+};
+
+/* Asks. An allocation to be given back by scene_free(); NULL where memory is out. */
+struct scene *scene_look(void);
+struct scene *scene_free(struct scene *scene);

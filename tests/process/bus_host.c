@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fake_daemon.h"
+#include "governor_bus.h"
+#include "nsec.h"
+
+/* bus_host [--polkit] [--reload ok|bad]: the governor's side of the bus over a fake daemon. A line
+ * of its standard input is something that happens to the daemon, and is answered by "ok" when it
+ * has been told; standard input's end is the end. */
+
+struct host {
+	sd_event *event;
+	struct daemon *daemon;
+	struct governor_bus *bus;
+	const char *reload;
+};
+
+static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void say(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	(void)fputs("say ", stdout);
+	(void)vprintf(format, args);
+	(void)putchar('\n');
+	va_end(args);
+}
+
+static int reload(void *userdata, struct fault *fault)
+{
+	const struct host *host = userdata;
+
+	(void)puts("call reload");
+	if (strcmp(host->reload, "bad") == 0)
+		return fault_set(fault, -EINVAL, "/etc/coregov/coregov.conf:3: budget has no unit");
+	return 0;
+}
+
+static void lost(void *userdata)
+{
+	const struct host *host = userdata;
+
+	(void)puts("call lost");
+	(void)sd_event_exit(host->event, 0);
+}
+
+static enum outcome read_outcome(const char *word)
+{
+	for (int outcome = 0; outcome < _OUTCOME_MAX; outcome++)
+		if (strcmp(outcome_to_string((enum outcome)outcome), word) == 0)
+			return (enum outcome)outcome;
+	return OUTCOME_NONE;
+}
+
+static void end(struct daemon *daemon, struct daemon_task_info *row, const char *outcome)
+{
+	row->phase = PHASE_ENDED;
+	row->outcome = read_outcome(outcome);
+	row->finished_realtime_ns = 2 * NSEC_PER_SEC;
+	row->share_cpus = 0;
+	fake_info(daemon)->n_tasks--;
+	fake_listener(daemon)->ended(fake_listener(daemon)->userdata, row->number);
+}
+
+/* What is to be with the row of a task; true where it is known. */
+static bool change_row(struct daemon_task_info *row, const char *what, const char *value)
+{
+	double number = strtod(value, NULL);
+
+	if (strcmp(what, "share") == 0)
+		row->share_cpus = number;
+	else if (strcmp(what, "value") == 0)
+		row->value = number;
+	else if (strcmp(what, "cpu") == 0)
+		row->cpu_ns = (uint64_t)(number * (double)NSEC_PER_SEC);
+	else if (strcmp(what, "prospect") == 0)
+		row->prospect = strcmp(value, "likely") == 0 ? PROSPECT_LIKELY : PROSPECT_UNLIKELY;
+	else if (strcmp(what, "phase") == 0)
+		row->phase = strcmp(value, "yielded") == 0 ? PHASE_YIELDED : PHASE_WAITING;
+	else if (strcmp(what, "target") == 0)
+		row->has_target = parse_target("accuracy >= 0.9 for 3", &row->target, NULL) == 0;
+	else
+		return false;
+	return true;
+}
+
+static bool happen(struct host *host, char *line)
+{
+	const struct daemon_listener *listener = fake_listener(host->daemon);
+	char what[32] = "", name[64] = "", value[64] = "";
+	struct daemon_task_info *row;
+
+	(void)sscanf(line, "%31s %63s %63s", what, name, value);
+	row = fake_task(host->daemon, daemon_find(host->daemon, name));
+	if (strcmp(what, "task") == 0)
+		return fake_add(host->daemon, name, (uid_t)strtoul(value, NULL, 10)) > 0;
+	if (strcmp(what, "slot") == 0) {
+		fake_info(host->daemon)->used_cpus += 0.25;
+		listener->slot(listener->userdata);
+		return true;
+	}
+	if (!row)
+		return false;
+	if (strcmp(what, "end") == 0) {
+		end(host->daemon, row, value);
+	} else if (strcmp(what, "forget") == 0) {
+		uint64_t number = row->number;
+
+		fake_forget(host->daemon, number);
+		listener->removed(listener->userdata, number);
+	} else if (change_row(row, what, value)) {
+		listener->changed(listener->userdata, row->number);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+static int heard(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+	static char buffer[4096];
+	static size_t n_buffer;
+	struct host *host = userdata;
+	ssize_t n = read(fd, buffer + n_buffer, sizeof(buffer) - 1 - n_buffer);
+	char *line = buffer, *newline;
+
+	(void)source, (void)events;
+	if (n <= 0)
+		return sd_event_exit(host->event, 0);
+	n_buffer += (size_t)n;
+	buffer[n_buffer] = '\0';
+	while ((newline = strchr(line, '\n'))) {
+		*newline = '\0';
+		(void)puts(strcmp(line, "sync") == 0 || happen(host, line) ? "ok" : "unknown");
+		line = newline + 1;
+	}
+	n_buffer -= (size_t)(line - buffer);
+	memmove(buffer, line, n_buffer);
+	return 0;
+}
+
+int main(int argc, char *argv[])
+{
+	struct host host = {0};
+	struct governor_bus_setup setup = {
+		.place = GOVERNOR_SYSTEM,
+		.version = "1.2.3",
+		.userdata = &host,
+		.lost = lost,
+		.say = say,
+	};
+	struct fault fault = FAULT_INIT;
+
+	(void)setvbuf(stdout, NULL, _IOLBF, 0);
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--polkit") == 0) {
+			setup.asks_polkit = true;
+		} else if (strcmp(argv[i], "--reload") == 0 && i + 1 < argc) {
+			host.reload = argv[++i];
+			setup.reload = reload;
+		}
+	}
+	if (sd_event_new(&host.event) < 0 || fake_daemon_new(&host.daemon, host.event) < 0)
+		return 1;
+	setup.event = host.event;
+	setup.daemon = host.daemon;
+	if (governor_bus_new(&host.bus, &setup, &fault) < 0) {
+		(void)fprintf(stderr, "%s\n", fault.text);
+		return 1;
+	}
+	if (sd_event_add_io(host.event, NULL, STDIN_FILENO, 1 /* EPOLLIN */, heard, &host) < 0)
+		return 1;
+	(void)puts("ready");
+	(void)sd_event_loop(host.event);
+	host.bus = governor_bus_free(host.bus);
+	host.daemon = daemon_free(host.daemon);
+	(void)sd_event_unref(host.event);
+	return 0;
+}

@@ -1,0 +1,638 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The governor on the bus: what comes through to the daemon, who may, what is refused and in which
+words, and the signals."""
+
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import time
+import xml.etree.ElementTree
+
+import bus_case
+import tap
+from bus_case import NAME, NOBODY, PATH, PATIENCE, SOMEBODY, BusCase, Peer
+
+ERROR = "org.coregov.Error"
+INVALID = "org.freedesktop.DBus.Error.InvalidArgs"
+DENIED = "org.freedesktop.DBus.Error.AccessDenied"
+TASK = f"{NAME}.Task"
+SOURCE = pathlib.Path(os.environ["SOURCE"])
+FAR = 4102444800_000000  # the year 2100, in microseconds
+
+
+def task(number):
+    return f"{PATH}/task/_{number}"
+
+
+class Submit(BusCase):
+    def refused(self, error, words, *options, user=None):
+        (line,) = self.submit(*options, user=user)
+        self.assertTrue(line.startswith(f"error {error}: "), line)
+        for word in words if isinstance(words, tuple) else (words,):
+            self.assertIn(word, line)
+        self.assertEqual([call for call in self.host.take() if "submit" in call], [])
+
+    def accepted(self, *options, user=None):
+        (line,) = self.submit(*options, user=user)
+        self.assertRegex(line, rf"^task {PATH}/task/_\d+ ")
+        (call,) = [call for call in self.host.take() if call.startswith("call submit")]
+        return call
+
+    def test_all_options(self):
+        call = self.accepted(
+            "Name:s=mlp", "Command:as=python3,train.py", "Directory:s=/tmp",
+            "Target:s=accuracy >= 0.9 for 3", f"DeadlineRealtime:t={FAR}", "Threads:u=2",
+            "OnTarget:s=stop", "OnDeadline:s=yield", "GraceUSec:t=5000000")
+        self.assertRegex(call, rf"pid=\d+ owner={os.geteuid()} name=mlp words=python3,train.py "
+                         rf"directory=/tmp target=accuracy>=0.9\*3 deadline=realtime:{FAR}000 "
+                         r"threads=2 on-target=1 on-deadline=2 grace=5000000000$")
+
+    def test_defaults(self):
+        self.assertRegex(self.accepted("Command:as=train"),
+                         r"name=- words=train directory=- target=none deadline=none threads=1 "
+                         r"on-target=0 on-deadline=0 grace=10000000000$")
+
+    def test_neither_name_nor_command(self):
+        for options in ([], ["Command:as="]):
+            self.assertIn("name=- words=task ", self.accepted(*options))
+
+    def test_what_comes_back(self):
+        self.assertEqual(self.submit("Name:s=a"), [f"task {task(1)} unknown 123456789abcdef"])
+        self.assertEqual(self.submit("Name:s=b"), [f"task {task(2)} unknown 123456789abcdef"])
+
+    def test_no_target_and_no_deadline_by_name(self):
+        self.assertIn("target=none deadline=none", self.accepted(
+            "Name:s=a", "Target:s=", f"DeadlineBoottime:t={2**64 - 1}"))
+
+    def test_boottime(self):
+        self.assertIn(f"deadline=boottime:{FAR}000", self.accepted(
+            "Name:s=a", f"DeadlineBoottime:t={FAR}"))
+
+    def test_bad_options(self):
+        for error, words, *options in (
+                (INVALID, "'Treads'; did you mean 'Threads'?", "Name:s=a", "Treads:u=1"),
+                (INVALID, "unknown option 'zzz'", "Name:s=a", "zzz:u=1"),
+                (INVALID, ("Threads", "'s'", "'u'"), "Name:s=a", "Threads:s=1"),
+                (INVALID, ("Command", "'s'", "'as'"), "Command:s=a"),
+                (INVALID, "1 or more", "Name:s=a", "Threads:u=0"),
+                (INVALID, "twice", "Name:s=a", "Name:s=b"),
+                (INVALID, "no name of a task", "Name:s=a b"),
+                (INVALID, "no name of a task", "Name:s=" + "x" * 65),
+                (INVALID, "expected stop or yield", "Name:s=a", "OnTarget:s=kill"),
+                (INVALID, "expected stop or yield", "Name:s=a", "OnDeadline:s="),
+                (INVALID, "longer than", "Name:s=a", f"GraceUSec:t={2**63}"),
+                (INVALID, "only one", "Name:s=a", f"DeadlineRealtime:t={FAR}",
+                 f"DeadlineBoottime:t={FAR}"),
+                (INVALID, "Directory", "Name:s=a", "Directory:s=/" + "x" * 5000),
+                (f"{ERROR}.BadTarget", "write '<='", "Name:s=a", "Target:s=loss < 1"),
+                (f"{ERROR}.BadDeadline", "microseconds", "Name:s=a", f"DeadlineRealtime:t={2**63}"),
+                (f"{ERROR}.BadDeadline", "passed", "Name:s=a", "DeadlineRealtime:t=1")):
+            with self.subTest(options):
+                self.refused(error, words, *options)
+
+    def test_a_long_command_is_cut(self):
+        self.assertRegex(self.accepted("Command:as=" + ",".join(["x" * 100] * 900)),
+                         r"words=(x{40},){161}x{40} ")
+
+    def test_what_the_daemon_refuses(self):
+        self.accepted("Name:s=a")
+        self.refused(f"{ERROR}.NameTaken", "'a' runs already", "Name:s=a")
+        for name in "bcd":
+            self.accepted(f"Name:s={name}")
+        self.refused(f"{ERROR}.OverLimit", "4 tasks already", "Name:s=e")
+        self.send(PATH, f"{NAME}.Drain", "boolean:true")
+        self.refused(f"{ERROR}.Draining", "no tasks at present", "Name:s=e")
+
+    def test_no_pidfd(self):
+        self.refused(INVALID, "pidfd_open", "--no-process", "Name:s=a")
+
+    def test_a_process_that_has_ended(self):
+        self.refused(f"{ERROR}.NotGoverned", "has ended", "--ended", "Name:s=a")
+
+    def test_somebody_elses_process(self):
+        self.as_user(NOBODY)
+        ours = str(os.getpid())
+        self.refused(DENIED, (f"process {ours} is of user 0", f"user {NOBODY}"), "--pid", ours,
+                     "Name:s=a", user=NOBODY)
+
+    def test_root_does_not_submit_for_others(self):
+        sleeper = subprocess.Popen(["sleep", "600"], **self.as_user(NOBODY))
+        try:
+            self.refused(DENIED, f"is of user {NOBODY}", "--pid", str(sleeper.pid), "Name:s=a")
+        finally:
+            sleeper.kill()
+            sleeper.wait()
+
+    def test_a_process_of_two_users(self):
+        """Set-user-ID: its real user is the sender, but it is not theirs alone."""
+        self.as_user(NOBODY)
+        sleeper = subprocess.Popen(
+            ["setpriv", "--ruid", str(NOBODY), "sleep", "600"])
+        try:
+            comm = pathlib.Path(f"/proc/{sleeper.pid}/comm")
+            end = time.monotonic() + PATIENCE
+            while comm.read_text() != "sleep\n" and time.monotonic() < end:
+                time.sleep(0.01)
+            self.refused(DENIED, "more than one user", "--pid", str(sleeper.pid), "Name:s=a",
+                         user=NOBODY)
+        finally:
+            sleeper.kill()
+            sleeper.wait()
+
+    def test_a_user(self):
+        self.assertIn(f"owner={NOBODY}", self.accepted("Name:s=a", user=NOBODY))
+
+    def test_ended(self):
+        self.submit("--end", "137", "Name:s=a")
+        self.assertEqual(self.host.take()[-1], "call ended a 137")
+        for status, words in ((256, "0 to 255"), (-1, "0 to 255")):
+            code, text = self.send(PATH, f"{NAME}.Ended", f"objpath:{task(1)}", f"int32:{status}")
+            self.assertEqual(code, 1)
+            self.assertIn(words, text)
+        for path in (task(2), task(0), "/", task("1x"), task("01"), task(2**64)):
+            code, text = self.send(PATH, f"{NAME}.Ended", f"objpath:{path}", "int32:0")
+            self.assertIn(f"{ERROR}.NoSuchTask", text)
+        code, text = self.send(PATH, f"{NAME}.Ended", f"objpath:{task(1)}", "int32:0", user=NOBODY)
+        self.assertIn(f"{ERROR}.NotYours", text)
+        self.assertEqual(self.host.take(), [])
+
+
+class Flood(BusCase):
+    def test_one_user_sends_many(self):
+        """Each is answered, if not by the bus itself, they get no more than a user may have, and others
+        are answered, too."""
+        n = 3000
+        process = subprocess.Popen(
+            [bus_case.SUBMIT, "--times", str(n), "Command:as=train"], env=self.env, text=True,
+            stdout=subprocess.PIPE, **self.as_user(NOBODY))
+        self.assertEqual(self.submit("Name:s=other", user=SOMEBODY)[0].split()[0], "task")
+        lines = process.communicate(timeout=PATIENCE)[0].splitlines()
+        self.assertEqual(len([line for line in lines if line.startswith("task ")]), 4)
+        self.assertEqual(len([line for line in lines if line.startswith((
+            f"error {ERROR}.OverLimit", "error org.freedesktop.DBus.Error.LimitsExceeded"))]), n - 4)
+
+
+class WaitStart(BusCase):
+    def start(self, *options):
+        process = subprocess.Popen(
+            [bus_case.SUBMIT, *options, "WaitStart:b=1"], env=self.env, text=True,
+            stdout=subprocess.PIPE)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        end = time.monotonic() + PATIENCE
+        while not any("call submit" in line for line in self.host.lines):
+            self.host.tell("sync")
+            self.assertLess(time.monotonic(), end)
+        return process
+
+    def test_answer_with_the_first_share(self):
+        process = self.start("Name:s=a")
+        self.host.tell("slot")
+        self.host.tell("prospect a likely")
+        # One that need not wait has its answer before.
+        self.submit("Name:s=b")
+        self.assertIsNone(process.poll())
+        self.host.tell("share a 0.5")
+        self.host.tell("slot")
+        self.assertEqual(process.stdout.read(), f"task {task(1)} likely 123456789abcdef\n")
+
+    def test_an_end_before_it(self):
+        process = self.start("Name:s=a")
+        self.host.tell("end a cancelled")
+        self.assertIn(f"error {ERROR}.NotGoverned: the task has ended while it waited for a share: "
+                      "cancelled", process.stdout.read())
+
+    def test_a_launcher_that_has_gone(self):
+        process = self.start("Name:s=a")
+        process.kill()
+        process.wait()
+        self.host.tell("share a 0.5")
+        self.host.tell("slot")
+        self.submit("Name:s=b")
+
+    def test_the_end_of_the_governor(self):
+        self.start("Name:s=a")
+        self.assertEqual(self.host.stop(), ("", ""))
+
+
+class Look(BusCase):
+    def setUp(self):
+        super().setUp()
+        self.host.tell(f"task mine {os.geteuid()}")
+        self.host.tell(f"task theirs {NOBODY}")
+
+    def test_properties_of_the_governor(self):
+        for name, value in (("Version", "1.2.3"), ("Policy", "core"), ("SlotUSec", "uint64 1000000"),
+                            ("CapacityCPUs", "double 4"), ("BudgetCPUs", "double 3"),
+                            ("Enforcer", "fake"), ("Meter", "fake"), ("Guarantee", "kernel"),
+                            ("NTasks", "uint32 2"), ("NAtRisk", "uint32 0"),
+                            ("GrantedCPUs", "double 0"), ("UsedCPUs", "double 0"),
+                            ("IsDraining", "boolean false")):
+            with self.subTest(name):
+                self.assertEqual(self.get(PATH, name), value)
+
+    def test_properties_of_a_task(self):
+        self.host.tell("target mine x")
+        self.host.tell("value mine 0.25")
+        self.host.tell("cpu mine 1.5")
+        self.host.tell("share mine 0.75")
+        for name, value in (
+                ("Number", "uint32 1"), ("Name", "mine"), ("OwnerUID", f"uint32 {os.geteuid()}"),
+                ("PID", "uint32 4711"), ("Command", "array [ python3 train me.py ]"),
+                ("Directory", "/home/somebody"), ("Target", "accuracy >= 0.9 for 3"),
+                ("DeadlineRealtime", f"uint64 {2**64 - 1}"), ("Threads", "uint32 1"),
+                ("Phase", "alive"), ("Outcome", ""), ("ShareCPUs", "double 0.75"),
+                ("CPUUSec", "uint64 1500000"), ("Value", "double 0.25"), ("NReports", "uint64 0"),
+                ("Feed", "none"), ("Prospect", "unknown"), ("BeganRealtime", "uint64 1000000"),
+                ("FinishedRealtime", "uint64 0")):
+            with self.subTest(name):
+                self.assertEqual(self.get(task(1), name), value)
+        self.host.tell("phase mine yielded")
+        self.assertEqual(self.get(task(1), "Phase"), "yielding")
+        self.host.tell("end mine learned")
+        self.assertEqual(self.get(task(1), "Phase"), "ended")
+        self.assertEqual(self.get(task(1), "Outcome"), "learned")
+        self.assertEqual(self.get(task(1), "FinishedRealtime"), "uint64 2000000")
+
+    def test_only_the_owner_and_root_see_the_command(self):
+        self.as_user(NOBODY)
+        for path, user, is_shown in ((task(1), SOMEBODY, False), (task(1), NOBODY, False),
+                                     (task(2), SOMEBODY, False), (task(2), NOBODY, True),
+                                     (task(2), 0, True)):
+            with self.subTest(path=path, user=user):
+                shown = ("array [ python3 train me.py ]", "/home/somebody")
+                self.assertEqual(
+                    (self.get(path, "Command", user=user), self.get(path, "Directory", user=user)),
+                    shown if is_shown else ("array [ ]", ""))
+                self.assertEqual(self.get(path, "ShareCPUs", user=user), "double 0")
+        status, text = self.send(PATH, "org.freedesktop.DBus.ObjectManager.GetManagedObjects",
+                                 user=NOBODY)
+        self.assertEqual((status, text.count("train me.py")), (0, 1), text)
+
+    def test_objects(self):
+        _, text = self.send(PATH, "org.freedesktop.DBus.ObjectManager.GetManagedObjects")
+        self.assertEqual(sorted(re.findall(r"/org/coregov/Governor1/task/_\d+", text)),
+                         [task(1), task(2)])
+        _, text = self.send(f"{PATH}/task", "org.freedesktop.DBus.Introspectable.Introspect")
+        self.assertEqual(re.findall(r'<node name="(.*?)"', text), ["_1", "_2"])
+        for path in (task(3), task(0), task("x"), task("001"), task(2**64), f"{task(1)}/x"):
+            with self.subTest(path):
+                status, text = self.send(path, f"{TASK}.Cancel")
+                self.assertEqual(status, 1)
+                self.assertIn("org.freedesktop.DBus.Error.Unknown", text)
+
+    def test_get_task(self):
+        self.assertEqual(self.send(PATH, f"{NAME}.GetTask", "string:theirs"), (0, task(2)))
+        status, text = self.send(PATH, f"{NAME}.GetTask", "string:theis")
+        self.assertIn(f"{ERROR}.NoSuchTask: there is no task 'theis'; did you mean 'theirs'?", text)
+        status, text = self.send(PATH, f"{NAME}.GetTask", "string:qqqqqq")
+        self.assertTrue(text.endswith("there is no task 'qqqqqq'"), text)
+        self.assertEqual(status, 1)
+
+
+class Change(BusCase):
+    def setUp(self):
+        super().setUp()
+        self.host.tell(f"task mine {os.geteuid()}")
+        self.host.tell(f"task theirs {NOBODY}")
+
+    def call(self, number, method, user=None):
+        return self.send(task(number), f"{TASK}.{method}", user=user)
+
+    def set(self, *words, user=None, number=1):
+        return self.run_once("busctl", f"--address={self.address}", "call", NAME, task(number), TASK,
+                             "Set", "a{sv}", str(len(words) // 3), *words, user=user)
+
+    def test_own_task(self):
+        for method, call in (("Pause", "pause"), ("Resume", "resume"), ("Cancel", "cancel")):
+            self.assertEqual(self.call(1, method), (0, ""))
+            self.assertEqual(self.host.take(), [f"call {call} mine"])
+        self.assertEqual(self.call(2, "Pause", user=NOBODY), (0, ""))
+        self.assertEqual(self.get(task(2), "Phase"), "paused")
+
+    def test_of_others(self):
+        self.as_user(NOBODY)
+        for method in ("Pause", "Resume", "Cancel"):
+            status, text = self.call(1, method, user=NOBODY)
+            self.assertEqual(status, 1)
+            self.assertIn(f"{ERROR}.NotYours: user {NOBODY} may not change the tasks of others", text)
+        self.assertEqual(self.host.take(), [])
+        self.assertEqual(self.call(2, "Cancel"), (0, ""))  # root
+        self.assertEqual(self.host.take(), ["call cancel theirs"])
+
+    def test_one_that_has_ended(self):
+        self.host.tell("end mine learned")
+        for method in ("Pause", "Resume", "Cancel"):
+            _, text = self.call(1, method)
+            self.assertIn(f"{ERROR}.HasEnded: task mine has ended", text)
+
+    def test_set(self):
+        if self.run_once("sh", "-c", "command -v busctl").returncode != 0:
+            self.skipTest("busctl is missing: install the package systemd")
+        result = self.set("Target", "s", "0.1", "Threads", "u", "2", "DeadlineRealtime", "t", str(FAR))
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertEqual(self.host.take(), [f"call change mine deadline=realtime:{FAR}000 "
+                                            "target=loss<=0.1*1 threads=2"])
+        self.assertEqual(self.get(task(1), "DeadlineRealtime"), f"uint64 {FAR}")
+        self.assertEqual(self.get(task(1), "Target"), "loss <= 0.1")
+        for words, sentence in ((("Name", "s", "x"), "unknown option 'Name'"),
+                                (("Target", "s", "x"), "target 'x'"),
+                                (("Thread", "u", "1"), "did you mean 'Threads'?"),
+                                (("DeadlineRealtime", "t", "5"), "has passed")):
+            result = self.set(*words)
+            self.assertEqual(result.returncode, 1)
+            self.assertIn(sentence, result.stderr)
+        self.assertEqual(self.host.take(), [])
+
+    def test_budget(self):
+        for text, cpus in (("1.5cpu", "1.5"), ("75%", "3"), ("4cpu", "4")):
+            self.assertEqual(self.send(PATH, f"{NAME}.SetBudget", f"string:{text}"), (0, ""))
+            self.assertEqual(self.host.take(), [f"call budget {cpus}"])
+        for text, words in (("1.5", "no unit"), ("0cpu", "nothing to share"), ("101%", "capacity of 4"),
+                            ("5cpu", "above the capacity"), ("1e99cpu", "too much"),
+                            ("nancpu", "not a share"), ("", "not a share")):
+            status, answer = self.send(PATH, f"{NAME}.SetBudget", f"string:{text}")
+            self.assertEqual(status, 1)
+            self.assertIn(f"Error {INVALID}: budget", answer)
+            self.assertIn(words, answer)
+        self.assertEqual(self.host.take(), [])
+
+    def test_only_root_governs(self):
+        self.as_user(NOBODY)
+        for method, *words in (("SetBudget", "string:1cpu"), ("Drain", "boolean:true"), ("Reload",)):
+            status, text = self.send(PATH, f"{NAME}.{method}", *words, user=NOBODY)
+            self.assertEqual(status, 1)
+            self.assertIn(f"{DENIED}: user {NOBODY} may not change the governor's", text)
+        self.assertEqual(self.host.take(), [])
+
+    def test_no_configuration(self):
+        _, text = self.send(PATH, f"{NAME}.Reload")
+        self.assertIn("no configuration", text)
+
+
+class Reload(BusCase):
+    host_options = ("--reload", "ok")
+
+    def test_reload(self):
+        self.assertEqual(self.send(PATH, f"{NAME}.Reload"), (0, ""))
+        self.assertEqual(self.host.take(), ["call reload"])
+
+
+class BadReload(BusCase):
+    host_options = ("--reload", "bad")
+
+    def test_reload(self):
+        _, text = self.send(PATH, f"{NAME}.Reload")
+        self.assertIn(f"{INVALID}: /etc/coregov/coregov.conf:3: budget has no unit", text)
+
+
+class Signals(BusCase):
+    def read_until(self, lines, *words):
+        """The lines up to the one after which each word has been seen."""
+        seen, missing = [], list(words)
+        for line in lines:
+            seen.append(line)
+            while missing and missing[0] in line:
+                missing.pop(0)
+            if not missing:
+                return "".join(seen)
+        raise AssertionError(f"{missing} after {seen}")
+
+    def test_a_life(self):
+        with self.monitor(f"sender={NAME}") as lines:
+            self.host.tell(f"task a {os.geteuid()}")
+            text = self.read_until(lines, "InterfacesAdded", task(1), TASK, '"Name"', '"a"',
+                                   '"Command"', "]", '"Directory"', '""')
+            self.assertNotIn("train me.py", text)
+            self.host.tell("share a 0.5")
+            self.read_until(lines, f"path={task(1)}", "PropertiesChanged", "ShareCPUs", "0.5")
+            self.host.tell("slot")
+            self.read_until(lines, f"path={PATH};", "PropertiesChanged", "UsedCPUs", "0.25", "NTasks")
+            self.host.tell("end a learned")
+            self.read_until(lines, f"path={task(1)}", "PropertiesChanged", '"learned"',
+                            "TaskEnded", task(1), '"a"', '"learned"')
+            self.host.tell("forget a")
+            self.read_until(lines, "InterfacesRemoved", task(1), TASK)
+
+    def test_what_is_changed_by_a_call(self):
+        self.host.tell(f"task a {os.geteuid()}")
+        with self.monitor(f"sender={NAME}") as lines:
+            self.send(PATH, f"{NAME}.SetBudget", "string:1cpu")
+            self.read_until(lines, "PropertiesChanged", "BudgetCPUs", "double 1")
+            self.send(PATH, f"{NAME}.Drain", "boolean:true")
+            self.read_until(lines, "PropertiesChanged", "IsDraining", "true")
+            self.send(task(1), f"{TASK}.Pause")
+            self.read_until(lines, "PropertiesChanged", "Phase", '"paused"')
+
+
+class Polkit(BusCase):
+    """With a polkit whose answers the test knows."""
+
+    host_options = ("--polkit",)
+
+    def start_polkit(self, *answers):
+        polkit = Peer(bus_case.POLKIT, *(f"org.coregov.{answer}" for answer in answers), env=self.env)
+        self.addCleanup(polkit.stop)
+        return polkit
+
+    def setUp(self):
+        super().setUp()
+        self.as_user(NOBODY)
+        self.host.tell("task ours 0")
+        self.host.tell(f"task theirs {NOBODY}")
+
+    def asked(self, polkit):
+        return [line.split()[3] for line in polkit.take() if line.startswith("asked system-bus-name :")]
+
+    def test_yes(self):
+        polkit = self.start_polkit("change-others=yes", "change-own=yes", "set-budget=yes",
+                                   "submit=yes")
+        self.assertEqual(self.send(task(1), f"{TASK}.Pause", user=NOBODY), (0, ""))
+        self.assertEqual(self.send(task(2), f"{TASK}.Pause", user=NOBODY), (0, ""))
+        self.assertEqual(self.send(PATH, f"{NAME}.SetBudget", "string:1cpu", user=NOBODY), (0, ""))
+        self.assertEqual(self.send(PATH, f"{NAME}.Drain", "boolean:true", user=NOBODY), (0, ""))
+        self.send(PATH, f"{NAME}.Drain", "boolean:false")
+        self.assertTrue(self.submit("Name:s=a", user=NOBODY)[0].startswith("task "))
+        self.assertEqual(self.asked(polkit), [f"org.coregov.{action}" for action in (
+            "change-others", "change-own", "set-budget", "set-budget", "submit")])
+        self.assertEqual([line.split()[1] for line in self.host.take()],
+                         ["pause", "pause", "budget", "drain", "drain", "submit"])
+
+    def test_no(self):
+        self.start_polkit()
+        for path, method, *words, error in (
+                (task(1), f"{TASK}.Pause", f"{ERROR}.NotYours"), (task(2), f"{TASK}.Pause", DENIED),
+                (PATH, f"{NAME}.SetBudget", "string:1cpu", DENIED)):
+            status, text = self.send(path, method, *words, user=NOBODY)
+            self.assertEqual(status, 1)
+            self.assertIn(f"Error {error}: user {NOBODY} may not", text)
+        self.assertIn(f"error {DENIED}", self.submit("Name:s=a", user=NOBODY)[0])
+        self.assertEqual(self.host.take(), [])
+
+    def test_root_is_not_asked_about(self):
+        polkit = self.start_polkit()
+        self.assertEqual(self.send(task(2), f"{TASK}.Pause"), (0, ""))
+        self.assertEqual(self.asked(polkit), [])
+
+    def test_absent(self):
+        self.assertEqual(self.send(task(2), f"{TASK}.Pause", user=NOBODY), (0, ""))
+        _, text = self.send(task(1), f"{TASK}.Pause", user=NOBODY)
+        self.assertIn(f"{ERROR}.NotYours", text)
+        said = self.host.take()
+        self.assertEqual([line for line in said if line.startswith("call")], ["call pause theirs"])
+        self.assertEqual(len([line for line in said if "polkit is not on the bus" in line]), 1)
+
+    def test_the_task_is_looked_at_again(self):
+        polkit = self.start_polkit("change-own=later")
+        process = subprocess.Popen(
+            ["dbus-send", f"--bus={self.address}", "--print-reply", f"--dest={NAME}", task(2),
+             f"{TASK}.Cancel"], text=True, stderr=subprocess.PIPE, env=self.env,
+            **self.as_user(NOBODY))
+        polkit.lines.append(polkit.read_to("asked"))
+        self.host.tell("forget theirs")
+        polkit.tell("go")
+        self.assertIn(f"{ERROR}.NoSuchTask", process.communicate(timeout=PATIENCE)[1])
+        self.assertEqual(self.host.take(), [])
+
+    def test_questions_are_bounded(self):
+        """What one user asks too much keeps nobody else from asking."""
+        polkit = self.start_polkit("submit=later", "change-own=yes")
+        process = subprocess.Popen(
+            [bus_case.SUBMIT, "--times", "20", "Name:s=a"], text=True, stdout=subprocess.PIPE,
+            env=self.env, **self.as_user(NOBODY))
+        for _ in range(8):
+            polkit.read_to("asked")
+        refused = [process.stdout.readline() for _ in range(12)]
+        self.assertTrue(all(f"error {ERROR}.OverLimit: user {NOBODY} waits for too many" in line
+                            for line in refused), refused)
+        self.host.tell(f"task other {SOMEBODY}")
+        self.assertEqual(self.send(task(3), f"{TASK}.Pause", user=SOMEBODY), (0, ""))
+        polkit.tell("go")
+        rest = process.communicate(timeout=PATIENCE)[0].splitlines()
+        self.assertEqual(sorted(line.split()[0] for line in rest), ["error"] * 7 + ["task"])
+        self.assertTrue(self.send(task(4), f"{TASK}.Pause")[0] == 0)
+
+    def test_the_end_of_the_governor(self):
+        polkit = self.start_polkit("change-own=later")
+        process = subprocess.Popen(
+            ["dbus-send", f"--bus={self.address}", "--print-reply", f"--dest={NAME}", task(2),
+             f"{TASK}.Cancel"], stderr=subprocess.DEVNULL, env=self.env, **self.as_user(NOBODY))
+        polkit.read_to("asked")
+        self.assertEqual(self.host.stop(), ("", ""))
+        self.assertEqual(process.wait(PATIENCE), 1)
+
+
+class Start(BusCase):
+    host_options = None
+
+    def start_in_vain(self):
+        result = self.run_once(bus_case.HOST)
+        self.assertEqual(result.returncode, 1)
+        return result.stderr
+
+    def test_a_second_governor(self):
+        self.start_host("--reload", "ok")
+        self.assertIn("another governor is on this bus", self.start_in_vain())
+
+    def test_no_bus(self):
+        self.env["COREGOV_BUS_ADDRESS"] = f"unix:path={self.folder}/nothing"
+        self.assertIn("reach the bus 'unix:path=", self.start_in_vain())
+
+    def test_no_address(self):
+        self.env["COREGOV_BUS_ADDRESS"] = "nonsense"
+        self.assertIn("reach the bus 'nonsense'", self.start_in_vain())
+
+    def test_the_bus_goes(self):
+        host = self.start_host("--reload", "ok")
+        os.kill(self.bus.pid, signal.SIGKILL)
+        self.assertEqual(host.process.stdout.readline(), "call lost\n")
+        self.assertEqual(host.stop(), ("", ""))
+        self.assertEqual(host.process.returncode, 0)
+
+
+class Policy(BusCase):
+    """On a bus that is as closed as the system's, but for what is installed."""
+
+    host_options = None
+    policy = f"""<policy context="default"><allow user="*"/><deny own="*"/>
+        <deny send_type="method_call"/><allow send_type="signal"/>
+        <allow send_requested_reply="true" send_type="method_return"/>
+        <allow send_requested_reply="true" send_type="error"/><allow receive_type="method_call"/>
+        <allow receive_type="method_return"/><allow receive_type="error"/>
+        <allow receive_type="signal"/><allow send_destination="org.freedesktop.DBus"/></policy>
+        <include>{SOURCE}/governor/daemon/org.coregov.Governor1.conf</include>"""
+
+    def setUp(self):
+        super().setUp()
+        self.as_user(NOBODY)
+
+    def test_everybody_may_call(self):
+        host = self.start_host("--reload", "ok")
+        host.tell(f"task theirs {NOBODY}")
+        self.assertEqual(self.send(task(1), f"{TASK}.Pause", user=NOBODY), (0, ""))
+        self.assertEqual(self.get(task(1), "Phase", user=SOMEBODY), "paused")
+        self.assertTrue(self.submit("Name:s=a", user=NOBODY)[0].startswith("task "))
+
+    def test_only_root_may_be_it(self):
+        result = self.run_once(bus_case.HOST, user=NOBODY)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("the bus does not let this user be org.coregov.Governor1", result.stderr)
+
+
+class Manual(BusCase):
+    def test_page_and_introspection(self):
+        """org.coregov.Governor1(5) has each member, with its types, and no other."""
+        self.host.tell("task a 0")
+        found = {}
+        for path, interface in ((PATH, NAME), (task(1), TASK)):
+            _, text = self.send(path, "org.freedesktop.DBus.Introspectable.Introspect")
+            body = re.search(rf'<interface name="{re.escape(interface)}">(.*?)</interface>', text,
+                             re.DOTALL)[1]
+            found[interface] = self.members(body)
+        page = (SOURCE / "man/org.coregov.Governor1.5").read_text()
+        for interface, members in found.items():
+            section = re.search(rf"^\.Sh {re.escape(interface)}$(.*?)(?=^\.Sh )", page,
+                                re.MULTILINE | re.DOTALL)[1]
+            self.assertEqual(set(re.findall(r"^\.It Ic (.*)$", section, re.MULTILINE)), members)
+
+    def test_actions_of_polkit(self):
+        text = (SOURCE / "governor/daemon/org.coregov.policy").read_text()
+        asked = re.findall(r'"(org\.coregov\.[a-z-]+)"',
+                           (SOURCE / "governor/daemon/allow_bus.c").read_text())
+        self.assertEqual(sorted(action.get("id") for action in
+                                xml.etree.ElementTree.fromstring(text).iter("action")),
+                         sorted(asked))
+
+    def test_the_page_has_each_error(self):
+        names = re.findall(r'"(org\.coregov\.Error\.\w+)"',
+                           (SOURCE / "governor/client/governor_names.h").read_text())
+        page = (SOURCE / "man/org.coregov.Governor1.5").read_text()
+        self.assertEqual(sorted(re.findall(r"^\.It Ql (org\.coregov\.Error\.\w+)$", page,
+                                           re.MULTILINE)), sorted(names))
+
+    @staticmethod
+    def members(body):
+        """`Name(type name, ...) -> (type name)`, `Name type` and `signal Name(...)`."""
+        members = set()
+        for kind, name, arguments in re.findall(
+                r'<(method|signal) name="(\w+)">(.*?)</\1>|$', re.sub(
+                    r"<(method|signal) ([^>]*)/>", r"<\1 \2></\1>", body), re.DOTALL):
+            if not name:
+                continue
+            sides = {"in": [], "out": []}
+            for argument in re.findall(r"<arg ([^>]*)/>", arguments):
+                values = dict(re.findall(r'(\w+)="([^"]*)"', argument))
+                sides[values.get("direction", "in")].append(f"{values['type']} {values['name']}")
+            text = f"{name} ({', '.join(sides['in'])})"
+            if sides["out"]:
+                text += f" -> ({', '.join(sides['out'])})"
+            members.add(("signal " if kind == "signal" else "") + text)
+        return members | {f"{name} {kind}" for name, kind in
+                          re.findall(r'<property name="(\w+)" type="([^"]+)"', body)}
+
+
+if __name__ == "__main__":
+    tap.main()

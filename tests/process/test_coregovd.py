@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""coregovd as users have it: on a bus, under real commands, on the best enforcer of this machine."""
+
+import glob
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import tap
+from bus_case import COREGOV, NAME, NOBODY, PATH, PATIENCE, BusCase
+
+COREGOVD, LEARNERS, DATA = (os.environ[name] for name in (
+    "COREGOVD", "COREGOV_LEARNERS", "COREGOV_DATA"))
+# Tests of other suites may hold a part of the machine: these hold little.
+BUDGET = "0.4cpu"
+SPIN = ["sh", "-c", "while :; do :; done"]
+SAYS = "i=0; while [ $i -lt 400 ]; do i=$((i+1)); echo step $i loss 0.$((1000 - i)); sleep 0.02; done"
+
+
+def groups(pid):
+    return glob.glob(f"/sys/fs/cgroup/**/coregovd-{pid}-*", recursive=True)
+
+
+class Service(BusCase):
+    host_options = None
+    configuration = f"[governor]\nbudget = {BUDGET}\nslot = 100ms\n"
+
+    def setUp(self):
+        super().setUp()
+        conf = self.folder / "xdg" / "coregov"
+        conf.mkdir(parents=True)
+        self.conf = conf / "coregov.conf"
+        self.conf.write_text(self.configuration)
+        # Without the bus's own mark: the next bus at that address has another.
+        self.env.update(XDG_CONFIG_HOME=str(self.folder / "xdg"), COREGOV_DATA=DATA,
+                        COREGOV_BUS_ADDRESS=f"unix:path={self.folder}/socket")
+        self.log = self.folder / "log"
+        self.tasks = []
+        self.addCleanup(self.end_tasks)
+        self.daemon = self.start_daemon()
+
+    def start_daemon(self, *options):
+        with open(self.log, "ab") as log:
+            daemon = subprocess.Popen([COREGOVD, "--user", *options], env=self.env, stderr=log,
+                                      stdin=subprocess.DEVNULL)
+        self.addCleanup(self.stop, daemon)
+        self.until(lambda: daemon.poll() is not None or self.coregov("list")[0] == 0)
+        return daemon
+
+    @staticmethod
+    def stop(daemon):
+        if daemon.poll() is None:
+            daemon.terminate()
+        return daemon.wait(PATIENCE)
+
+    def end_tasks(self):
+        for task in self.tasks:
+            if task.poll() is None:
+                task.terminate()  # goes on to the command
+            task.communicate(timeout=PATIENCE)
+
+    def until(self, condition):
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            if time.monotonic() > end:
+                self.fail(self.log.read_text())
+            time.sleep(0.02)
+
+    def start(self, *words, user=None):
+        task = subprocess.Popen([COREGOV, "run", "--quiet", *words], env=self.env, text=True,
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, cwd="/", **self.as_user(user))
+        self.tasks.append(task)
+        return task
+
+    def tasks_now(self, *words):
+        status, out, err = self.coregov("list", "--json", *words)
+        self.assertEqual((status, err), (0, ""))
+        return {task["name"]: task for task in json.loads(out)["tasks"]}
+
+    def task_now(self, name):
+        status, out, err = self.coregov("show", name, "--json")
+        return json.loads(out) if status == 0 else {"phase": "", "why": err}
+
+    def started(self, name, *words, **more):
+        task = self.start("--name", name, *words, **more)
+        self.until(lambda: name in self.tasks_now())
+        return task
+
+
+class Tasks(Service):
+    def test_a_training_learns(self):
+        task = self.start("--name", "soft", "--target", "loss <= 0.5", "--deadline", "5min",
+                          "--on-target", "stop", "--", f"{LEARNERS}/softmax")
+        self.until(lambda: self.task_now("soft").get("outcome") == "learned")
+        out, err = task.communicate(timeout=PATIENCE)
+        self.assertEqual((task.returncode, err), (0, ""), out)
+        self.until(lambda: self.task_now("soft")["phase"] == "ended")
+        told = self.task_now("soft")
+        self.assertEqual(told["feed"], "shm")
+        self.assertLessEqual(told["value"], 0.5)
+        self.assertGreater(told["cpu_seconds"], 0)
+        self.assertIn("learned: loss 0.4", self.log.read_text())
+
+    def test_what_is_printed_counts(self):
+        task = self.start("--name", "says", "--target", "loss <= 0.9", "--", "sh", "-c", SAYS)
+        status, out, _ = self.coregov("wait", "says") if self.seen("says") else (None, "", "")
+        self.assertEqual(task.wait(PATIENCE), 0)
+        self.assertEqual(status, 0, out)
+        self.assertEqual(self.task_now("says")["outcome"], "learned")
+        self.assertEqual(len(task.stdout.read().splitlines()), 400)
+
+    def seen(self, name):
+        self.until(lambda: name in self.tasks_now())
+        return True
+
+    def test_status_of_a_command_that_fails(self):
+        task = self.start("--name", "bad", "--", "sh", "-c", "exit 3")
+        self.assertEqual(task.wait(PATIENCE), 3)
+        self.until(lambda: self.task_now("bad")["phase"] == "ended")
+        self.assertEqual(self.task_now("bad")["outcome"], "failed")
+        self.assertEqual(self.coregov("wait", "bad")[0], 1)
+
+    def test_is_governed_before_it_runs(self):
+        """The command itself sees its group, the moment it begins."""
+        task = self.start("--", "cat", "/proc/self/cgroup")
+        out, err = task.communicate(timeout=PATIENCE)
+        self.assertIn(f"coregovd-{self.daemon.pid}-", out, err)
+
+    def test_budget_holds(self):
+        for name in ("a", "b", "c"):
+            self.started(name, "--", *SPIN)
+        before, start = self.cpu(), time.monotonic()
+        time.sleep(2)
+        used = (self.cpu() - before) / (time.monotonic() - start)
+        self.assertLess(used, 0.46)
+        self.until(lambda: self.cpu() > before + 0.2)
+
+    def cpu(self):
+        return sum(task["cpu_seconds"] for task in self.tasks_now().values())
+
+    def test_pause_and_cancel(self):
+        task = self.started("spin", "--", *SPIN)
+        self.until(lambda: self.task_now("spin")["cpu_seconds"] > 0.02)
+        self.assertEqual(self.coregov("pause", "spin")[0], 0)
+        time.sleep(0.3)
+        before = self.task_now("spin")["cpu_seconds"]
+        time.sleep(0.5)
+        self.assertEqual(self.task_now("spin")["cpu_seconds"], before)
+        self.assertEqual(self.coregov("resume", "spin")[0], 0)
+        self.until(lambda: self.task_now("spin")["cpu_seconds"] > before)
+        self.assertEqual(self.coregov("cancel", "spin")[0], 0)
+        self.assertEqual(task.wait(PATIENCE), 128 + signal.SIGTERM)
+        self.assertEqual(self.task_now("spin")["outcome"], "cancelled")
+
+    def test_deadline_passes(self):
+        task = self.started("late", "--target", "loss <= 0.1", "--deadline", "now+1h", "--", *SPIN)
+        self.assertEqual(self.coregov("set", "late", "deadline=now+1s")[0], 0)
+        self.until(lambda: self.task_now("late")["outcome"] == "missed-deadline")
+        self.assertIsNone(task.poll())  # nobody asked that it be stopped
+
+    def test_names(self):
+        self.started("one", "--", *SPIN)
+        task = self.start("--name", "one", "--", "true")
+        _, err = task.communicate(timeout=PATIENCE)
+        self.assertEqual(task.returncode, 65)
+        self.assertIn("a task 'one' runs already", err)
+
+    def test_several_users(self):
+        self.started("ours", "--", *SPIN)
+        self.started("theirs", "--", *SPIN, user=NOBODY)
+        status, _, err = self.coregov("cancel", "ours", user=NOBODY)
+        self.assertEqual(status, 77, err)
+        self.assertEqual(self.coregov("pause", "theirs", user=NOBODY)[0], 0)
+        status, out, _ = self.coregov("show", "ours", "--json", user=NOBODY)
+        self.assertEqual((status, json.loads(out)["command"]), (0, None))
+        self.assertGreater(json.loads(out)["share_cpus"], 0)
+
+    def test_governor_killed(self):
+        """Nothing is lost of the training, and its limit stays."""
+        task = self.started("spin", "--", "sh", "-c", "sleep 1; exit 4")
+        self.daemon.kill()
+        self.daemon.wait(PATIENCE)
+        self.assertEqual(task.wait(PATIENCE), 4)
+        self.assertTrue(groups(self.daemon.pid))
+        self.start_daemon()  # clears what is empty
+        self.assertEqual(groups(self.daemon.pid), [])
+
+    def test_governor_ended(self):
+        task = self.started("spin", "--", *SPIN)
+        self.assertEqual(self.coregov("pause", "spin")[0], 0)
+        self.assertEqual(self.stop(self.daemon), 0)
+        self.assertIsNone(task.poll())
+        self.assertTrue(groups(self.daemon.pid))
+        task.terminate()  # it was paused, and runs again
+        self.assertEqual(task.wait(PATIENCE), 128 + signal.SIGTERM)
+        self.start_daemon()
+        self.assertEqual(groups(self.daemon.pid), [])
+
+
+class Configuration(Service):
+    def property(self, name):
+        return self.get(PATH, name).split()[-1]
+
+    def test_reload(self):
+        self.started("spin", "--", *SPIN)
+        self.conf.write_text("[governor]\nbudget = 0.2cpu\nslot = 100ms\npolicy = edf\n")
+        self.daemon.send_signal(signal.SIGHUP)
+        self.until(lambda: "in force" in self.log.read_text())
+        self.assertEqual(self.property("BudgetCPUs"), "0.2")
+        self.assertEqual(self.property("Policy"), "edf")
+        self.until(lambda: self.task_now("spin")["share_cpus"] <= 0.2)
+
+    def test_reload_of_a_wrong_one(self):
+        for text, sentence in (
+                ("[governor]\nbudget = 0.2\n", "coregov.conf:2:"),
+                ("[governor]\npolicy = cor\n", "did you mean 'core'?"),
+                ("[governor]\nbudget = 1000cpu\n", "1000")):
+            self.conf.write_text(text)
+            status, told = self.send(PATH, f"{NAME}.Reload")
+            self.assertNotEqual(status, 0)
+            self.assertIn(sentence, told)
+            self.assertEqual(self.property("BudgetCPUs"), "0.4")
+            self.assertEqual(self.property("Policy"), "core")
+        self.assertIn("the old one stays in force", self.log.read_text())
+
+    def test_unknown_keys_are_told(self):
+        self.conf.write_text(f"[governor]\nbudget = {BUDGET}\nbudgte = 1cpu\n")
+        status, told = self.send(PATH, f"{NAME}.Reload")
+        self.assertEqual(status, 0, told)
+        self.assertIn("coregov.conf:3:", self.log.read_text())
+        self.assertIn("budget", self.log.read_text())
+
+    def test_caps(self):
+        self.conf.write_text(f"[governor]\nbudget = {BUDGET}\nslot = 100ms\nper-user-tasks = 1\n"
+                             "per-user-cpus = 0.1cpu\n")
+        status, told = self.send(PATH, f"{NAME}.Reload")
+        self.assertEqual(status, 0, told)
+        self.started("one", "--", *SPIN)
+        self.assertLessEqual(self.task_now("one")["share_cpus"], 0.1)
+        task = self.start("--require", "--", "true")
+        _, err = task.communicate(timeout=PATIENCE)
+        self.assertEqual(task.returncode, 75)
+        self.assertIn("per-user-tasks", err)
+
+    def test_budget_command(self):
+        self.assertEqual(self.coregov("budget", "0.3cpu")[0], 0)
+        self.assertEqual(self.property("BudgetCPUs"), "0.3")
+        status, _, err = self.coregov("budget", "1000cpu")
+        self.assertEqual(status, 65)
+        self.assertIn("1000", err)
+        self.assertEqual(self.property("BudgetCPUs"), "0.3")
+
+    def test_another_governor(self):
+        other = subprocess.run([COREGOVD, "--user", "--budget", "0.1cpu"], env=self.env, text=True,
+                               capture_output=True, timeout=PATIENCE, check=False)
+        self.assertEqual(other.returncode, 69, other.stderr)
+        self.assertEqual(self.coregov("list")[0], 0)
+
+    def test_bus_that_comes_back(self):
+        task = self.started("spin", "--", *SPIN)
+        self.stop_bus()
+        self.until(lambda: "the bus is gone" in self.log.read_text())
+        self.assertIsNone(task.poll())
+        (self.folder / "socket").unlink(missing_ok=True)
+        self.bus = subprocess.Popen(
+            ["dbus-daemon", f"--config-file={self.folder / 'config'}", "--nofork",
+             "--print-address"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.address = self.bus.stdout.readline().strip()
+        self.until(lambda: "the bus is there again" in self.log.read_text())
+        self.assertIn("spin", self.tasks_now())
+
+
+class Starts(BusCase):
+    host_options = None
+
+    def coregovd(self, *words, text="", env=None):
+        conf = self.folder / "xdg" / "coregov"
+        conf.mkdir(parents=True, exist_ok=True)
+        (conf / "coregov.conf").write_text(text)
+        result = self.run_once(COREGOVD, "--user", *words,
+                               env={"XDG_CONFIG_HOME": str(self.folder / "xdg"), **(env or {})})
+        return result.returncode, result.stderr
+
+    def test_refused(self):
+        for status, sentence, words, more in (
+                (64, "unknown option '--budgte'", ["--budgte", "1cpu"], {}),
+                (64, "--budget", ["--budget", "1"], {}),
+                (64, "too many", ["now"], {}),
+                (64, "--root is for --check-config", ["--root", "/"], {}),
+                (65, "coregov.conf:2:", [], {"text": "[governor]\nslot = 1\n"}),
+                (65, "above 0, and at most", ["--budget", "1000cpu"], {}),
+                (65, "above 0, and at most", ["--budget", "0cpu"], {}),
+                (69, "bus", ["--budget", BUDGET],
+                 {"env": {"COREGOV_BUS_ADDRESS": f"unix:path={self.folder}/none"}})):
+            with self.subTest(words=words, **more):
+                found, err = self.coregovd(*words, **more)
+                self.assertEqual(found, status, err)
+                self.assertIn(sentence, err)
+
+    def test_check(self):
+        self.assertEqual(self.coregovd("--check-config", text="[governor]\nslot = 2s\n"), (0, ""))
+        status, err = self.coregovd("--check-config", text="[governor]\nslot = 2\n")
+        self.assertEqual(status, 65)
+        self.assertIn("coregov.conf:2:", err)
+
+    def test_help(self):
+        for words in (["--help"], ["--version"]):
+            result = self.run_once(COREGOVD, *words)
+            self.assertEqual((result.returncode, result.stderr), (0, ""))
+            self.assertIn("coregovd", result.stdout)
+
+    def test_notifies(self):
+        """As systemd has it: a socket that is told when tasks may come."""
+        path = str(self.folder / "notify")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+            heard.bind(path)
+            heard.settimeout(PATIENCE)
+            daemon = subprocess.Popen([COREGOVD, "--user", "--budget", BUDGET],
+                                      env={**self.env, "NOTIFY_SOCKET": path,
+                                           "WATCHDOG_USEC": "200000"},
+                                      stderr=subprocess.DEVNULL)
+            try:
+                told = heard.recv(4096).decode()
+                while "READY=1" not in told:
+                    told = heard.recv(4096).decode()
+                while "WATCHDOG=1" not in told:
+                    told = heard.recv(4096).decode()
+                daemon.send_signal(signal.SIGHUP)
+                while "RELOADING=1" not in told:
+                    told = heard.recv(4096).decode()
+                self.assertIn("MONOTONIC_USEC=", told)
+                while "READY=1" not in told:
+                    told = heard.recv(4096).decode()
+            finally:
+                daemon.terminate()
+                self.assertEqual(daemon.wait(PATIENCE), 0)
+            while "STOPPING=1" not in told:
+                told = heard.recv(4096).decode()
+
+
+if __name__ == "__main__":
+    tap.main()

@@ -1,0 +1,717 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../unit/suite.h"
+#include "busy.h"
+#include "cgroup.h"
+#include "cleanup.h"
+#include "coregov-progress.h"
+#include "daemon.h"
+#include "nsec.h"
+
+/* The daemon without its bus, on the best enforcer of this machine, with real processes: each waits at a
+ * gate as a launcher's child does, and learns through its gate where its page is. */
+
+#define SLOT_NS (50 * NSEC_PER_MSEC)
+#define N_TASKS 4
+#define PATIENCE_NS (30 * NSEC_PER_SEC) /* only so that a broken test ends */
+
+enum job {
+	JOB_BUSY,
+	JOB_LEARN, /* reports a loss of 1/n, n = 1 .. 100, and is busy then */
+	JOB_SLEEP, /* until it is killed */
+	JOB_LEAVE, /* forks a busy child into a session of its own, and ends */
+	JOB_END_7, /* ends with status 7 */
+};
+
+static sd_event *event;
+static struct daemon *service;
+static struct fault fault;
+static struct busy tasks[N_TASKS];
+static char (*last_run)[64]; /* shared with the tests, which are processes of their own */
+static unsigned n_slots, n_added, n_ended;
+static uint64_t last_ended;
+
+static void sleep_ms(long ms)
+{
+	const struct timespec span = {.tv_nsec = ms * 1000000};
+
+	(void)nanosleep(&span, NULL);
+}
+
+static void learn(void)
+{
+	if (coregov_open() < 0)
+		_exit(99);
+	for (uint64_t step = 1; step <= 100; step++) {
+		(void)coregov_report(step, "loss", 1 / (double)step);
+		sleep_ms(2);
+	}
+}
+
+static void leave(void)
+{
+	if (fork() == 0) {
+		(void)setsid();
+		for (;;)
+			__asm__ volatile("");
+	}
+	_exit(0);
+}
+
+static void work(enum job job)
+{
+	if (job == JOB_LEARN)
+		learn();
+	if (job == JOB_LEAVE)
+		leave();
+	if (job == JOB_END_7)
+		_exit(7);
+	while (job == JOB_SLEEP)
+		(void)pause();
+	for (;;)
+		__asm__ volatile("");
+}
+
+static void wait_at_gate(int gate_fd, enum job job)
+{
+	static char text[256];
+	ssize_t n;
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)signal(SIGTERM, SIG_DFL); /* check has a handler */
+	n = read(gate_fd, text, sizeof(text) - 1);
+	if (n <= 0)
+		_exit(EXIT_FAILURE);
+	text[n] = '\0';
+	(void)putenv(text);
+	work(job);
+}
+
+static struct busy start(enum job job)
+{
+	struct busy busy;
+	int fds[2];
+
+	ck_assert_int_eq(pipe(fds), 0);
+	busy.pid = fork();
+	ck_assert_int_ge(busy.pid, 0);
+	if (busy.pid == 0) {
+		(void)close(fds[1]);
+		wait_at_gate(fds[0], job);
+	}
+	(void)close(fds[0]);
+	busy.gate_fd = fds[1];
+	return busy;
+}
+
+static void on_slot(void *unused)
+{
+	(void)unused;
+	n_slots++;
+}
+
+static void on_added(void *unused, uint64_t number)
+{
+	(void)unused;
+	(void)number;
+	n_added++;
+}
+
+static void on_ended(void *unused, uint64_t number)
+{
+	(void)unused;
+	n_ended++;
+	last_ended = number;
+}
+
+__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
+{
+	va_list arguments;
+
+	printf("# ");
+	va_start(arguments, format);
+	(void)vprintf(format, arguments);
+	va_end(arguments);
+	printf("\n");
+}
+
+static const struct daemon_setup usual = {
+	.capacity_cpus = 2,
+	.budget_cpus = 0.5,
+	.slot_ns = SLOT_NS,
+	.policy = "core",
+	.n_tasks_max = N_TASKS,
+	.say = say,
+};
+
+static void open_daemon(const struct daemon_setup *from)
+{
+	static const struct daemon_listener listener = {
+		.added = on_added, .ended = on_ended, .slot = on_slot};
+	struct daemon_setup with = *from;
+	struct daemon_info info;
+
+	with.event = event;
+	ck_assert_msg(daemon_new(&service, &with, &fault) == 0, "%s", fault.text);
+	daemon_listen(service, &listener);
+	daemon_info(service, &info);
+	(void)snprintf(*last_run, sizeof(*last_run), "%s", info.run);
+	n_slots = n_added = n_ended = 0;
+}
+
+/* A test that failed ran no teardown, and what it had runs on, as it should. */
+static void setup(void)
+{
+	if ((*last_run)[0])
+		ck_assert_int_ge(cgroup_run_end(*last_run, &fault), 0);
+	ck_assert_int_ge(sd_event_new(&event), 0);
+	for (int i = 0; i < N_TASKS; i++)
+		tasks[i] = (struct busy){.gate_fd = -EBADF};
+}
+
+static void teardown(void)
+{
+	/* Frozen ones do not die before. */
+	service = daemon_free(service);
+	for (int i = 0; i < N_TASKS; i++)
+		busy_end(&tasks[i]);
+	event = sd_event_unref(event);
+}
+
+static void run_for(uint64_t span_ns)
+{
+	const uint64_t end_ns = busy_clock_ns() + span_ns;
+
+	while (busy_clock_ns() < end_ns)
+		ck_assert_int_ge(
+			sd_event_run(event, nsec_sub(end_ns, busy_clock_ns()) / NSEC_PER_USEC), 0);
+}
+
+static int submit(enum job job, const struct daemon_submission *how, int which)
+{
+	static const char *const argv[] = {"/opt/bin/train me", "--fast", NULL};
+	struct daemon_submission submission = *how;
+	char text[256];
+	uint64_t number, token;
+	int page_fd, r;
+
+	tasks[which] = start(job);
+	submission.pid = tasks[which].pid;
+	submission.pidfd = (int)syscall(SYS_pidfd_open, submission.pid, 0);
+	ck_assert_int_ge(submission.pidfd, 0);
+	if (!submission.argv)
+		submission.argv = argv;
+	if (!(submission.threads > 0))
+		submission.threads = 1;
+	if (submission.deadline.at_ns == 0)
+		submission.deadline.at_ns = DAEMON_NO_DEADLINE;
+	if (submission.grace_ns == 0)
+		submission.grace_ns = 100 * NSEC_PER_MSEC;
+	r = daemon_submit(service, &submission, &number, &page_fd, &token, &fault);
+	(void)close(submission.pidfd);
+	if (r < 0) {
+		busy_end(&tasks[which]);
+		return r;
+	}
+	(void)snprintf(text, sizeof(text), "COREGOV_PROGRESS=-1:/proc/%d/fd/%d:%016" PRIx64,
+		(int)getpid(), page_fd, token);
+	ck_assert_int_eq(write(tasks[which].gate_fd, text, strlen(text)), (ssize_t)strlen(text));
+	(void)close(tasks[which].gate_fd);
+	tasks[which].gate_fd = -EBADF;
+	return (int)number;
+}
+
+static struct daemon_task_info info_of(int number)
+{
+	struct daemon_task_info info;
+
+	ck_assert(daemon_task(service, (uint64_t)number, &info));
+	return info;
+}
+
+/* What a launcher does when its child has ended. */
+static void reap_and_tell(int which, int number)
+{
+	int status;
+
+	ck_assert_int_eq(waitpid(tasks[which].pid, &status, 0), tasks[which].pid);
+	tasks[which].pid = 0;
+	ck_assert_int_eq(
+		daemon_ended(service, (uint64_t)number,
+			WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), &fault),
+		0);
+}
+
+#define RUN_UNTIL(condition)                                             \
+	do {                                                             \
+		const uint64_t until_ns = busy_clock_ns() + PATIENCE_NS; \
+                                                                         \
+		while (!(condition)) {                                   \
+			ck_assert_uint_lt(busy_clock_ns(), until_ns);    \
+			ck_assert_int_ge(sd_event_run(event, 10000), 0); \
+		}                                                        \
+	} while (0)
+
+static const struct daemon_submission plain = {.has_target = false};
+
+static struct daemon_caps caps_of(void *userdata, uid_t owner)
+{
+	const struct daemon_caps *caps = userdata;
+
+	return owner == 0 ? *caps : (struct daemon_caps){.cpus = INFINITY, .n_tasks = UINT32_MAX};
+}
+
+START_TEST(a_task_comes_is_governed_and_goes)
+{
+	int number;
+
+	open_daemon(&usual);
+	number = submit(JOB_BUSY, &plain, 0);
+	ck_assert_msg(number == 1, "%s", fault.text);
+	ck_assert_str_eq(info_of(1).name, "train_me");
+	ck_assert_str_eq(info_of(1).argv[1], "--fast");
+	ck_assert_int_eq(info_of(1).phase, PHASE_ALIVE);
+	ck_assert_double_eq_tol(info_of(1).share_cpus, 0.5, 1e-6);
+	ck_assert_uint_eq(n_added, 0); /* not from within the call */
+	RUN_UNTIL(n_added == 1 && info_of(1).cpu_ns > 50 * NSEC_PER_MSEC);
+	ck_assert_int_eq(kill(tasks[0].pid, SIGKILL), 0);
+	reap_and_tell(0, 1);
+	RUN_UNTIL(n_ended == 1);
+	ck_assert_uint_eq(last_ended, 1);
+	ck_assert_int_eq(info_of(1).phase, PHASE_ENDED);
+	ck_assert_int_eq(info_of(1).outcome, OUTCOME_FAILED);
+	ck_assert_int_eq(info_of(1).exit_status, 137);
+	ck_assert_uint_gt(info_of(1).finished_realtime_ns, info_of(1).began_realtime_ns);
+	ck_assert_uint_eq(daemon_find(service, "train_me"), 1);
+}
+END_TEST
+
+START_TEST(without_a_task_nothing_wakes_up)
+{
+	open_daemon(&usual);
+	ck_assert_int_eq(sd_event_run(event, 3 * SLOT_NS / NSEC_PER_USEC), 0);
+	ck_assert_int_eq(submit(JOB_END_7, &plain, 0), 1);
+	RUN_UNTIL(n_slots >= 2);
+	reap_and_tell(0, 1);
+	RUN_UNTIL(n_ended == 1);
+	ck_assert_int_eq(info_of(1).exit_status, 7);
+	run_for(3 * SLOT_NS);
+	n_slots = 0;
+	ck_assert_int_eq(sd_event_run(event, 6 * SLOT_NS / NSEC_PER_USEC), 0);
+	ck_assert_uint_eq(n_slots, 0);
+	/* And it wakes again. */
+	ck_assert_int_eq(submit(JOB_BUSY, &plain, 0), 2);
+	RUN_UNTIL(n_slots >= 2);
+}
+END_TEST
+
+START_TEST(who_learns_is_not_killed_for_it)
+{
+	const struct daemon_submission learning = {
+		.has_target = true,
+		.target = {.metric = "loss", .value = 0.1, .in_a_row = 1},
+	};
+
+	open_daemon(&usual);
+	ck_assert_int_eq(submit(JOB_LEARN, &learning, 0), 1);
+	RUN_UNTIL(info_of(1).outcome != OUTCOME_NONE);
+	ck_assert_int_eq(info_of(1).outcome, OUTCOME_LEARNED);
+	ck_assert_int_eq(info_of(1).phase, PHASE_YIELDED);
+	ck_assert_str_eq(info_of(1).feed, "shm");
+	RUN_UNTIL(info_of(1).n_reports == 100);
+	ck_assert_double_eq_tol(info_of(1).value, 0.01, 1e-9);
+	ck_assert(info_of(1).share_cpus > 0);
+	ck_assert_int_eq(
+		daemon_change(service, 1,
+			&(struct daemon_change){.has_threads = true, .threads = 1}, &fault),
+		-EALREADY);
+	ck_assert_str_eq(fault.text, "task train_me has its outcome already: learned");
+}
+END_TEST
+
+START_TEST(who_is_to_stop_at_its_target_is_asked_and_then_ended)
+{
+	const struct daemon_submission learning = {
+		.has_target = true,
+		.target = {.metric = "loss", .value = 0.1, .in_a_row = 1},
+		.on_target = AT_END_STOP,
+	};
+
+	open_daemon(&usual);
+	ck_assert_int_eq(submit(JOB_LEARN, &learning, 0), 1);
+	RUN_UNTIL(info_of(1).phase == PHASE_STOPPING);
+	RUN_UNTIL(info_of(1).phase == PHASE_ENDED); /* it does not listen: SIGTERM */
+	ck_assert_int_eq(info_of(1).outcome, OUTCOME_LEARNED);
+	ck_assert(busy_is_dead(&tasks[0]));
+}
+END_TEST
+
+START_TEST(what_cannot_be_taken_is_refused)
+{
+	struct daemon_caps two = {.cpus = INFINITY, .n_tasks = 2};
+	struct daemon_setup few = usual;
+	struct daemon_submission named = {.name = "a"};
+	struct daemon_submission late = {.deadline = {DAEMON_REALTIME, NSEC_PER_SEC}};
+	struct daemon_submission absurd = {.threads = INFINITY};
+
+	few.caps_of = caps_of;
+	few.userdata = &two;
+	open_daemon(&few);
+	ck_assert_int_eq(submit(JOB_SLEEP, &named, 0), 1);
+	ck_assert_int_eq(submit(JOB_SLEEP, &named, 1), -EEXIST);
+	ck_assert_str_eq(fault.text, "a task 'a' runs already; choose another name with --name");
+	named.name = "a b";
+	ck_assert_int_eq(submit(JOB_SLEEP, &named, 1), -EINVAL);
+	ck_assert_int_eq(submit(JOB_SLEEP, &late, 1), -ERANGE);
+	ck_assert_str_eq(fault.text, "the deadline has passed already");
+	ck_assert_int_eq(submit(JOB_SLEEP, &absurd, 1), -EINVAL);
+	daemon_drain(service, true);
+	ck_assert_int_eq(submit(JOB_SLEEP, &plain, 1), -ESHUTDOWN);
+	daemon_drain(service, false);
+	/* What was refused has cost no number. */
+	ck_assert_int_eq(submit(JOB_SLEEP, &plain, 1), 2);
+	ck_assert_int_eq(submit(JOB_SLEEP, &plain, 2), -EDQUOT);
+	ck_assert_str_eq(fault.text,
+		"2 tasks of yours run already, and there may be no more (per-user-tasks)");
+	ck_assert_int_eq(daemon_cancel(service, 9, &fault), -ENOENT);
+	ck_assert_int_eq(daemon_pause(service, 0, true, &fault), -ENOENT);
+}
+END_TEST
+
+START_TEST(names_are_made_and_told_apart)
+{
+	open_daemon(&usual);
+	for (int i = 0; i < N_TASKS; i++)
+		ck_assert_int_eq(submit(JOB_SLEEP, &plain, i), i + 1);
+	ck_assert_str_eq(info_of(2).name, "train_me-2");
+	ck_assert_str_eq(info_of(4).name, "train_me-4");
+	ck_assert_uint_eq(daemon_find(service, "train_me-3"), 3);
+	ck_assert_uint_eq(daemon_find(service, "nobody"), 0);
+	busy_end(&tasks[1]);
+	RUN_UNTIL(n_ended == 1);
+	ck_assert_int_eq(submit(JOB_SLEEP, &plain, 1), 5);
+	ck_assert_str_eq(info_of(5).name, "train_me-2");
+	ck_assert_uint_eq(daemon_find(service, "train_me-2"), 5);
+	busy_end(&tasks[0]);
+	RUN_UNTIL(n_ended == 2);
+	ck_assert_int_eq(submit(JOB_SLEEP, &plain, 0), 6);
+	busy_end(&tasks[0]);
+	RUN_UNTIL(n_ended == 3);
+	/* Of those that have ended it is the newest. */
+	ck_assert_uint_eq(daemon_find(service, "train_me"), 6);
+}
+END_TEST
+
+START_TEST(a_process_that_is_dead_is_not_taken)
+{
+	struct daemon_submission dead = {
+		.threads = 1, .deadline = {.at_ns = DAEMON_NO_DEADLINE}, .name = "dead"};
+	uint64_t number, token;
+	int page_fd;
+
+	open_daemon(&usual);
+	tasks[0] = start(JOB_SLEEP);
+	dead.pid = tasks[0].pid;
+	dead.pidfd = (int)syscall(SYS_pidfd_open, dead.pid, 0);
+	busy_end(&tasks[0]);
+	ck_assert_int_eq(daemon_submit(service, &dead, &number, &page_fd, &token, &fault), -ESRCH);
+	(void)close(dead.pidfd);
+	ck_assert_uint_eq(daemon_find(service, "dead"), 0);
+	ck_assert_int_eq(submit(JOB_BUSY, &plain, 0), 1);
+	RUN_UNTIL(info_of(1).cpu_ns > 10 * NSEC_PER_MSEC);
+}
+END_TEST
+
+START_TEST(who_is_paused_stands_still)
+{
+	uint64_t cpu_ns;
+
+	open_daemon(&usual);
+	ck_assert_int_eq(submit(JOB_BUSY, &plain, 0), 1);
+	RUN_UNTIL(info_of(1).cpu_ns > 10 * NSEC_PER_MSEC);
+	ck_assert_int_eq(daemon_pause(service, 1, true, &fault), 0);
+	ck_assert(info_of(1).is_paused);
+	run_for(2 * SLOT_NS);
+	cpu_ns = info_of(1).cpu_ns;
+	run_for(6 * SLOT_NS);
+	ck_assert_uint_eq(info_of(1).cpu_ns, cpu_ns);
+	ck_assert_int_eq(daemon_pause(service, 1, false, &fault), 0);
+	RUN_UNTIL(info_of(1).cpu_ns > cpu_ns + 10 * NSEC_PER_MSEC);
+	ck_assert_int_eq(daemon_cancel(service, 1, &fault), 0);
+	RUN_UNTIL(n_ended == 1); /* nobody tells how: it is seen */
+	ck_assert_int_eq(info_of(1).outcome, OUTCOME_CANCELLED);
+	ck_assert_int_eq(info_of(1).exit_status, -1);
+	ck_assert_int_eq(daemon_cancel(service, 1, &fault), -EALREADY);
+}
+END_TEST
+
+START_TEST(what_forks_away_is_governed_on)
+{
+	struct daemon_info info;
+	uint64_t cpu_ns;
+
+	open_daemon(&usual);
+	ck_assert_int_eq(submit(JOB_LEAVE, &plain, 0), 1);
+	RUN_UNTIL(busy_is_dead(&tasks[0]));
+	reap_and_tell(0, 1);
+	run_for(4 * SLOT_NS);
+	ck_assert_uint_eq(n_ended, 0);
+	cpu_ns = info_of(1).cpu_ns;
+	RUN_UNTIL(info_of(1).cpu_ns > cpu_ns + 20 * NSEC_PER_MSEC);
+	daemon_info(service, &info);
+	ck_assert_uint_eq(info.n_tasks, 1);
+	ck_assert_int_eq(daemon_cancel(service, 1, &fault), 0);
+	RUN_UNTIL(n_ended == 1);
+	ck_assert_int_eq(info_of(1).exit_status, 0);
+}
+END_TEST
+
+START_TEST(a_deadline_can_be_moved_and_passes)
+{
+	const struct daemon_submission soon = {
+		.has_target = true,
+		.target = {.metric = "loss", .value = 0.1, .in_a_row = 1},
+		.deadline = {DAEMON_REALTIME, 0},
+	};
+	struct daemon_submission submission = soon;
+	struct daemon_change change = {.has_deadline = true, .deadline = {DAEMON_BOOTTIME, 0}};
+	struct timespec now;
+
+	open_daemon(&usual);
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	submission.deadline.at_ns = ((uint64_t)now.tv_sec + 3600) * NSEC_PER_SEC;
+	ck_assert_int_eq(submit(JOB_BUSY, &submission, 0), 1);
+	run_for(2 * SLOT_NS);
+	ck_assert_int_eq(info_of(1).outcome, OUTCOME_NONE);
+	change.deadline.at_ns = 1;
+	ck_assert_int_eq(daemon_change(service, 1, &change, &fault), -ERANGE);
+	ck_assert_int_eq(info_of(1).deadline.clock, DAEMON_REALTIME);
+	(void)clock_gettime(CLOCK_BOOTTIME, &now);
+	change.deadline.at_ns = (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec +
+		3 * SLOT_NS;
+	ck_assert_int_eq(daemon_change(service, 1, &change, &fault), 0);
+	ck_assert_int_eq(info_of(1).outcome, OUTCOME_NONE);
+	RUN_UNTIL(info_of(1).outcome != OUTCOME_NONE);
+	ck_assert_int_eq(info_of(1).outcome, OUTCOME_MISSED_DEADLINE);
+	ck_assert_int_eq(info_of(1).phase, PHASE_YIELDED);
+}
+END_TEST
+
+START_TEST(a_target_can_be_moved_within_its_metric)
+{
+	const struct daemon_submission far = {
+		.has_target = true,
+		.target = {.metric = "loss", .value = 1e-9, .in_a_row = 1},
+	};
+	struct daemon_change change = {.has_target = true,
+		.target = {.metric = "accuracy", .value = 0.9, .is_raised = true, .in_a_row = 1}};
+
+	open_daemon(&usual);
+	ck_assert_int_eq(submit(JOB_LEARN, &far, 0), 1);
+	RUN_UNTIL(info_of(1).n_reports > 5);
+	ck_assert_int_eq(daemon_change(service, 1, &change, &fault), -EINVAL);
+	ck_assert_str_eq(
+		fault.text, "task train_me has to be judged by 'loss <=', as when it was started");
+	ck_assert_int_eq(info_of(1).outcome, OUTCOME_NONE);
+	change.target = (struct target){.metric = "loss", .value = 0.02, .in_a_row = 1};
+	ck_assert_int_eq(daemon_change(service, 1, &change, &fault), 0);
+	RUN_UNTIL(info_of(1).outcome != OUTCOME_NONE);
+	ck_assert_int_eq(info_of(1).outcome, OUTCOME_LEARNED);
+	ck_assert_double_eq_tol(info_of(1).target.value, 0.02, 1e-12);
+}
+END_TEST
+
+START_TEST(the_budget_can_be_changed)
+{
+	struct daemon_info info;
+
+	open_daemon(&usual);
+	ck_assert_int_eq(submit(JOB_BUSY, &plain, 0), 1);
+	ck_assert_int_eq(submit(JOB_BUSY, &plain, 1), 2);
+	ck_assert_int_eq(daemon_set_budget(service, 0.2, &fault), 0);
+	ck_assert_double_eq_tol(info_of(1).share_cpus + info_of(2).share_cpus, 0.2, 1e-6);
+	daemon_info(service, &info);
+	ck_assert_double_eq_tol(info.budget_cpus, 0.2, 1e-9);
+	ck_assert_double_eq_tol(info.granted_cpus, 0.2, 0.02);
+	ck_assert_int_eq(daemon_set_budget(service, 2.5, &fault), -ERANGE);
+	ck_assert_int_eq(daemon_set_budget(service, 0, &fault), -ERANGE);
+	ck_assert_int_eq(daemon_set_budget(service, NAN, &fault), -ERANGE);
+	daemon_info(service, &info);
+	ck_assert_double_eq_tol(info.budget_cpus, 0.2, 1e-9);
+}
+END_TEST
+
+START_TEST(a_user_has_no_more_than_his_cap)
+{
+	const struct daemon_submission others = {.owner = 77};
+	struct daemon_caps caps = {.cpus = 0.1, .n_tasks = 9};
+	struct daemon_setup with = usual;
+
+	with.caps_of = caps_of;
+	with.userdata = &caps;
+	open_daemon(&with);
+	ck_assert_int_eq(submit(JOB_BUSY, &plain, 0), 1);
+	ck_assert_int_eq(submit(JOB_BUSY, &plain, 1), 2);
+	ck_assert_double_eq_tol(info_of(1).share_cpus + info_of(2).share_cpus, 0.1, 1e-6);
+	ck_assert_int_eq(submit(JOB_BUSY, &others, 2), 3);
+	ck_assert_double_eq_tol(info_of(1).share_cpus + info_of(2).share_cpus, 0.1, 1e-6);
+	ck_assert_double_eq_tol(info_of(3).share_cpus, 0.4, 1e-6);
+	caps.cpus = 0.2;
+	daemon_refresh_caps(service);
+	ck_assert_double_eq_tol(info_of(1).share_cpus + info_of(2).share_cpus, 0.2, 1e-6);
+	/* The number of a user who has left is another's. */
+	busy_end(&tasks[2]);
+	RUN_UNTIL(n_ended == 1);
+	ck_assert_int_eq(submit(JOB_BUSY, &(struct daemon_submission){.owner = 78}, 2), 4);
+	ck_assert_double_eq_tol(info_of(4).share_cpus, 0.3, 1e-6);
+}
+END_TEST
+
+START_TEST(the_policy_and_the_floor_can_be_changed)
+{
+	struct daemon_submission early = {
+		.has_target = true, .target = {.metric = "loss", .value = 0.1, .in_a_row = 1}};
+	struct daemon_setup with = usual;
+	struct timespec now;
+
+	with.policy = "equal";
+	open_daemon(&with);
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	early.deadline.at_ns = ((uint64_t)now.tv_sec + 7200) * NSEC_PER_SEC;
+	ck_assert_int_eq(submit(JOB_BUSY, &early, 0), 1);
+	early.deadline.at_ns = ((uint64_t)now.tv_sec + 3600) * NSEC_PER_SEC;
+	ck_assert_int_eq(submit(JOB_BUSY, &early, 1), 2);
+	ck_assert_double_eq_tol(info_of(1).share_cpus, 0.25, 1e-6);
+	ck_assert_int_eq(daemon_set_policy(service, "script", &fault), -EINVAL);
+	ck_assert_int_eq(daemon_set_policy(service, "edf", &fault), 0);
+	ck_assert_double_eq_tol(info_of(1).share_cpus, 0, 1e-6);
+	ck_assert_double_eq_tol(info_of(2).share_cpus, 0.5, 1e-6);
+	daemon_set_floor(service, 0.05);
+	ck_assert_double_eq_tol(info_of(1).share_cpus, 0.05, 1e-6);
+	ck_assert_double_eq_tol(info_of(2).share_cpus, 0.45, 1e-6);
+}
+END_TEST
+
+START_TEST(who_still_runs_at_the_end_is_let_go)
+{
+	struct daemon_info info;
+	char run[64];
+
+	open_daemon(&usual);
+	ck_assert_int_eq(submit(JOB_BUSY, &plain, 0), 1);
+	ck_assert_int_eq(daemon_pause(service, 1, true, &fault), 0);
+	run_for(2 * SLOT_NS);
+	daemon_info(service, &info);
+	(void)snprintf(run, sizeof(run), "%s", info.run);
+	service = daemon_free(service);
+	ck_assert_int_eq(kill(tasks[0].pid, 0), 0);
+	/* It has been paused and runs again. */
+	for (uint64_t until_ns = busy_clock_ns() + PATIENCE_NS;;) {
+		char path[64];
+		unsigned long long ran = 0;
+		FILE *file;
+
+		(void)snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)tasks[0].pid);
+		file = fopen(path, "re");
+		ck_assert_ptr_nonnull(file);
+		ck_assert_int_eq(fscanf(file, "%llu", &ran), 1);
+		(void)fclose(file);
+		if (ran > 20 * NSEC_PER_MSEC)
+			break;
+		ck_assert_uint_lt(busy_clock_ns(), until_ns);
+		sleep_ms(1);
+	}
+	ck_assert_int_ge(cgroup_run_end(run, &fault), 0);
+}
+END_TEST
+
+START_TEST(policies_for_bundles_are_refused)
+{
+	static const char *const names[] = {"fixed", "script", "nobody"};
+	struct daemon_setup with = usual;
+
+	for (size_t i = 0; i < 3; i++) {
+		with.event = event;
+		with.policy = names[i];
+		ck_assert_int_eq(daemon_new(&service, &with, &fault), -EINVAL);
+		ck_assert_ptr_nonnull(strstr(fault.text, names[i]));
+	}
+}
+END_TEST
+
+START_TEST(two_budgets_beyond_the_machine_are_refused)
+{
+	struct daemon_setup most = usual;
+	struct daemon *other = NULL;
+
+	most.budget_cpus = 1.6;
+	open_daemon(&usual);
+	most.event = event;
+	ck_assert_int_eq(daemon_new(&other, &most, &fault), -EDQUOT);
+	ck_assert_ptr_null(other);
+	/* Its own claim does not stand in its way. */
+	ck_assert_int_eq(daemon_set_budget(service, 1.9, &fault), 0);
+	ck_assert_int_eq(daemon_set_budget(service, 0.1, &fault), 0);
+	ck_assert_msg(daemon_new(&other, &most, &fault) == 0, "%s", fault.text);
+	ck_assert_int_eq(daemon_set_budget(service, 1.9, &fault), -EDQUOT);
+	(void)daemon_free(other);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *suite = suite_create("daemon");
+	TCase *tcase = tcase_create("real");
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_set_timeout(tcase, 60);
+	suite_add_tcase(suite, tcase);
+	tcase_add_test(tcase, a_task_comes_is_governed_and_goes);
+	tcase_add_test(tcase, without_a_task_nothing_wakes_up);
+	tcase_add_test(tcase, who_learns_is_not_killed_for_it);
+	tcase_add_test(tcase, who_is_to_stop_at_its_target_is_asked_and_then_ended);
+	tcase_add_test(tcase, what_cannot_be_taken_is_refused);
+	tcase_add_test(tcase, names_are_made_and_told_apart);
+	tcase_add_test(tcase, a_process_that_is_dead_is_not_taken);
+	tcase_add_test(tcase, who_is_paused_stands_still);
+	tcase_add_test(tcase, what_forks_away_is_governed_on);
+	tcase_add_test(tcase, a_deadline_can_be_moved_and_passes);
+	tcase_add_test(tcase, a_target_can_be_moved_within_its_metric);
+	tcase_add_test(tcase, the_budget_can_be_changed);
+	tcase_add_test(tcase, a_user_has_no_more_than_his_cap);
+	tcase_add_test(tcase, the_policy_and_the_floor_can_be_changed);
+	tcase_add_test(tcase, who_still_runs_at_the_end_is_let_go);
+	tcase_add_test(tcase, policies_for_bundles_are_refused);
+	tcase_add_test(tcase, two_budgets_beyond_the_machine_are_refused);
+	return suite;
+}
+
+int main(void)
+{
+	int r;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	last_run = mmap(
+		NULL, sizeof(*last_run), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (last_run == MAP_FAILED)
+		return EXIT_FAILURE;
+	r = suite_run(make_suite());
+	if ((*last_run)[0] && cgroup_run_end(*last_run, &fault) != 0)
+		fprintf(stderr, "ended what a test had left behind\n");
+	return r;
+}

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`coregov doctor` from the outside, on the machine that there is: what it says is what runs do, and
+nothing is changed by asking."""
+
+import json
+import os
+import pathlib
+import pty
+import subprocess
+import unittest
+
+import tap
+from test_bundle import COREGOV, PATIENCE, Case, groups_of, processes_of, wait_until, works
+
+STATES = ["ok", "degraded", "broken"]  # by exit status
+
+
+def doctor(*options, prefix=(), **more):
+    return subprocess.run([*prefix, COREGOV, "doctor", *options], capture_output=True, text=True,
+                          timeout=PATIENCE, check=False, **more)
+
+
+class Doctor(Case):
+    def checks(self, **more):
+        """{name: check} of --json, whose form and status are right."""
+        ended = doctor("--json", **more)
+        self.assertEqual(ended.stderr, "")
+        report = json.loads(ended.stdout)
+        self.assertEqual(list(report), ["schema", "worst", "checks"])
+        self.assertEqual(report["schema"], 1)
+        for check in report["checks"]:
+            self.assertEqual(list(check), ["name", "state", "found", "remedy"])
+            self.assertTrue(check["found"])
+            self.assertEqual(check["remedy"] is None, check["state"] == "ok", check)
+        worst = max(STATES.index(check["state"]) for check in report["checks"])
+        self.assertEqual(report["worst"], STATES[worst])
+        self.assertEqual(ended.returncode, worst)
+        return {check["name"]: check for check in report["checks"]}
+
+    def test_a_line_for_each(self):
+        names = list(self.checks())
+        ended = doctor()
+        lines = [line for line in ended.stdout.splitlines() if not line.startswith(" ")]
+        self.assertEqual([line.split()[1] for line in lines], names)
+        self.assertTrue({line.split()[0] for line in lines} <= set(STATES), lines)
+        self.assertNotIn("\x1b", ended.stdout)
+        self.assertEqual(ended.stderr, "")
+
+    def test_it_says_what_a_run_does(self):
+        checks = self.checks()
+        said = works().stderr
+        for what in "enforcer", "meter":
+            chosen = checks[what]["found"].split()[0].rstrip(":")
+            self.assertIn(f"coregov: {what} {chosen}", said)
+
+    def test_a_user_without_a_group(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root can be somebody else")
+        prefix = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+        if subprocess.run([*prefix, "test", "-x", COREGOV], check=False).returncode:
+            self.skipTest("the build is not readable for everybody")
+        checks = self.checks(prefix=prefix)
+        for name in "enforcer", "guarantee", "meter":
+            self.assertEqual(checks[name]["state"], "degraded", checks[name])
+        self.assertIn("signal (cgroup2: ", checks["enforcer"]["found"])
+        self.assertEqual(checks["meter"]["remedy"], checks["enforcer"]["remedy"])
+
+    def test_nothing_is_left_or_changed(self):
+        before = pathlib.Path("/proc/self/cgroup").read_text(encoding="utf-8")
+        with subprocess.Popen([COREGOV, "doctor"], stdout=subprocess.DEVNULL) as process:
+            process.wait(PATIENCE)
+        self.assertEqual(groups_of(process.pid), [])
+        self.assertEqual(pathlib.Path("/proc/self/cgroup").read_text(encoding="utf-8"), before)
+
+    def test_a_run_beside_it(self):
+        """Its claim, and its task whose threads may spin."""
+        self.write("threads.py", "import threading\n"
+                   "for _ in range(5):\n"
+                   "    threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+                   "while True: pass\n")
+        path = self.bundle({"crowd": {
+            "command": self.python("threads.py"), "deadline": "50s", "target": "0.5",
+            "environment": "OMP_WAIT_POLICY=ACTIVE"}}, budget="0.5cpu")
+        with self.start(path) as run:
+            try:
+                wait_until(lambda: run.poll() is not None or processes_of("threads.py"), "the task")
+                self.assertIsNone(run.poll(), "it ended at once")
+                if self.checks()["enforcer"]["found"].startswith("signal"):
+                    self.skipTest("no groups can be made here")
+                wait_until(lambda: "has 6 threads" in self.checks()["threads"]["found"],
+                           "its threads")
+                checks = self.checks()
+                self.assertIn(f"coregov-{run.pid}-", checks["claims"]["found"])
+                self.assertIn("(0.5)", checks["claims"]["found"])
+                self.assertNotIn(f"coregov-{run.pid}-", checks["leftovers"]["found"])
+                self.assertIn("task crowd of", checks["threads"]["found"])
+                self.assertIn("OMP_WAIT_POLICY=PASSIVE", checks["threads"]["remedy"])
+            finally:
+                run.terminate()
+                run.communicate(timeout=PATIENCE)
+
+    def test_what_a_dead_run_has_left(self):
+        """By a process of it: the keeper ends what it can, so here is one it does not know of."""
+        dead = subprocess.Popen(["true"])  # a pid that has been, with the wrong start time
+        dead.wait()
+        name = f"coregov-{dead.pid}-1"
+        with subprocess.Popen(["sleep", "1000"], env={**os.environ, "COREGOV_RUN": name}) as left:
+            try:
+                wait_until(lambda: self.checks()["leftovers"]["state"] != "ok", "the leftover")
+                found = self.checks()["leftovers"]
+                self.assertEqual(found["state"], "degraded")
+                self.assertIn(name, found["found"])
+                self.assertIsNone(left.poll(), "it looks only")
+            finally:
+                left.kill()
+        self.assertNotIn(name, self.checks()["leftovers"]["found"])
+
+    def test_groups_that_a_dead_run_has_left(self):
+        dead = subprocess.Popen(["true"])
+        dead.wait()
+        group = pathlib.Path("/sys/fs/cgroup/cpu", f"coregov-{dead.pid}-1")
+        try:
+            group.mkdir()
+        except OSError as error:
+            self.skipTest(f"no group can be made here: {error}")
+        try:
+            self.assertIn(group.name, self.checks()["leftovers"]["found"])
+            self.assertTrue(group.exists(), "it looks only")
+        finally:
+            group.rmdir()
+
+    def test_a_quota_around_us(self):
+        group = pathlib.Path("/sys/fs/cgroup/cpu", f"test-doctor-{os.getpid()}")
+        try:
+            group.mkdir()
+        except OSError as error:
+            self.skipTest(f"no group can be made here: {error}")
+        try:
+            (group / "cpu.cfs_quota_us").write_text("50000", encoding="ascii")
+            check = self.checks(prefix=("sh", "-c", f'echo $$ >{group}/cgroup.procs && exec "$@"',
+                                        "sh"))["quota"]
+            self.assertEqual(check["state"], "degraded", check)
+            self.assertIn(f"'{group}' allows 0.5 of", check["found"])
+            self.assertEqual(check["remedy"], f"echo -1 | sudo tee '{group}/cpu.cfs_quota_us'")
+        finally:
+            group.rmdir()
+
+    def test_presets_that_cannot_be_read(self):
+        os.makedirs(self.path("coregov/presets"))
+        self.write("coregov/presets/bad.preset", "[preset]\nnonsense = 1\n")
+        check = self.checks(env={**os.environ, "XDG_CONFIG_HOME": self.path("")})["presets"]
+        self.assertEqual(check["state"], "broken")
+        self.assertIn("bad.preset:2", check["found"])
+        self.assertEqual(doctor(env={**os.environ, "XDG_CONFIG_HOME": self.path("")}).returncode, 2)
+
+    def test_few_files(self):
+        words = ("sh", "-c", 'ulimit -n 200 && exec "$@"', "sh")
+        check = self.checks(prefix=words)["limits"]
+        self.assertEqual(check["state"], "degraded", check)
+        self.assertIn("at most 200 open files", check["found"])
+
+
+class CommandLine(unittest.TestCase):
+    def refused(self, *words, because):
+        ended = doctor(*words)
+        self.assertEqual(ended.returncode, 64)
+        self.assertEqual(ended.stdout, "")
+        self.assertIn(because, ended.stderr)
+
+    def test_refused(self):
+        self.refused("--jsn", because="unknown option '--jsn'; did you mean '--json'?")
+        self.refused("-x", because="unknown option '-x'")
+        self.refused("all", because="'all' is too many")
+
+    def test_help(self):
+        ended = doctor("--help")
+        self.assertEqual(ended.returncode, 0)
+        self.assertIn("usage: coregov doctor", ended.stdout)
+
+    def test_a_report_that_cannot_be_written(self):
+        with open("/dev/full", "w", encoding="ascii") as full:
+            ended = subprocess.run([COREGOV, "doctor"], stdout=full, stderr=subprocess.PIPE,
+                                   text=True, timeout=PATIENCE, check=False)
+        self.assertEqual(ended.returncode, 1)
+        self.assertIn("write to standard output: No space left", ended.stderr)
+
+
+class Colour(unittest.TestCase):
+    def on_terminal(self, **environment):
+        try:
+            ours, theirs = pty.openpty()
+        except OSError as error:
+            self.skipTest(f"no pseudo-terminal can be opened here: {error}")
+        variables = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "TERM")}
+        said = b""
+        with subprocess.Popen([COREGOV, "doctor"], stdout=theirs,
+                              env={**variables, **environment}) as process:
+            os.close(theirs)
+            try:
+                while chunk := os.read(ours, 65536):
+                    said += chunk
+            except OSError:  # EIO: the other end is closed
+                pass
+            process.wait(PATIENCE)
+        os.close(ours)
+        self.assertIn(b"kernel", said)
+        return said
+
+    def test_on_a_terminal(self):
+        self.assertIn(b"\x1b[32mok", self.on_terminal(TERM="xterm"))
+
+    def test_not_wanted(self):
+        self.assertNotIn(b"\x1b", self.on_terminal(TERM="xterm", NO_COLOR="1"))
+        self.assertNotIn(b"\x1b", self.on_terminal(TERM="dumb"))
+        self.assertNotIn(b"\x1b", self.on_terminal())
+
+
+if __name__ == "__main__":
+    tap.main()

@@ -1,0 +1,147 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""coregovd as a service of the system, as `meson install` has put it there."""
+
+import json
+import pathlib
+import re
+import subprocess
+import time
+
+import inside
+import tap
+
+AS_USER = ["systemd-run", "--quiet", "--collect", "--wait", "--pipe", "--uid=tester",
+           "--property=PAMName=vm", "--working-directory=/home/tester"]
+SPIN = ["sh", "-c", "while :; do :; done"]
+SECURITY_MOST = 2.0
+CONF = pathlib.Path("/etc/coregov/coregov.conf")
+
+
+def systemctl(*words):
+    return subprocess.run(["systemctl", *words], text=True, capture_output=True, check=False)
+
+
+class Service(inside.Case):
+    @classmethod
+    def setUpClass(cls):
+        CONF.parent.mkdir(exist_ok=True)
+        CONF.write_text("[governor]\nbudget = 0.5cpu\nslot = 200ms\n")
+        systemctl("daemon-reload")
+        subprocess.run(["busctl", "call", "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                        "org.freedesktop.DBus", "ReloadConfig"], check=True, capture_output=True)
+
+    def setUp(self):
+        self.tasks = []
+        self.addCleanup(self.end_tasks)
+        done = systemctl("start", "coregovd")
+        self.assertEqual(done.returncode, 0, done.stderr + self.journal())
+        self.addCleanup(systemctl, "stop", "coregovd")
+
+    def end_tasks(self):
+        for task in self.tasks:
+            task.terminate()
+            task.communicate(timeout=inside.PATIENCE)
+
+    def journal(self):
+        return subprocess.run(["journalctl", "-u", "coregovd", "-o", "cat", "--no-pager"],
+                              text=True, capture_output=True, check=False).stdout
+
+    def coregov(self, *words, prefix=()):
+        done = subprocess.run([*prefix, inside.COREGOV, *words], text=True, capture_output=True,
+                              timeout=inside.PATIENCE, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    def started(self, name, *words, prefix=()):
+        self.tasks.append(subprocess.Popen(
+            [*prefix, inside.COREGOV, "run", "--quiet", "--require", "--name", name, "--", *words],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        self.until(lambda: self.task(name).get("phase") == "alive")
+        return self.tasks[-1]
+
+    def task(self, name):
+        status, out, _ = self.coregov("show", name, "--json")
+        return json.loads(out) if status == 0 else {}
+
+    def until(self, condition):
+        end = time.monotonic() + inside.PATIENCE
+        while not condition():
+            if time.monotonic() > end:
+                self.fail(self.journal() + "".join(
+                    task.communicate()[1] for task in self.tasks if task.poll() is not None))
+            time.sleep(0.1)
+
+    def group_of(self, pid):
+        line = pathlib.Path(f"/proc/{pid}/cgroup").read_text(encoding="ascii").strip()
+        return inside.CGROUP / line[3:].lstrip("/")
+
+    def test_users_share_the_budget(self):
+        self.started("ours", *SPIN)
+        self.started("theirs", *SPIN, prefix=AS_USER)
+        status, out, _ = self.coregov("list", "--json")
+        told = json.loads(out)["governor"]
+        self.assertEqual((status, told["enforcer"], told["guarantee"]), (0, "cgroup2", "kernel"))
+        self.assertEqual(told["meter"], "bpf", self.journal())
+        budget = self.group_of(self.task("theirs")["pid"]).parent
+        self.assertEqual(self.group_of(self.task("ours")["pid"]).parent, budget)
+        self.assertTrue(budget.name.startswith("coregovd-"), budget)
+        before, start = inside.Sample(budget), time.monotonic()
+        self.assertEqual(before.cpus, 0.5)
+        time.sleep(5)
+        used = inside.Sample(budget).used_seconds - before.used_seconds
+        self.assertLess(used / (time.monotonic() - start), 0.5 * 1.03)
+        self.assertGreater(used / (time.monotonic() - start), 0.3)
+        # Everybody may change his own, and nobody another's.
+        self.assertEqual(self.coregov("pause", "theirs", prefix=AS_USER)[0], 0)
+        self.assertEqual(self.coregov("pause", "ours", prefix=AS_USER)[0], 77)
+        self.assertEqual(self.coregov("budget", "0.1cpu", prefix=AS_USER)[0], 77)
+        self.assertEqual(self.coregov("budget", "0.4cpu")[0], 0)
+        self.assertEqual(inside.Sample(budget).cpus, 0.4)
+
+    def test_tasks_outlive_it(self):
+        task = self.started("spin", *SPIN)
+        group = self.group_of(self.task("spin")["pid"])
+        self.assertEqual(self.coregov("pause", "spin")[0], 0)
+        self.assertEqual(systemctl("stop", "coregovd").returncode, 0)
+        self.assertIsNone(task.poll())
+        before = inside.Sample(group.parent)
+        self.assertEqual(before.cpus, 0.5)
+        time.sleep(2)
+        self.assertGreater(inside.Sample(group.parent).used_seconds, before.used_seconds)
+        # And it starts beside them.
+        done = systemctl("start", "coregovd")
+        self.assertEqual(done.returncode, 0, self.journal())
+        self.assertEqual(self.coregov("list")[0], 0)
+
+    def test_a_call_starts_it(self):
+        systemctl("enable", "coregovd")
+        systemctl("stop", "coregovd")
+        status, out, err = self.coregov("list")
+        self.assertEqual(status, 0, err + self.journal())
+        self.assertIn("budget 0.5cpu", out)
+
+    def test_reload(self):
+        CONF.write_text("[governor]\nbudget = 0.3cpu\nslot = 200ms\n")
+        self.assertEqual(systemctl("reload", "coregovd").returncode, 0)
+        self.until(lambda: "budget 0.3cpu" in self.coregov("list")[1])
+        CONF.write_text("[governor]\nbudget = 0.5\n")
+        self.assertEqual(systemctl("reload", "coregovd").returncode, 0)
+        self.until(lambda: "the old one stays in force" in self.journal())
+        self.assertIn("budget 0.3cpu", self.coregov("list")[1])
+        CONF.write_text("[governor]\nbudget = 0.5cpu\nslot = 200ms\n")
+
+    def test_killed_it_comes_again(self):
+        pid = systemctl("show", "-P", "MainPID", "coregovd").stdout.strip()
+        subprocess.run(["kill", "-9", pid], check=True)
+        self.until(lambda: self.coregov("list")[0] == 0 and pid != systemctl(
+            "show", "-P", "MainPID", "coregovd").stdout.strip())
+
+    def test_security(self):
+        done = subprocess.run(["systemd-analyze", "security", "--no-pager", "coregovd"], text=True,
+                              capture_output=True, check=False)
+        score = float(re.search(r"Overall exposure level.*: ([\d.]+)", done.stdout)[1])
+        print(f"# systemd-analyze security: {score}")
+        self.assertLessEqual(score, SECURITY_MOST, done.stdout)
+
+
+tap.main()
