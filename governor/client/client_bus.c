@@ -10,7 +10,9 @@
 #include <systemd/sd-bus.h>
 
 #include "cleanup.h"
+#include "governor_names.h"
 #include "nsec.h"
+#include "submission_bus.h"
 
 /* The way to a governor is a few calls, each begun when the answer to the one before is there:
  *
@@ -24,13 +26,9 @@
  * wait for a dead one. So each Submit has a Ping beside it, and again every five seconds: silence is
  * what counts. */
 
-#define GOVERNOR "org.coregov.Governor1"
-#define GOVERNOR_PATH "/org/coregov/Governor1"
-#define GOVERNOR_TASK GOVERNOR ".Task"
 #define BUS "org.freedesktop.DBus"
 #define BUS_PATH "/org/freedesktop/DBus"
 #define GOVERNOR_ERRORS "org.coregov.Error."
-#define ADDRESS_VARIABLE "COREGOV_BUS_ADDRESS"
 
 #define SILENCE_US (5 * USEC_PER_SEC)
 #define SILENCES_MAX 12 /* a minute */
@@ -58,13 +56,13 @@ static const struct {
 	const char *error;
 	enum client_answer answer;
 } refusals[] = {
-	{"org.coregov.Error.BadTarget", CLIENT_REFUSED_DATA},
-	{"org.coregov.Error.BadDeadline", CLIENT_REFUSED_DATA},
-	{"org.coregov.Error.NameTaken", CLIENT_REFUSED_DATA},
+	{GOVERNOR_ERROR_BAD_TARGET, CLIENT_REFUSED_DATA},
+	{GOVERNOR_ERROR_BAD_DEADLINE, CLIENT_REFUSED_DATA},
+	{GOVERNOR_ERROR_NAME_TAKEN, CLIENT_REFUSED_DATA},
 	{SD_BUS_ERROR_INVALID_ARGS, CLIENT_REFUSED_DATA},
-	{"org.coregov.Error.OverLimit", CLIENT_REFUSED_BUSY},
-	{"org.coregov.Error.Draining", CLIENT_REFUSED_BUSY},
-	{"org.coregov.Error.NotYours", CLIENT_REFUSED_PERMISSION},
+	{GOVERNOR_ERROR_OVER_LIMIT, CLIENT_REFUSED_BUSY},
+	{GOVERNOR_ERROR_DRAINING, CLIENT_REFUSED_BUSY},
+	{GOVERNOR_ERROR_NOT_YOURS, CLIENT_REFUSED_PERMISSION},
 	{SD_BUS_ERROR_ACCESS_DENIED, CLIENT_REFUSED_PERMISSION},
 	{SD_BUS_ERROR_AUTH_FAILED, CLIENT_REFUSED_PERMISSION},
 	{SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED, CLIENT_REFUSED_PERMISSION},
@@ -131,7 +129,7 @@ static int open_address(sd_bus **ret_bus, const char *address)
 
 static int open_bus(struct client *client)
 {
-	const char *address = secure_getenv(ADDRESS_VARIABLE);
+	const char *address = secure_getenv(GOVERNOR_ADDRESS_VARIABLE);
 	int r;
 
 	client->bus = sd_bus_close_unref(client->bus);
@@ -148,7 +146,7 @@ static int open_bus(struct client *client)
 
 static bool has_one_address(void)
 {
-	const char *address = secure_getenv(ADDRESS_VARIABLE);
+	const char *address = secure_getenv(GOVERNOR_ADDRESS_VARIABLE);
 
 	return address && address[0] != '\0';
 }
@@ -177,11 +175,11 @@ static int on_name(sd_bus_message *reply, void *data, sd_bus_error *error)
 static int ask_name(struct client *client)
 {
 	_cleanup_(cleanup_sd_bus_message_unref) sd_bus_message *call = NULL;
-	int r = sd_bus_message_new_method_call(client->bus, &call, GOVERNOR, client->reply.task,
-		"org.freedesktop.DBus.Properties", "Get");
+	int r = sd_bus_message_new_method_call(client->bus, &call, GOVERNOR_NAME,
+		client->reply.task, "org.freedesktop.DBus.Properties", "Get");
 
 	if (r >= 0)
-		r = sd_bus_message_append(call, "ss", GOVERNOR_TASK, "Name");
+		r = sd_bus_message_append(call, "ss", TASK_INTERFACE, "Name");
 	if (r >= 0)
 		r = sd_bus_call_async(
 			client->bus, /* ret_slot= */ NULL, call, on_name, client, NAME_TIMEOUT_US);
@@ -228,95 +226,6 @@ static int on_submitted(sd_bus_message *message, void *data, sd_bus_error *error
 
 /* Submitting. */
 
-static int append_deadline(sd_bus_message *call, const struct submission *submission)
-{
-	const struct moment *deadline = &submission->deadline;
-
-	if (!submission->has_deadline)
-		return 0;
-	if (deadline->is_span)
-		return sd_bus_message_append(call, "{sv}", "DeadlineBoottime", "t",
-			(submission->now_boottime_ns + deadline->ns) / NSEC_PER_USEC);
-	return sd_bus_message_append(
-		call, "{sv}", "DeadlineRealtime", "t", deadline->ns / NSEC_PER_USEC);
-}
-
-static int append_string(sd_bus_message *call, const char *option, const char *value)
-{
-	return value ? sd_bus_message_append(call, "{sv}", option, "s", value) : 0;
-}
-
-static int append_command(sd_bus_message *call, char *const *command)
-{
-	int r = sd_bus_message_open_container(call, 'e', "sv");
-
-	if (r >= 0)
-		r = sd_bus_message_append(call, "s", "Command");
-	if (r >= 0)
-		r = sd_bus_message_open_container(call, 'v', "as");
-	if (r >= 0)
-		r = sd_bus_message_append_strv(call, (char **)command);
-	for (int level = 0; r >= 0 && level < 2; level++)
-		r = sd_bus_message_close_container(call);
-	return r;
-}
-
-static int append_options(sd_bus_message *call, const struct submission *submission)
-{
-	int r = sd_bus_message_open_container(call, 'a', "{sv}");
-
-	if (r >= 0)
-		r = append_string(call, "Name", submission->name);
-	if (r >= 0)
-		r = append_command(call, submission->command);
-	if (r >= 0)
-		r = append_string(call, "Directory", submission->directory);
-	if (r >= 0)
-		r = append_string(call, "Target", submission->target);
-	if (r >= 0)
-		r = append_deadline(call, submission);
-	if (r >= 0 && submission->threads > 0)
-		r = sd_bus_message_append(call, "{sv}", "Threads", "u", submission->threads);
-	if (r >= 0)
-		r = append_string(call, "OnTarget", submission->on_target);
-	if (r >= 0)
-		r = append_string(call, "OnDeadline", submission->on_deadline);
-	if (r >= 0 && submission->has_grace)
-		r = sd_bus_message_append(
-			call, "{sv}", "GraceUSec", "t", submission->grace_ns / NSEC_PER_USEC);
-	if (r >= 0 && submission->waits_start)
-		r = sd_bus_message_append(call, "{sv}", "WaitStart", "b", true);
-	if (r >= 0)
-		r = sd_bus_message_close_container(call);
-	return r;
-}
-
-/* D-Bus strings are UTF-8. A command or a folder that is not goes without: it is for show. */
-static int build_submit(struct client *client, sd_bus_message **ret_call)
-{
-	static char *const nothing[] = {NULL};
-	_cleanup_(cleanup_sd_bus_message_unref) sd_bus_message *call = NULL;
-	struct submission plain = client->submission;
-	int r;
-
-	for (int i = 0; i < 2; i++) {
-		call = sd_bus_message_unref(call);
-		r = sd_bus_message_new_method_call(
-			client->bus, &call, GOVERNOR, GOVERNOR_PATH, GOVERNOR, "Submit");
-		if (r >= 0)
-			r = sd_bus_message_append(call, "h", plain.process_fd);
-		if (r >= 0)
-			r = append_options(call, &plain);
-		if (r != -EINVAL)
-			break;
-		plain.command = nothing;
-		plain.directory = NULL;
-	}
-	if (r >= 0)
-		*ret_call = TAKE_PTR(call);
-	return r;
-}
-
 static int on_pong(sd_bus_message *message, void *data, sd_bus_error *error)
 {
 	struct client *client = data;
@@ -330,8 +239,9 @@ static int on_pong(sd_bus_message *message, void *data, sd_bus_error *error)
 static int ping(struct client *client)
 {
 	client->is_alive = false;
-	return sd_bus_call_method_async(client->bus, /* ret_slot= */ NULL, GOVERNOR, GOVERNOR_PATH,
-		"org.freedesktop.DBus.Peer", "Ping", on_pong, client, /* types= */ NULL);
+	return sd_bus_call_method_async(client->bus, /* ret_slot= */ NULL, GOVERNOR_NAME,
+		GOVERNOR_PATH, "org.freedesktop.DBus.Peer", "Ping", on_pong, client,
+		/* types= */ NULL);
 }
 
 static int submit(struct client *client)
@@ -340,7 +250,7 @@ static int submit(struct client *client)
 	int r = ping(client);
 
 	if (r >= 0)
-		r = build_submit(client, &call);
+		r = submission_call(client->bus, &client->submission, &call);
 	if (r >= 0)
 		r = sd_bus_call_async(
 			client->bus, /* ret_slot= */ NULL, call, on_submitted, client, NO_TIMEOUT);
@@ -371,7 +281,7 @@ static int on_owner(sd_bus_message *message, void *data, sd_bus_error *error)
 		r = submit(client);
 	} else if (client->on_bus == CLIENT_BUS_SYSTEM) {
 		r = sd_bus_call_method_async(client->bus, /* ret_slot= */ NULL, BUS, BUS_PATH, BUS,
-			"StartServiceByName", on_started, client, "su", GOVERNOR, 0);
+			"StartServiceByName", on_started, client, "su", GOVERNOR_NAME, 0);
 	} else if (client->setup.bus == CLIENT_BUS_ANY) {
 		client->on_bus = CLIENT_BUS_SYSTEM;
 		r = find_governor(client);
@@ -398,7 +308,7 @@ static int find_governor(struct client *client)
 		return 0;
 	}
 	return sd_bus_call_method_async(client->bus, /* ret_slot= */ NULL, BUS, BUS_PATH, BUS,
-		"GetNameOwner", on_owner, client, "s", GOVERNOR);
+		"GetNameOwner", on_owner, client, "s", GOVERNOR_NAME);
 }
 
 static int on_silence(sd_event_source *source, uint64_t due_us, void *data)
@@ -486,8 +396,9 @@ static int on_ended(sd_bus_message *message, void *data, sd_bus_error *error)
 
 static int call_ended(struct client *client, int status)
 {
-	return sd_bus_call_method_async(client->bus, /* ret_slot= */ NULL, GOVERNOR, GOVERNOR_PATH,
-		GOVERNOR, "Ended", on_ended, client, "oi", client->reply.task, (int32_t)status);
+	return sd_bus_call_method_async(client->bus, /* ret_slot= */ NULL, GOVERNOR_NAME,
+		GOVERNOR_PATH, GOVERNOR_INTERFACE, "Ended", on_ended, client, "oi",
+		client->reply.task, (int32_t)status);
 }
 
 static int on_too_late(sd_event_source *source, uint64_t due_us, void *data)

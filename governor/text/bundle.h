@@ -35,7 +35,7 @@ struct bundle_task {
 	enum feed_kind feed;
 	char *feed_preset;  /* for FEED_OUTPUT, else NULL: any */
 	char *feed_path;    /* for FEED_FILE, resolved */
-	uint32_t party; /* whose caps it counts to, see governor_set_caps(); in no file */
+	uint32_t party;     /* whose caps it counts to, see governor_set_caps(); in no file */
 	bool is_background; /* no target: no policy is asked, it runs on leftovers; in no file */
 	enum at_end on_target;
 	enum at_end on_deadline;
