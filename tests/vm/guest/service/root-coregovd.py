@@ -33,12 +33,14 @@ class Service(inside.Case):
 
     def setUp(self):
         self.tasks = []
+        self.addCleanup(systemctl, "stop", "coregovd")
         self.addCleanup(self.end_tasks)
         done = systemctl("start", "coregovd")
         self.assertEqual(done.returncode, 0, done.stderr + self.journal())
-        self.addCleanup(systemctl, "stop", "coregovd")
 
     def end_tasks(self):
+        # A systemd-run that is ended leaves its unit behind.
+        self.coregov("cancel", "ours", "theirs", "spin")
         for task in self.tasks:
             task.terminate()
             task.communicate(timeout=inside.PATIENCE)
