@@ -7,11 +7,14 @@
 #include "member.h"
 #include "stage_member.h"
 
-/* What the files of the daemon share: daemon.c (what is asked of it), daemon_slots.c (what happens with
+/* What the files of the daemon share: daemon.c (what is asked of it), daemon_submit.c, daemon_slots.c (what happens with
  * time). Loop time counts from the daemon's start, on CLOCK_MONOTONIC. */
 
 /* A deadline that never comes: within the range of what policies compute with. */
 #define LOOP_NEVER_NS (UINT64_MAX / 4)
+
+/* What stands in the page of a task that has no target: a loss that never is met. */
+#define NEVER_MET (-1e300)
 
 /* A user with tasks that run. */
 struct party {
@@ -56,6 +59,10 @@ void party_leave(struct daemon *daemon, uint32_t party);
 /* How many tasks a user may have, and has. */
 struct daemon_caps party_caps(const struct daemon *daemon, uid_t owner);
 uint32_t party_n_tasks(const struct daemon *daemon, uid_t owner);
+
+/* daemon_submit.c: 0, or -ERANGE where it has passed; -EINVAL where it is no number above 0. */
+int daemon_check_deadline(const struct daemon_deadline *deadline, struct fault *fault);
+int daemon_check_threads(double threads, struct fault *fault);
 
 int daemon_set_up_slots(struct daemon *daemon, struct fault *fault);
 void daemon_take_down_slots(struct daemon *daemon);
