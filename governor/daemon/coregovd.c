@@ -18,6 +18,7 @@
 #include "config.h"
 #include "daemon.h"
 #include "governor_bus.h"
+#include "journal.h"
 #include "machine.h"
 #include "nsec.h"
 #include "policy.h"
@@ -324,6 +325,12 @@ static int set_up_event(struct service *service, struct fault *fault)
 	return r < 0 ? fault_errno(fault, r, "event loop") : 0;
 }
 
+static void keep_event(void *userdata, const struct daemon_event *event)
+{
+	(void)userdata;
+	journal_event(event);
+}
+
 static int open_daemon(struct service *service, struct fault *fault)
 {
 	const struct config *config = service->config;
@@ -338,6 +345,7 @@ static int open_daemon(struct service *service, struct fault *fault)
 		.floor_cpus = config->floor.cpus,
 		.userdata = service,
 		.caps_of = caps_of,
+		.keep_event = keep_event,
 		.say = say,
 	};
 	int r = budget_of(service, config, &setup.budget_cpus, fault);

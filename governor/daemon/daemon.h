@@ -33,6 +33,22 @@ struct daemon_caps {
 	uint32_t n_tasks;
 };
 
+/* What has happened, for whoever keeps it. Strings are valid during the call. */
+struct daemon_event {
+	const char
+		*kind; /* "start", "share", "learned", "missed-deadline", "missed-target", "failed",
+			   * "cancelled", "end", "set", "paused", "resumed"; of the whole "enforce",
+			   * "foreign", "excess", "meter" */
+	const char *text; /* a sentence */
+	uint64_t number;  /* of the task; 0: of none, and what follows is not set */
+	const char *name;
+	uid_t owner;
+	uint64_t slot;
+	double share_cpus, old_share_cpus; /* in force now, and as told before; nan: never told */
+	double value;                      /* newest report, nan where none */
+	uint64_t cpu_ns;
+};
+
 struct daemon_setup {
 	sd_event *event;
 	double capacity_cpus; /* of the machine, > 0 */
@@ -46,6 +62,7 @@ struct daemon_setup {
 	/* What the tasks of one user may be and have together. NULL: anything. Asked whenever one is
 	 * submitted, and by daemon_refresh_caps(). */
 	struct daemon_caps (*caps_of)(void *userdata, uid_t owner);
+	void (*keep_event)(void *userdata, const struct daemon_event *event); /* or NULL */
 	void (*say)(const char *format, ...) __attribute__((format(printf, 1, 2)));
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,10 @@
 /* How long the launcher has to tell how its command has ended. */
 #define STATUS_PATIENCE_NS (500 * NSEC_PER_MSEC)
 #define LOOK_AGAIN_NS (50 * NSEC_PER_MSEC)
+
+/* A share is told of again where it differs by so much, and after so long. */
+#define SHARE_WORTH_TELLING 0.01
+#define SHARE_PAUSE_NS (10 * NSEC_PER_SEC)
 
 static uint64_t clock_ns(clockid_t clock)
 {
@@ -131,14 +136,83 @@ static int on_tell(sd_event_source *source, void *userdata)
 
 /* ---- the loop's records ---- */
 
+static struct daemon *of_recorder(struct recorder *recorder)
+{
+	return (struct daemon *)((char *)recorder - offsetof(struct daemon, recorder));
+}
+
+static void tell_event(
+	const struct daemon *daemon, struct member *member, const char *kind, const char *text)
+{
+	struct daemon_event event = {.kind = kind, .text = text};
+	struct task_status status;
+
+	if (!daemon->setup.keep_event)
+		return;
+	if (member) {
+		governor_task_status(daemon->governor, member->seat, &status);
+		event.number = member->number;
+		event.name = member->name;
+		event.owner = member->owner;
+		event.slot = daemon_now_ns(daemon) / daemon->setup.slot_ns;
+		event.share_cpus = status.share_cpus;
+		event.old_share_cpus = member->told_share_cpus;
+		event.value = status.value;
+		event.cpu_ns = status.cpu_ns;
+	}
+	daemon->setup.keep_event(daemon->setup.userdata, &event);
+}
+
+static const char *reason_in_words(const struct member *member, const struct slot_task *row)
+{
+	static const char *const words[] = {
+		[WHY_EQUAL] = "every task gets the same",
+		[WHY_FIXED] = "every task has the same for life",
+		[WHY_FIRST] = "it is first in the policy's order",
+		[WHY_REST] = "it gets what those before it leave",
+		[WHY_NONE_LEFT] = "those before it leave nothing",
+		[WHY_SCRIPT] = "the schedule says so",
+		[WHY_CHOSEN] = "it is forecast to make it",
+		[WHY_WRITTEN_OFF] = "it is forecast not to make it, and runs on what others leave",
+		[WHY_PAUSED] = "it is paused",
+	};
+
+	if (row->why == WHY_EQUAL && (!member->has_target || row->seen.phase != PHASE_ALIVE))
+		return "it has its part of what others leave";
+	return words[row->why];
+}
+
+/* A task whose share goes up and down is not told of each time. */
+static void tell_share(struct daemon *daemon, const struct slot_task *row, uint64_t now_ns)
+{
+	struct member *member = daemon->stage.seats[row->seen.task];
+	bool is_first = isnan(member->told_share_cpus);
+	char text[256];
+
+	if (!is_first &&
+		(fabs(row->share_cpus - member->told_share_cpus) < SHARE_WORTH_TELLING ||
+			nsec_sub(now_ns, member->told_ns) < SHARE_PAUSE_NS))
+		return;
+	if (is_first)
+		(void)snprintf(text, sizeof(text), "share %.2f CPUs: %s", row->share_cpus,
+			reason_in_words(member, row));
+	else
+		(void)snprintf(text, sizeof(text), "share %.2f CPUs, before %.2f: %s",
+			row->share_cpus, member->told_share_cpus, reason_in_words(member, row));
+	tell_event(daemon, member, "share", text);
+	member->told_share_cpus = row->share_cpus;
+	member->told_ns = now_ns;
+}
+
 static void record_slot(struct recorder *recorder, const struct slot_record *record)
 {
-	struct daemon *daemon = (struct daemon *)((char *)recorder -
-		offsetof(struct daemon, recorder));
+	struct daemon *daemon = of_recorder(recorder);
 
 	daemon->granted_cpus = (double)record->granted_ns / (double)record->slot_ns;
 	daemon->used_cpus = (double)record->used_ns / (double)record->slot_ns;
 	daemon->has_slot_to_tell = true;
+	for (size_t i = 0; i < record->n_tasks; i++)
+		tell_share(daemon, &record->tasks[i], record->now_ns);
 }
 
 static void record_report(struct recorder *recorder, uint32_t task, const struct report *report)
@@ -148,20 +222,16 @@ static void record_report(struct recorder *recorder, uint32_t task, const struct
 	(void)report;
 }
 
+/* That a share was given on shows in the shares. */
 static void record_event(struct recorder *recorder, uint64_t now_ns, uint32_t task,
 	const char *kind, const char *text)
 {
-	struct daemon *daemon = (struct daemon *)((char *)recorder -
-		offsetof(struct daemon, recorder));
-	const struct member *member = task == RECORD_NO_TASK ? NULL : daemon->stage.seats[task];
+	struct daemon *daemon = of_recorder(recorder);
 
 	(void)now_ns;
-	if (!daemon->setup.say || strcmp(kind, "given-on") == 0)
-		return;
-	if (member)
-		daemon->setup.say("task %s: %s: %s", member->name, kind, text);
-	else
-		daemon->setup.say("%s: %s", kind, text);
+	if (strcmp(kind, "given-on") != 0)
+		tell_event(daemon, task == RECORD_NO_TASK ? NULL : daemon->stage.seats[task], kind,
+			text);
 }
 
 static const struct recorder_ops recorder_ops = {

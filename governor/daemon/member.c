@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -67,6 +68,7 @@ int member_new(struct member **ret_member, const struct daemon_submission *submi
 		.threads = submission->threads,
 		.seat = MEMBER_NO_SEAT,
 		.news = {.advised_threads = 1},
+		.told_share_cpus = NAN,
 	};
 	if (member->pidfd < 0)
 		return -errno;

@@ -41,6 +41,8 @@ struct member {
 	uint64_t began_realtime_ns, finished_realtime_ns;
 	struct task_status last; /* where it has ended */
 	char feed[16];           /* likewise */
+	double told_share_cpus;  /* in the newest "share" event, which was told then; nan: never */
+	uint64_t told_ns;
 	/* For the listener, since it was last called. */
 	bool is_new, has_changed, has_ended;
 };

@@ -38,13 +38,14 @@ enum job {
 	JOB_END_7, /* ends with status 7 */
 };
 
-static sd_event *event;
+static sd_event *loop;
 static struct daemon *service;
 static struct fault fault;
 static struct busy tasks[N_TASKS];
 static char (*last_run)[64]; /* shared with the tests, which are processes of their own */
 static unsigned n_slots, n_added, n_ended;
 static uint64_t last_ended;
+static char kinds[4096]; /* of the events */
 
 static void sleep_ms(long ms)
 {
@@ -150,12 +151,24 @@ __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
 	printf("\n");
 }
 
+static void on_event(void *unused, const struct daemon_event *event)
+{
+	(void)unused;
+	if (event->number == 0)
+		say("%s: %s", event->kind, event->text);
+	else
+		say("task %s: %s: %s (%.2f CPUs)", event->name, event->kind, event->text,
+			event->share_cpus);
+	(void)snprintf(kinds + strlen(kinds), sizeof(kinds) - strlen(kinds), "%s ", event->kind);
+}
+
 static const struct daemon_setup usual = {
 	.capacity_cpus = 2,
 	.budget_cpus = 0.5,
 	.slot_ns = SLOT_NS,
 	.policy = "core",
 	.n_tasks_max = N_TASKS,
+	.keep_event = on_event,
 	.say = say,
 };
 
@@ -166,7 +179,7 @@ static void open_daemon(const struct daemon_setup *from)
 	struct daemon_setup with = *from;
 	struct daemon_info info;
 
-	with.event = event;
+	with.event = loop;
 	ck_assert_msg(daemon_new(&service, &with, &fault) == 0, "%s", fault.text);
 	daemon_listen(service, &listener);
 	daemon_info(service, &info);
@@ -179,7 +192,7 @@ static void setup(void)
 {
 	if ((*last_run)[0])
 		ck_assert_int_ge(cgroup_run_end(*last_run, &fault), 0);
-	ck_assert_int_ge(sd_event_new(&event), 0);
+	ck_assert_int_ge(sd_event_new(&loop), 0);
 	for (int i = 0; i < N_TASKS; i++)
 		tasks[i] = (struct busy){.gate_fd = -EBADF};
 }
@@ -190,7 +203,7 @@ static void teardown(void)
 	service = daemon_free(service);
 	for (int i = 0; i < N_TASKS; i++)
 		busy_end(&tasks[i]);
-	event = sd_event_unref(event);
+	loop = sd_event_unref(loop);
 }
 
 static void run_for(uint64_t span_ns)
@@ -199,7 +212,7 @@ static void run_for(uint64_t span_ns)
 
 	while (busy_clock_ns() < end_ns)
 		ck_assert_int_ge(
-			sd_event_run(event, nsec_sub(end_ns, busy_clock_ns()) / NSEC_PER_USEC), 0);
+			sd_event_run(loop, nsec_sub(end_ns, busy_clock_ns()) / NSEC_PER_USEC), 0);
 }
 
 static int submit(enum job job, const struct daemon_submission *how, int which)
@@ -263,7 +276,7 @@ static void reap_and_tell(int which, int number)
                                                                          \
 		while (!(condition)) {                                   \
 			ck_assert_uint_lt(busy_clock_ns(), until_ns);    \
-			ck_assert_int_ge(sd_event_run(event, 10000), 0); \
+			ck_assert_int_ge(sd_event_run(loop, 10000), 0); \
 		}                                                        \
 	} while (0)
 
@@ -298,13 +311,14 @@ START_TEST(a_task_comes_is_governed_and_goes)
 	ck_assert_int_eq(info_of(1).exit_status, 137);
 	ck_assert_uint_gt(info_of(1).finished_realtime_ns, info_of(1).began_realtime_ns);
 	ck_assert_uint_eq(daemon_find(service, "train_me"), 1);
+	ck_assert_str_eq(kinds, "start share failed ");
 }
 END_TEST
 
 START_TEST(without_a_task_nothing_wakes_up)
 {
 	open_daemon(&usual);
-	ck_assert_int_eq(sd_event_run(event, 3 * SLOT_NS / NSEC_PER_USEC), 0);
+	ck_assert_int_eq(sd_event_run(loop, 3 * SLOT_NS / NSEC_PER_USEC), 0);
 	ck_assert_int_eq(submit(JOB_END_7, &plain, 0), 1);
 	RUN_UNTIL(n_slots >= 2);
 	reap_and_tell(0, 1);
@@ -312,7 +326,7 @@ START_TEST(without_a_task_nothing_wakes_up)
 	ck_assert_int_eq(info_of(1).exit_status, 7);
 	run_for(3 * SLOT_NS);
 	n_slots = 0;
-	ck_assert_int_eq(sd_event_run(event, 6 * SLOT_NS / NSEC_PER_USEC), 0);
+	ck_assert_int_eq(sd_event_run(loop, 6 * SLOT_NS / NSEC_PER_USEC), 0);
 	ck_assert_uint_eq(n_slots, 0);
 	/* And it wakes again. */
 	ck_assert_int_eq(submit(JOB_BUSY, &plain, 0), 2);
@@ -649,7 +663,7 @@ START_TEST(policies_for_bundles_are_refused)
 	struct daemon_setup with = usual;
 
 	for (size_t i = 0; i < 3; i++) {
-		with.event = event;
+		with.event = loop;
 		with.policy = names[i];
 		ck_assert_int_eq(daemon_new(&service, &with, &fault), -EINVAL);
 		ck_assert_ptr_nonnull(strstr(fault.text, names[i]));
@@ -664,7 +678,7 @@ START_TEST(two_budgets_beyond_the_machine_are_refused)
 
 	most.budget_cpus = 1.6;
 	open_daemon(&usual);
-	most.event = event;
+	most.event = loop;
 	ck_assert_int_eq(daemon_new(&other, &most, &fault), -EDQUOT);
 	ck_assert_ptr_null(other);
 	/* Its own claim does not stand in its way. */

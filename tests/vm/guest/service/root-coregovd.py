@@ -138,6 +138,30 @@ class Service(inside.Case):
         self.until(lambda: self.coregov("list")[0] == 0 and pid != systemctl(
             "show", "-P", "MainPID", "coregovd").stdout.strip())
 
+    def test_journal_tells_a_tasks_story(self):
+        self.started("spin", *SPIN)
+        self.assertEqual(self.coregov("set", "spin", "target=loss <= 0.1", "deadline=now+1h")[0], 0)
+        self.assertEqual(self.coregov("cancel", "spin")[0], 0)
+        self.until(lambda: self.task("spin").get("phase") == "ended")
+        subprocess.run(["journalctl", "--update-catalog", "--sync"], check=False,
+                       capture_output=True)
+        pid = systemctl("show", "-P", "MainPID", "coregovd").stdout.strip()
+        words = ["journalctl", "--no-pager", "COREGOV_TASK=spin", f"_PID={pid}"]
+        told = [json.loads(line) for line in subprocess.run(
+            [*words, "-o", "json"], text=True, capture_output=True, check=True).stdout.splitlines()]
+        self.assertEqual([line["COREGOV_EVENT"] for line in told][:2], ["start", "share"])
+        self.assertEqual([line["COREGOV_EVENT"] for line in told][-2:], ["cancelled", "end"])
+        self.assertIn("set", [line["COREGOV_EVENT"] for line in told])
+        for line in told:
+            self.assertEqual((line["COREGOV_TASK"], line["_SYSTEMD_UNIT"]),
+                             ("spin", "coregovd.service"))
+            self.assertTrue(line["MESSAGE"].startswith("task spin: "), line)
+        explained = subprocess.run([*words, "-x"], text=True, capture_output=True,
+                                   check=True).stdout
+        self.assertIn("Subject: Training spin has ended", explained)
+        self.assertIn("Its share goes to the others.", explained)
+        print("# " + "\n# ".join(explained.splitlines()))
+
     def test_security(self):
         done = subprocess.run(["systemd-analyze", "security", "--no-pager", "coregovd"], text=True,
                               capture_output=True, check=False)
