@@ -142,6 +142,7 @@ static void send(size_t kind, const struct daemon_event *event, const char *sent
 
 void journal_event(const struct daemon_event *event)
 {
+	bool is_in_text = strncmp(event->text, event->kind, strlen(event->kind)) == 0;
 	char sentence[FIELD_TEXT_MAX - 16];
 	size_t kind = 0;
 	int n, left_out;
@@ -153,10 +154,11 @@ void journal_event(const struct daemon_event *event)
 	left_out = n_left_out(kind, event->number > 0);
 	if (left_out < 0)
 		return;
-	n = event->number > 0
-		? snprintf(sentence, sizeof(sentence), "task %s: %s: %s", event->name, event->kind,
-			  event->text)
-		: snprintf(sentence, sizeof(sentence), "%s: %s", event->kind, event->text);
+	if (event->number > 0)
+		n = snprintf(sentence, sizeof(sentence), "task %s: %s%s%s", event->name,
+			is_in_text ? "" : event->kind, is_in_text ? "" : ": ", event->text);
+	else
+		n = snprintf(sentence, sizeof(sentence), "%s: %s", event->kind, event->text);
 	if (left_out > 0 && n > 0 && (size_t)n < sizeof(sentence))
 		(void)snprintf(sentence + n, sizeof(sentence) - (size_t)n,
 			" (and %d more times since it was told last)", left_out);

@@ -143,8 +143,8 @@ class Service(inside.Case):
         self.assertEqual(self.coregov("set", "spin", "target=loss <= 0.1", "deadline=now+1h")[0], 0)
         self.assertEqual(self.coregov("cancel", "spin")[0], 0)
         self.until(lambda: self.task("spin").get("phase") == "ended")
-        subprocess.run(["journalctl", "--update-catalog", "--sync"], check=False,
-                       capture_output=True)
+        for option in ("--update-catalog", "--sync"):
+            subprocess.run(["journalctl", option], check=True, capture_output=True)
         pid = systemctl("show", "-P", "MainPID", "coregovd").stdout.strip()
         words = ["journalctl", "--no-pager", "COREGOV_TASK=spin", f"_PID={pid}"]
         told = [json.loads(line) for line in subprocess.run(
