@@ -39,9 +39,11 @@ struct member {
 	int exit_status;
 	uint64_t exited_ns; /* loop time at which that was seen */
 	uint64_t began_realtime_ns, finished_realtime_ns;
-	struct task_status last; /* where it has ended */
-	char feed[16];           /* likewise */
-	double told_share_cpus;  /* in the newest "share" event, which was told then; nan: never */
+	struct task_status last;  /* where it has ended */
+	char feed[16];            /* likewise */
+	struct forecast forecast; /* as of so many reports; 0: none yet */
+	uint64_t forecast_reports;
+	double told_share_cpus; /* in the newest "share" event, which was told then; nan: never */
 	uint64_t told_ns;
 	/* For the listener, since it was last called. */
 	bool is_new, has_changed, has_ended;

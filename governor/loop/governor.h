@@ -8,6 +8,7 @@
 #include "bundle.h"
 #include "enforcer.h"
 #include "fault.h"
+#include "forecast.h"
 #include "meter.h"
 #include "policy.h"
 #include "record.h"
@@ -124,6 +125,10 @@ struct task_status {
 };
 void governor_task_status(
 	const struct governor *governor, uint32_t task, struct task_status *ret_status);
+
+/* How much CPU time a task that has a target still needs, by what it has reported so far. */
+void governor_forecast(
+	const struct governor *governor, uint32_t task, struct forecast *ret_forecast);
 
 /* Sums over the slots up to the last outcome. */
 struct governor_totals {

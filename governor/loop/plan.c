@@ -51,6 +51,15 @@ static void fill_view_task(const struct governor *governor, uint32_t id, struct 
 	};
 }
 
+void governor_forecast(
+	const struct governor *governor, uint32_t task, struct forecast *ret_forecast)
+{
+	struct policy_task view;
+
+	fill_view_task(governor, task, &view);
+	forecast_make(&view, ret_forecast);
+}
+
 /* Puts the tasks for which `is_wanted` into the view, in the order of arrival. */
 static void fill_view(struct governor *governor, uint64_t now_ns, double budget_cpus,
 	bool (*is_wanted)(const struct task *), struct policy_view *ret_view)

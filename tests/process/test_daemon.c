@@ -276,7 +276,7 @@ static void reap_and_tell(int which, int number)
                                                                          \
 		while (!(condition)) {                                   \
 			ck_assert_uint_lt(busy_clock_ns(), until_ns);    \
-			ck_assert_int_ge(sd_event_run(loop, 10000), 0); \
+			ck_assert_int_ge(sd_event_run(loop, 10000), 0);  \
 		}                                                        \
 	} while (0)
 
@@ -451,6 +451,27 @@ START_TEST(a_process_that_is_dead_is_not_taken)
 }
 END_TEST
 
+START_TEST(who_cannot_make_it_is_at_risk)
+{
+	struct daemon_submission far = {
+		.has_target = true,
+		.target = {.metric = "loss", .value = 1e-300, .in_a_row = 1},
+	};
+	struct daemon_info info;
+	struct timespec now;
+
+	open_daemon(&usual);
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	far.deadline.at_ns = ((uint64_t)now.tv_sec + 5) * NSEC_PER_SEC;
+	ck_assert_int_eq(submit(JOB_LEARN, &far, 0), 1);
+	ck_assert_int_eq(info_of(1).prospect, PROSPECT_UNKNOWN);
+	RUN_UNTIL(info_of(1).n_reports > 50);
+	RUN_UNTIL(info_of(1).prospect == PROSPECT_UNLIKELY);
+	daemon_info(service, &info);
+	ck_assert_uint_eq(info.n_at_risk, 1);
+}
+END_TEST
+
 START_TEST(who_is_paused_stands_still)
 {
 	uint64_t cpu_ns;
@@ -538,6 +559,7 @@ START_TEST(a_target_can_be_moved_within_its_metric)
 	open_daemon(&usual);
 	ck_assert_int_eq(submit(JOB_LEARN, &far, 0), 1);
 	RUN_UNTIL(info_of(1).n_reports > 5);
+	ck_assert_int_ne(info_of(1).prospect, PROSPECT_UNKNOWN);
 	ck_assert_int_eq(daemon_change(service, 1, &change, &fault), -EINVAL);
 	ck_assert_str_eq(
 		fault.text, "task train_me has to be judged by 'loss <=', as when it was started");
@@ -705,6 +727,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, what_cannot_be_taken_is_refused);
 	tcase_add_test(tcase, names_are_made_and_told_apart);
 	tcase_add_test(tcase, a_process_that_is_dead_is_not_taken);
+	tcase_add_test(tcase, who_cannot_make_it_is_at_risk);
 	tcase_add_test(tcase, who_is_paused_stands_still);
 	tcase_add_test(tcase, what_forks_away_is_governed_on);
 	tcase_add_test(tcase, a_deadline_can_be_moved_and_passes);
