@@ -310,7 +310,10 @@ START_TEST(without_a_task_nothing_wakes_up)
 	reap_and_tell(0, 1);
 	RUN_UNTIL(n_ended == 1);
 	ck_assert_int_eq(info_of(1).exit_status, 7);
+	/* That nothing is used any more is told, too. */
+	n_slots = 0;
 	run_for(3 * SLOT_NS);
+	ck_assert_uint_eq(n_slots, 1);
 	n_slots = 0;
 	ck_assert_int_eq(sd_event_run(event, 6 * SLOT_NS / NSEC_PER_USEC), 0);
 	ck_assert_uint_eq(n_slots, 0);
@@ -432,6 +435,11 @@ START_TEST(a_process_that_is_dead_is_not_taken)
 	ck_assert_int_eq(daemon_submit(service, &dead, &number, &page_fd, &token, &fault), -ESRCH);
 	(void)close(dead.pidfd);
 	ck_assert_uint_eq(daemon_find(service, "dead"), 0);
+	/* Nor does it keep anybody awake. */
+	run_for(3 * SLOT_NS);
+	n_slots = 0;
+	ck_assert_int_eq(sd_event_run(event, 6 * SLOT_NS / NSEC_PER_USEC), 0);
+	ck_assert_uint_eq(n_slots, 0);
 	ck_assert_int_eq(submit(JOB_BUSY, &plain, 0), 1);
 	RUN_UNTIL(info_of(1).cpu_ns > 10 * NSEC_PER_MSEC);
 }
@@ -509,6 +517,29 @@ START_TEST(a_deadline_can_be_moved_and_passes)
 	RUN_UNTIL(info_of(1).outcome != OUTCOME_NONE);
 	ck_assert_int_eq(info_of(1).outcome, OUTCOME_MISSED_DEADLINE);
 	ck_assert_int_eq(info_of(1).phase, PHASE_YIELDED);
+}
+END_TEST
+
+START_TEST(a_change_may_come_later_than_the_deadline_was_seen)
+{
+	const struct daemon_change change = {.has_threads = true, .threads = 2};
+	struct daemon_submission soon = {
+		.has_target = true,
+		.target = {.metric = "loss", .value = 0.1, .in_a_row = 1},
+		.deadline = {DAEMON_BOOTTIME, 0},
+	};
+	struct timespec now;
+
+	open_daemon(&usual);
+	(void)clock_gettime(CLOCK_BOOTTIME, &now);
+	soon.deadline.at_ns =
+		(uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec + NSEC_PER_SEC;
+	ck_assert_int_eq(submit(JOB_BUSY, &soon, 0), 1);
+	sleep_ms(999);
+	sleep_ms(10); /* no event loop sees it pass */
+	ck_assert_int_eq(info_of(1).outcome, OUTCOME_NONE);
+	ck_assert_int_eq(daemon_change(service, 1, &change, &fault), 0);
+	ck_assert_int_eq(info_of(1).outcome, OUTCOME_MISSED_DEADLINE);
 }
 END_TEST
 
@@ -694,6 +725,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, who_is_paused_stands_still);
 	tcase_add_test(tcase, what_forks_away_is_governed_on);
 	tcase_add_test(tcase, a_deadline_can_be_moved_and_passes);
+	tcase_add_test(tcase, a_change_may_come_later_than_the_deadline_was_seen);
 	tcase_add_test(tcase, a_target_can_be_moved_within_its_metric);
 	tcase_add_test(tcase, the_budget_can_be_changed);
 	tcase_add_test(tcase, a_user_has_no_more_than_his_cap);
