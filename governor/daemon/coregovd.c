@@ -16,6 +16,7 @@
 
 #include "cleanup.h"
 #include "config.h"
+#include "connect_bus.h"
 #include "daemon.h"
 #include "governor_bus.h"
 #include "machine.h"
@@ -265,7 +266,7 @@ static int open_bus(struct service *service, struct fault *fault)
 		.event = service->event,
 		.daemon = service->daemon,
 		.place = service->config_setup.is_user ? GOVERNOR_USER : GOVERNOR_SYSTEM,
-		.asks_polkit = !service->config_setup.is_user && !getenv("COREGOV_BUS_ADDRESS"),
+		.asks_polkit = !service->config_setup.is_user && !connect_has_address(),
 		.version = COREGOV_VERSION,
 		.defaults = defaults_of(service->config),
 		.userdata = service,
