@@ -45,6 +45,7 @@ static struct busy tasks[N_TASKS];
 static char (*last_run)[64]; /* shared with the tests, which are processes of their own */
 static unsigned n_slots, n_added, n_ended;
 static uint64_t last_ended;
+static struct daemon_info last_slot; /* as when it was told */
 
 static void sleep_ms(long ms)
 {
@@ -123,6 +124,7 @@ static void on_slot(void *unused)
 {
 	(void)unused;
 	n_slots++;
+	daemon_info(service, &last_slot);
 }
 
 static void on_added(void *unused, uint64_t number)
@@ -307,13 +309,14 @@ START_TEST(without_a_task_nothing_wakes_up)
 	ck_assert_int_eq(sd_event_run(event, 3 * SLOT_NS / NSEC_PER_USEC), 0);
 	ck_assert_int_eq(submit(JOB_END_7, &plain, 0), 1);
 	RUN_UNTIL(n_slots >= 2);
+	ck_assert_uint_eq(last_slot.n_tasks, 1);
 	reap_and_tell(0, 1);
 	RUN_UNTIL(n_ended == 1);
 	ck_assert_int_eq(info_of(1).exit_status, 7);
 	/* That nothing is used any more is told, too. */
-	n_slots = 0;
+	ck_assert_uint_eq(last_slot.n_tasks, 0);
+	ck_assert_double_eq_tol(last_slot.granted_cpus, 0, 1e-9);
 	run_for(3 * SLOT_NS);
-	ck_assert_uint_eq(n_slots, 1);
 	n_slots = 0;
 	ck_assert_int_eq(sd_event_run(event, 6 * SLOT_NS / NSEC_PER_USEC), 0);
 	ck_assert_uint_eq(n_slots, 0);
@@ -532,8 +535,8 @@ START_TEST(a_change_may_come_later_than_the_deadline_was_seen)
 
 	open_daemon(&usual);
 	(void)clock_gettime(CLOCK_BOOTTIME, &now);
-	soon.deadline.at_ns =
-		(uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec + NSEC_PER_SEC;
+	soon.deadline.at_ns = (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec +
+		NSEC_PER_SEC;
 	ck_assert_int_eq(submit(JOB_BUSY, &soon, 0), 1);
 	sleep_ms(999);
 	sleep_ms(10); /* no event loop sees it pass */
