@@ -399,6 +399,29 @@ START_TEST(what_cannot_be_taken_is_refused)
 }
 END_TEST
 
+START_TEST(a_process_is_of_one_task)
+{
+	struct daemon_submission again = plain;
+	uint64_t number, token;
+	int page_fd;
+
+	open_daemon(&usual);
+	ck_assert_int_eq(submit(JOB_BUSY, &plain, 0), 1);
+	again.pid = tasks[0].pid;
+	again.threads = 1;
+	again.name = "again";
+	again.deadline.at_ns = DAEMON_NO_DEADLINE;
+	again.pidfd = (int)syscall(SYS_pidfd_open, again.pid, 0);
+	ck_assert_int_ge(again.pidfd, 0);
+	ck_assert_int_eq(
+		daemon_submit(service, &again, &number, &page_fd, &token, &fault), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(fault.text, "is that of task train_me already"));
+	(void)close(again.pidfd);
+	ck_assert_uint_eq(daemon_find(service, "again"), 0);
+	RUN_UNTIL(info_of(1).cpu_ns > 10 * NSEC_PER_MSEC);
+}
+END_TEST
+
 START_TEST(names_are_made_and_told_apart)
 {
 	open_daemon(&usual);
@@ -723,6 +746,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, who_learns_is_not_killed_for_it);
 	tcase_add_test(tcase, who_is_to_stop_at_its_target_is_asked_and_then_ended);
 	tcase_add_test(tcase, what_cannot_be_taken_is_refused);
+	tcase_add_test(tcase, a_process_is_of_one_task);
 	tcase_add_test(tcase, names_are_made_and_told_apart);
 	tcase_add_test(tcase, a_process_that_is_dead_is_not_taken);
 	tcase_add_test(tcase, who_is_paused_stands_still);
