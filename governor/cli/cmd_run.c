@@ -238,9 +238,9 @@ static int parse(int argc, char *argv[], struct options *options)
 		return cmd_usage_error("run", "no command given");
 	options->launcher.request.command = argv + optind;
 	if (options->wants_user)
-		options->launcher.bus = CLIENT_BUS_USER;
+		options->launcher.place = GOVERNOR_USER;
 	if (options->wants_system)
-		options->launcher.bus = CLIENT_BUS_SYSTEM;
+		options->launcher.place = GOVERNOR_SYSTEM;
 	return check_together(options);
 }
 

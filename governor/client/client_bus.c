@@ -26,29 +26,24 @@
  * wait for a dead one. So each Submit has a Ping beside it, and again every five seconds: silence is
  * what counts. */
 
-#define BUS "org.freedesktop.DBus"
-#define BUS_PATH "/org/freedesktop/DBus"
-#define GOVERNOR_ERRORS "org.coregov.Error."
-
 #define SILENCE_US (5 * USEC_PER_SEC)
 #define SILENCES_MAX 12 /* a minute */
 #define NAME_TIMEOUT_US (1 * USEC_PER_SEC)
 #define ENDED_TIMEOUT_US (2 * USEC_PER_SEC)
 #define NO_TIMEOUT UINT64_MAX
 
-DEFINE_CLEANUP_FUNC(sd_bus, sd_bus_close_unref)
 DEFINE_CLEANUP_FUNC(sd_bus_message, sd_bus_message_unref)
 DEFINE_CLEANUP_FUNC(sd_event_source, sd_event_source_unref)
 
 struct client {
 	struct client_setup setup;
 	struct submission submission;
-	sd_bus *bus;              /* owned; NULL between two buses */
-	enum client_bus on_bus;   /* which that is */
-	sd_event_source *silence; /* owned */
-	bool is_alive;            /* it has answered since the last look */
-	unsigned n_silences;      /* looked so often */
-	bool is_heard;            /* the end was */
+	sd_bus *bus;                /* owned; NULL between two buses */
+	enum governor_place on_bus; /* which that is */
+	sd_event_source *silence;   /* owned */
+	bool is_alive;              /* it has answered since the last look */
+	unsigned n_silences;        /* looked so often */
+	bool is_heard;              /* the end was */
 	struct client_reply reply;
 };
 
@@ -111,44 +106,15 @@ static void take_error(struct client *client, const sd_bus_error *error)
 
 /* Buses. */
 
-static int open_address(sd_bus **ret_bus, const char *address)
-{
-	_cleanup_(cleanup_sd_bus_close_unref) sd_bus *bus = NULL;
-	int r = sd_bus_new(&bus);
-
-	if (r >= 0)
-		r = sd_bus_set_address(bus, address);
-	if (r >= 0)
-		r = sd_bus_set_bus_client(bus, /* b= */ true);
-	if (r >= 0)
-		r = sd_bus_start(bus);
-	if (r >= 0)
-		*ret_bus = TAKE_PTR(bus);
-	return r;
-}
-
 static int open_bus(struct client *client)
 {
-	const char *address = secure_getenv(GOVERNOR_ADDRESS_VARIABLE);
 	int r;
 
 	client->bus = sd_bus_close_unref(client->bus);
-	if (address && address[0] != '\0')
-		r = open_address(&client->bus, address);
-	else if (client->on_bus == CLIENT_BUS_USER)
-		r = sd_bus_open_user(&client->bus);
-	else
-		r = sd_bus_open_system(&client->bus);
+	r = connect_bus(client->on_bus, &client->bus, /* fault= */ NULL);
 	if (r >= 0)
 		r = sd_bus_attach_event(client->bus, client->setup.event, SD_EVENT_PRIORITY_NORMAL);
 	return r;
-}
-
-static bool has_one_address(void)
-{
-	const char *address = secure_getenv(GOVERNOR_ADDRESS_VARIABLE);
-
-	return address && address[0] != '\0';
 }
 
 /* After the answer. */
@@ -175,8 +141,8 @@ static int on_name(sd_bus_message *reply, void *data, sd_bus_error *error)
 static int ask_name(struct client *client)
 {
 	_cleanup_(cleanup_sd_bus_message_unref) sd_bus_message *call = NULL;
-	int r = sd_bus_message_new_method_call(client->bus, &call, GOVERNOR_NAME,
-		client->reply.task, "org.freedesktop.DBus.Properties", "Get");
+	int r = sd_bus_message_new_method_call(
+		client->bus, &call, GOVERNOR_NAME, client->reply.task, PROPERTIES_INTERFACE, "Get");
 
 	if (r >= 0)
 		r = sd_bus_message_append(call, "ss", TASK_INTERFACE, "Name");
@@ -279,11 +245,12 @@ static int on_owner(sd_bus_message *message, void *data, sd_bus_error *error)
 	(void)error;
 	if (!sd_bus_message_is_method_error(message, NULL)) {
 		r = submit(client);
-	} else if (client->on_bus == CLIENT_BUS_SYSTEM) {
-		r = sd_bus_call_method_async(client->bus, /* ret_slot= */ NULL, BUS, BUS_PATH, BUS,
-			"StartServiceByName", on_started, client, "su", GOVERNOR_NAME, 0);
-	} else if (client->setup.bus == CLIENT_BUS_ANY) {
-		client->on_bus = CLIENT_BUS_SYSTEM;
+	} else if (client->on_bus == GOVERNOR_SYSTEM) {
+		r = sd_bus_call_method_async(client->bus, /* ret_slot= */ NULL, BUS_NAME, BUS_PATH,
+			BUS_INTERFACE, "StartServiceByName", on_started, client, "su",
+			GOVERNOR_NAME, 0);
+	} else if (client->setup.place == GOVERNOR_ANY) {
+		client->on_bus = GOVERNOR_SYSTEM;
 		r = find_governor(client);
 	} else {
 		answer(client, CLIENT_ABSENT, "no governor of your own runs here");
@@ -298,8 +265,8 @@ static int find_governor(struct client *client)
 	int r = open_bus(client);
 
 	/* No user's bus is no reason to give up. */
-	if (r < 0 && client->on_bus == CLIENT_BUS_USER && client->setup.bus == CLIENT_BUS_ANY) {
-		client->on_bus = CLIENT_BUS_SYSTEM;
+	if (r < 0 && client->on_bus == GOVERNOR_USER && client->setup.place == GOVERNOR_ANY) {
+		client->on_bus = GOVERNOR_SYSTEM;
 		r = open_bus(client);
 	}
 	if (r < 0) {
@@ -307,8 +274,8 @@ static int find_governor(struct client *client)
 			strerror(-r));
 		return 0;
 	}
-	return sd_bus_call_method_async(client->bus, /* ret_slot= */ NULL, BUS, BUS_PATH, BUS,
-		"GetNameOwner", on_owner, client, "s", GOVERNOR_NAME);
+	return sd_bus_call_method_async(client->bus, /* ret_slot= */ NULL, BUS_NAME, BUS_PATH,
+		BUS_INTERFACE, "GetNameOwner", on_owner, client, "s", GOVERNOR_NAME);
 }
 
 static int on_silence(sd_event_source *source, uint64_t due_us, void *data)
@@ -353,8 +320,8 @@ int client_submit(struct client **ret_client, const struct client_setup *setup,
 	client->setup = *setup;
 	client->submission = *submission;
 	client->reply.page_fd = -EBADF;
-	client->on_bus = setup->bus == CLIENT_BUS_SYSTEM || has_one_address() ? CLIENT_BUS_SYSTEM
-									      : CLIENT_BUS_USER;
+	client->on_bus = setup->place == GOVERNOR_SYSTEM || connect_has_address() ? GOVERNOR_SYSTEM
+										  : GOVERNOR_USER;
 	r = sd_event_add_time_relative(setup->event, &client->silence, CLOCK_MONOTONIC, SILENCE_US,
 		/* accuracy= */ 0, on_silence, client);
 	if (r >= 0)

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
+#include "connect_bus.h"
 #include "fault.h"
 #include "moment.h"
 #include "quantity.h"
@@ -12,12 +13,6 @@
 /* A governor as a client finds and uses it over D-Bus (org.coregov.Governor1). Nothing here blocks but
  * client_ended(), and that for a stated time: the caller runs the event loop, in which it has other
  * things to hear of. */
-
-enum client_bus {
-	CLIENT_BUS_ANY,  /* the user's own governor where one is there, else the system's */
-	CLIENT_BUS_USER, /* only this one */
-	CLIENT_BUS_SYSTEM,
-};
 
 /* What a task asks for. Strings are the caller's, kept until there is an answer. */
 struct submission {
@@ -59,7 +54,7 @@ struct client;
 
 struct client_setup {
 	sd_event *event;
-	enum client_bus bus;
+	enum governor_place place;
 	bool wants_name; /* the name that the governor has made, at the cost of one more call */
 	/* Told once where an answer takes long and the governor is alive. */
 	void (*say)(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "connect_bus.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-bus.h>
@@ -12,9 +11,6 @@
 /* Which bus. A user who has a governor of their own means that one; nothing is started on the user
  * bus to find out. That a bus cannot be reached and that no governor is on it are one and the same
  * for a caller, so both are -ENOTCONN with a sentence of what to do. */
-
-#define DBUS "org.freedesktop.DBus"
-#define DBUS_PATH "/org/freedesktop/DBus"
 
 DEFINE_CLEANUP_FUNC(sd_bus, sd_bus_flush_close_unref)
 DEFINE_CLEANUP_FUNC(sd_bus_message, sd_bus_message_unref)
@@ -35,12 +31,25 @@ static int open_address(const char *address, sd_bus **ret_bus)
 	return r;
 }
 
-int connect_bus(enum governor_place place, sd_bus **ret_bus, struct fault *fault)
+/* NULL where none is given. */
+static const char *given_address(void)
 {
 	const char *address = secure_getenv(GOVERNOR_ADDRESS_VARIABLE);
+
+	return address && address[0] != '\0' ? address : NULL;
+}
+
+bool connect_has_address(void)
+{
+	return given_address() != NULL;
+}
+
+int connect_bus(enum governor_place place, sd_bus **ret_bus, struct fault *fault)
+{
+	const char *address = given_address();
 	int r;
 
-	if (address && address[0]) {
+	if (address) {
 		r = open_address(address, ret_bus);
 		return r < 0 ? fault_errno(fault, r,
 				       "reach the bus '%s' of " GOVERNOR_ADDRESS_VARIABLE, address)
@@ -64,7 +73,7 @@ static bool is_owned(sd_bus *bus)
 	_cleanup_(cleanup_sd_bus_message_unref) sd_bus_message *reply = NULL;
 	int is_there = 0;
 
-	return sd_bus_call_method(bus, DBUS, DBUS_PATH, DBUS, "NameHasOwner",
+	return sd_bus_call_method(bus, BUS_NAME, BUS_PATH, BUS_INTERFACE, "NameHasOwner",
 		       /* reterr_error= */ NULL, &reply, "s", GOVERNOR_NAME) >= 0 &&
 		sd_bus_message_read(reply, "b", &is_there) >= 0 && is_there;
 }
@@ -84,7 +93,7 @@ static int start_governor(sd_bus *bus, enum governor_place place, struct fault *
 
 	if (is_owned(bus))
 		return 0;
-	if (sd_bus_call_method(bus, DBUS, DBUS_PATH, DBUS, "StartServiceByName", &error,
+	if (sd_bus_call_method(bus, BUS_NAME, BUS_PATH, BUS_INTERFACE, "StartServiceByName", &error,
 		    /* ret_reply= */ NULL, "su", GOVERNOR_NAME, (uint32_t)0) >= 0)
 		return 0;
 	if (!error.message || sd_bus_error_has_name(&error, SD_BUS_ERROR_SERVICE_UNKNOWN))

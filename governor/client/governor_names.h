@@ -11,6 +11,7 @@
 #define TASK_INTERFACE "org.coregov.Governor1.Task"
 
 /* Each comes with a whole sentence for the user. */
+#define GOVERNOR_ERRORS "org.coregov.Error." /* what all begin with */
 #define GOVERNOR_ERROR_BAD_DEADLINE "org.coregov.Error.BadDeadline"
 #define GOVERNOR_ERROR_BAD_TARGET "org.coregov.Error.BadTarget"
 #define GOVERNOR_ERROR_DRAINING "org.coregov.Error.Draining"
@@ -23,3 +24,9 @@
 
 /* The address of a bus to use instead of the system's and the user's own: tests, containers. */
 #define GOVERNOR_ADDRESS_VARIABLE "COREGOV_BUS_ADDRESS"
+
+/* The bus itself, which knows who is on it and what it can start. */
+#define BUS_NAME "org.freedesktop.DBus"
+#define BUS_PATH "/org/freedesktop/DBus"
+#define BUS_INTERFACE "org.freedesktop.DBus"
+#define PROPERTIES_INTERFACE "org.freedesktop.DBus.Properties"

@@ -123,7 +123,7 @@ static int begin(struct launcher *self, struct fault *fault)
 	char *const *command = self->setup->request.command;
 	struct submission request = self->setup->request;
 	struct client_setup setup = {
-		.bus = self->setup->bus,
+		.place = self->setup->place,
 		.wants_name = !self->setup->is_quiet,
 		.say = self->setup->say,
 	};

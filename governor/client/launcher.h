@@ -12,7 +12,7 @@
 struct preset_set;
 
 struct launcher_setup {
-	enum client_bus bus;
+	enum governor_place place;
 	struct submission request; /* the process is the launcher's to fill in */
 	enum feed_kind feed;
 	const char *feed_more;            /* the preset, or the path; NULL: none */

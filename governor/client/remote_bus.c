@@ -102,8 +102,7 @@ static int get_all(struct remote *remote, const char *path, const char *interfac
 	const struct property properties[], void *object, struct fault *fault)
 {
 	_cleanup_(cleanup_sd_bus_message_unref) sd_bus_message *message = NULL, *reply = NULL;
-	int r = new_call(
-		remote, path, "org.freedesktop.DBus.Properties", "GetAll", &message, fault);
+	int r = new_call(remote, path, PROPERTIES_INTERFACE, "GetAll", &message, fault);
 
 	if (r >= 0)
 		r = appended(sd_bus_message_append(message, "s", interface), fault);
@@ -352,8 +351,8 @@ int remote_watch(struct remote *remote, struct fault *fault)
 
 	if (r >= 0)
 		r = sd_bus_add_match(remote->bus, /* slot= */ NULL,
-			"type='signal',sender='org.freedesktop.DBus',"
-			"interface='org.freedesktop.DBus',member='NameOwnerChanged',"
+			"type='signal',sender='" BUS_NAME "',"
+			"interface='" BUS_INTERFACE "',member='NameOwnerChanged',"
 			"arg0='" GOVERNOR_NAME "'",
 			heard_owner, remote);
 	return r < 0 ? fault_errno(fault, r, "listen to the governor") : 0;

@@ -16,6 +16,7 @@
 
 #include "cleanup.h"
 #include "config.h"
+#include "connect_bus.h"
 #include "daemon.h"
 #include "governor_bus.h"
 #include "journal.h"
@@ -177,6 +178,16 @@ static struct daemon_caps caps_of(void *userdata, uid_t owner)
 	return (struct daemon_caps){.cpus = caps.cpus, .n_tasks = caps.n_tasks};
 }
 
+static struct governor_bus_defaults defaults_of(const struct config *config)
+{
+	return (struct governor_bus_defaults){
+		.threads = config->threads.is_auto ? 0 : config->threads.cpus,
+		.grace_ns = config->grace_ns,
+		.on_target = config->on_target,
+		.on_deadline = config->on_deadline,
+	};
+}
+
 static void tell_what_waits(const struct config *old, const struct config *new)
 {
 	if (old->slot_ns != new->slot_ns || old->enforcer != new->enforcer ||
@@ -203,6 +214,7 @@ static int put_into_force(struct service *service, const struct config *config, 
 
 static int reload(void *userdata, struct fault *fault)
 {
+	struct governor_bus_defaults defaults;
 	struct service *service = userdata;
 	struct config *config, *old = service->config;
 	struct timespec now;
@@ -223,6 +235,10 @@ static int reload(void *userdata, struct fault *fault)
 	if (r == 0) {
 		daemon_set_floor(service->daemon, config->floor.cpus);
 		daemon_refresh_caps(service->daemon);
+		defaults = defaults_of(config);
+		/* While there is no bus: when it is back. */
+		if (service->bus)
+			governor_bus_set_defaults(service->bus, &defaults);
 		tell_what_waits(old, config);
 		(void)config_free(old);
 		say("the configuration was read again and is in force");
@@ -247,20 +263,13 @@ static void lost(void *userdata)
 
 static int open_bus(struct service *service, struct fault *fault)
 {
-	const struct config *config = service->config;
 	const struct governor_bus_setup setup = {
 		.event = service->event,
 		.daemon = service->daemon,
 		.place = service->config_setup.is_user ? GOVERNOR_USER : GOVERNOR_SYSTEM,
-		.asks_polkit = !service->config_setup.is_user && !getenv("COREGOV_BUS_ADDRESS"),
+		.asks_polkit = !service->config_setup.is_user && !connect_has_address(),
 		.version = COREGOV_VERSION,
-		.defaults =
-			{
-				.threads = config->threads.is_auto ? 0 : config->threads.cpus,
-				.grace_ns = config->grace_ns,
-				.on_target = config->on_target,
-				.on_deadline = config->on_deadline,
-			},
+		.defaults = defaults_of(service->config),
 		.userdata = service,
 		.reload = reload,
 		.lost = lost,

@@ -264,11 +264,15 @@ static void end(struct daemon *daemon, struct member *member)
 
 static void rest(struct daemon *daemon)
 {
+	if (!daemon->is_awake)
+		return;
 	for (uint32_t id = 0; id < daemon->setup.n_tasks_max; id++)
 		if (daemon->stage.seats[id])
 			return;
 	daemon->is_awake = false;
 	daemon->granted_cpus = daemon->used_cpus = 0;
+	daemon->has_slot_to_tell = true; /* that nothing is used any more */
+	daemon_tell_later(daemon);
 	(void)sd_event_source_set_enabled(daemon->slot_timer, SD_EVENT_OFF);
 	(void)sd_event_source_set_enabled(daemon->deadline_timer, SD_EVENT_OFF);
 	(void)sd_event_source_set_enabled(daemon->tick_timer, SD_EVENT_OFF);
@@ -349,6 +353,8 @@ static int on_slot(sd_event_source *source, uint64_t usec, void *userdata)
 	(void)source;
 	(void)usec;
 	daemon_look_for_ends(daemon);
+	/* Also where the one that it woke for has not come. */
+	rest(daemon);
 	if (!daemon->is_awake)
 		return 0;
 	look_at_clocks(daemon);

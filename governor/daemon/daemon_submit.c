@@ -50,6 +50,20 @@ static int check_room(const struct daemon *daemon, const struct daemon_submissio
 	return 0;
 }
 
+/* It would leave its place for another: what ends the first task would not reach it any more, nor would the
+ * first task end before it does. */
+static int check_process(const struct daemon *daemon, pid_t pid, struct fault *fault)
+{
+	for (uint32_t id = 0; id < daemon->setup.n_tasks_max; id++) {
+		const struct member *member = daemon->stage.seats[id];
+
+		if (member && !member->has_exited && member->pid == pid)
+			return fault_set(fault, -EINVAL, "process %d is that of task %s already",
+				(int)pid, member->name);
+	}
+	return 0;
+}
+
 int daemon_check_deadline(const struct daemon_deadline *deadline, struct fault *fault)
 {
 	if (deadline->at_ns != DAEMON_NO_DEADLINE &&
@@ -174,6 +188,8 @@ int daemon_submit(struct daemon *daemon, const struct daemon_submission *submiss
 	char name[TASK_NAME_MAX + 1];
 	int r = check_room(daemon, submission, fault);
 
+	if (r == 0)
+		r = check_process(daemon, submission->pid, fault);
 	if (r == 0)
 		r = daemon_check_deadline(&submission->deadline, fault);
 	if (r == 0)

@@ -379,6 +379,12 @@ int governor_bus_new(
 	return 0;
 }
 
+void governor_bus_set_defaults(
+	struct governor_bus *bus, const struct governor_bus_defaults *defaults)
+{
+	bus->setup.defaults = *defaults;
+}
+
 struct governor_bus *governor_bus_free(struct governor_bus *bus)
 {
 	static const struct daemon_listener nobody = {0};

@@ -44,5 +44,8 @@ struct governor_bus_setup {
  * the name, else a negative errno. */
 int governor_bus_new(
 	struct governor_bus **ret_bus, const struct governor_bus_setup *setup, struct fault *fault);
+/* What later submissions do not say. */
+void governor_bus_set_defaults(
+	struct governor_bus *bus, const struct governor_bus_defaults *defaults);
 /* NULL is fine; returns NULL. */
 struct governor_bus *governor_bus_free(struct governor_bus *bus);

@@ -72,7 +72,8 @@ void governor_task_ended(
 void governor_seat(struct governor *governor, uint32_t id, uint64_t now_ns);
 /* An ended task leaves; its seat is vacant. */
 void governor_vacate(struct governor *governor, uint32_t id);
-/* Its deadline (later than now) or its threads are others. It has no outcome yet. */
+/* Its deadline or its threads are others. It has no outcome yet; where the deadline has come meanwhile, the
+ * next look at it gives one. */
 void governor_replan(struct governor *governor, uint32_t id, uint64_t now_ns);
 /* Its target is another, which its next reports can meet; what it has reported of another metric is
  * forgotten. One that had none has a part in the plan from now on. It has no outcome yet. */

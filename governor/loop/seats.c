@@ -92,7 +92,7 @@ void governor_replan(struct governor *governor, uint32_t id, uint64_t now_ns)
 	const struct bundle_task *planned = &governor->setup.bundle->tasks[id];
 	struct task *task = &governor->tasks[id];
 
-	assert(task->outcome == OUTCOME_NONE && planned->deadline_ns > now_ns);
+	assert(task->outcome == OUTCOME_NONE);
 	if (task_is_running(task))
 		demand_init(&task->demand, planned->threads);
 	forget(governor, id);

@@ -214,6 +214,14 @@ class Configuration(Service):
         self.assertEqual(self.property("Policy"), "edf")
         self.until(lambda: self.task_now("spin")["share_cpus"] <= 0.2)
 
+    def test_reload_changes_the_defaults(self):
+        self.conf.write_text(f"[governor]\nbudget = {BUDGET}\nslot = 100ms\n"
+                             "[defaults]\nthreads = 3\n")
+        status, told = self.send(PATH, f"{NAME}.Reload")
+        self.assertEqual(status, 0, told)
+        self.started("spin", "--", *SPIN)
+        self.assertEqual(self.task_now("spin")["threads"], 3)
+
     def test_reload_of_a_wrong_one(self):
         for text, sentence in (
                 ("[governor]\nbudget = 0.2\n", "coregov.conf:2:"),

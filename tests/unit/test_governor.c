@@ -976,6 +976,24 @@ START_TEST(a_deadline_that_is_moved_counts)
 }
 END_TEST
 
+/* Who asks cannot know how long it takes until he is heard. */
+START_TEST(a_change_may_come_as_late_as_the_deadline)
+{
+	prepare_open("[bundle]\nbudget = 1cpu\n" TASK("a") "3s\n" TASK("b") "5s\n", "edf");
+	governor_seat(governor, 0, 0);
+	governor_seat(governor, 1, 0);
+	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
+	bundle->tasks[0].threads = 2;
+	governor_replan(governor, 0, 3 * SECOND);
+	ck_assert_int_eq(status_of(0).outcome, OUTCOME_NONE);
+	bundle->tasks[1].deadline_ns = 4 * SECOND;
+	governor_replan(governor, 1, 4 * SECOND + 1);
+	ck_assert_int_eq(governor_give_on(governor, 4 * SECOND + 1, NULL), 0);
+	ck_assert_int_eq(status_of(0).outcome, OUTCOME_MISSED_DEADLINE);
+	ck_assert_int_eq(status_of(1).outcome, OUTCOME_MISSED_DEADLINE);
+}
+END_TEST
+
 START_TEST(a_target_that_is_moved_counts)
 {
 	prepare_open("[bundle]\nbudget = 1cpu\n" TASK("a") "9s\n", "core");
@@ -1177,6 +1195,7 @@ static Suite *governor_suite(void)
 	tcase_add_test(tcase, a_task_that_is_to_begin_later_waits_in_its_seat);
 	tcase_add_test(tcase, a_seat_is_used_again);
 	tcase_add_test(tcase, a_deadline_that_is_moved_counts);
+	tcase_add_test(tcase, a_change_may_come_as_late_as_the_deadline);
 	tcase_add_test(tcase, a_target_that_is_moved_counts);
 	tcase_add_test(tcase, another_metric_begins_anew);
 	tcase_add_test(tcase, who_is_paused_gets_nothing);
