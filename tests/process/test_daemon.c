@@ -478,7 +478,7 @@ START_TEST(a_process_that_is_dead_is_not_taken)
 	/* Nor does it keep anybody awake. */
 	run_for(3 * SLOT_NS);
 	n_slots = 0;
-	ck_assert_int_eq(sd_loop_run(loop, 6 * SLOT_NS / NSEC_PER_USEC), 0);
+	ck_assert_int_eq(sd_event_run(loop, 6 * SLOT_NS / NSEC_PER_USEC), 0);
 	ck_assert_uint_eq(n_slots, 0);
 	ck_assert_int_eq(submit(JOB_BUSY, &plain, 0), 1);
 	RUN_UNTIL(info_of(1).cpu_ns > 10 * NSEC_PER_MSEC);
