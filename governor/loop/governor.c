@@ -50,13 +50,14 @@ static int allocate(struct governor *governor, uint32_t n_tasks)
 	governor->shares = calloc(n, sizeof(*governor->shares));
 	governor->party_cpus = calloc(n, sizeof(*governor->party_cpus));
 	governor->party_taken = calloc(n, sizeof(*governor->party_taken));
+	governor->party_least = calloc(n, sizeof(*governor->party_least));
 	governor->whys = calloc(n, sizeof(*governor->whys));
 	governor->inputs = calloc(n, sizeof(*governor->inputs));
 	governor->grants = calloc(n, sizeof(*governor->grants));
 	governor->rows = calloc(n, sizeof(*governor->rows));
 	if (!governor->tasks || !governor->order || !governor->view_tasks || !governor->shares ||
-		!governor->party_cpus || !governor->party_taken || !governor->whys ||
-		!governor->inputs || !governor->grants || !governor->rows)
+		!governor->party_cpus || !governor->party_taken || !governor->party_least ||
+		!governor->whys || !governor->inputs || !governor->grants || !governor->rows)
 		return -ENOMEM;
 	return 0;
 }
@@ -143,6 +144,7 @@ struct governor *governor_free(struct governor *governor)
 	free(governor->shares);
 	free(governor->party_cpus);
 	free(governor->party_taken);
+	free(governor->party_least);
 	free(governor->whys);
 	free(governor->inputs);
 	free(governor->grants);

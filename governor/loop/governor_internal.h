@@ -70,7 +70,9 @@ struct governor {
 	/* Scratch of a slot, room for every task. */
 	struct policy_task *view_tasks;
 	double *shares;
-	double *party_cpus, *party_taken; /* by party, for as many as there may be tasks */
+	/* By party, for as many as there may be tasks: what a plan gives it, what it has of all plans, and
+	 * what each of its tasks that stop has at least. */
+	double *party_cpus, *party_taken, *party_least;
 	enum why *whys;
 	struct guard_input *inputs;
 	struct grant *grants;

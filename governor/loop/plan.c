@@ -13,7 +13,7 @@
  * Around the policy stand two rules that are not its own: the floor, which every alive task has, and the
  * caps of parties, which are the users that share the machine. */
 
-/* What a stopping task gets, and the most that all of them get. */
+/* What a stopping task gets, and the most that all of them get, and all of a party of its cap. */
 #define STOPPING_CPUS 0.05
 #define STOPPING_PART 0.2
 
@@ -81,6 +81,51 @@ static void fill_view(struct governor *governor, uint64_t now_ns, double budget_
 	};
 }
 
+/* What a task has at least because it is to stop. */
+static double least_of(const struct governor *governor, uint32_t id, double least_cpus)
+{
+	uint32_t party = governor->setup.bundle->tasks[id].party;
+
+	if (governor->tasks[id].phase != PHASE_STOPPING)
+		return 0;
+	return party < governor->n_caps ? fmin(least_cpus, governor->party_least[party])
+					: least_cpus;
+}
+
+/* Sets aside what those that stop need, from the budget and from their party's cap. Returns what each
+ * has at least, where its party has so much. */
+static double reserve_least(struct governor *governor, double budget_cpus, double *ret_left_cpus)
+{
+	const struct bundle_task *planned = governor->setup.bundle->tasks;
+	double *n_of_party = governor->party_cpus, least_cpus = 0;
+	size_t n_stopping = 0;
+
+	*ret_left_cpus = budget_cpus;
+	for (uint32_t party = 0; party < governor->n_caps; party++)
+		n_of_party[party] = governor->party_taken[party] = 0;
+	for (uint32_t id = 0; id < governor->n_tasks; id++) {
+		if (governor->tasks[id].phase != PHASE_STOPPING)
+			continue;
+		n_stopping++;
+		if (planned[id].party < governor->n_caps)
+			n_of_party[planned[id].party]++;
+	}
+	if (n_stopping == 0)
+		return 0;
+	least_cpus = fmin(STOPPING_CPUS, STOPPING_PART * budget_cpus / (double)n_stopping);
+	for (uint32_t party = 0; party < governor->n_caps; party++)
+		governor->party_least[party] = STOPPING_PART * governor->caps[party] /
+			fmax(n_of_party[party], 1);
+	for (uint32_t id = 0; id < governor->n_tasks; id++) {
+		double least = least_of(governor, id, least_cpus);
+
+		*ret_left_cpus -= least;
+		if (planned[id].party < governor->n_caps)
+			governor->party_taken[planned[id].party] += least;
+	}
+	return least_cpus;
+}
+
 /* The view's tasks with their shares, behind the n_inputs that are there. What is left of
  * *left_cpus stands there afterwards. Returns how many inputs there are now. */
 static size_t add_inputs(struct governor *governor, const struct policy_view *view, size_t n_inputs,
@@ -88,8 +133,7 @@ static size_t add_inputs(struct governor *governor, const struct policy_view *vi
 {
 	for (uint32_t i = 0; i < view->n_tasks; i++) {
 		uint32_t id = view->tasks[i].id;
-		bool is_stopping = governor->tasks[id].phase == PHASE_STOPPING;
-		double share_cpus = fmax(governor->shares[i], is_stopping ? least_cpus : 0);
+		double share_cpus = fmax(governor->shares[i], least_of(governor, id, least_cpus));
 
 		*left_cpus = fmax(*left_cpus - governor->shares[i], 0);
 		governor->inputs[n_inputs++] = (struct guard_input){
@@ -177,19 +221,11 @@ static void plan_within_caps(struct governor *governor, const struct policy *pol
 
 size_t governor_plan(struct governor *governor, uint64_t now_ns, double budget_cpus)
 {
-	size_t n_stopping = 0, n_inputs;
-	double least_cpus = 0, left_cpus;
+	double left_cpus, least_cpus = reserve_least(governor, budget_cpus, &left_cpus);
 	struct policy_view view;
+	size_t n_inputs;
 
-	for (uint32_t task = 0; task < governor->n_tasks; task++)
-		n_stopping += governor->tasks[task].phase == PHASE_STOPPING;
-	if (n_stopping > 0)
-		least_cpus = fmin(STOPPING_CPUS, STOPPING_PART * budget_cpus / (double)n_stopping);
-
-	left_cpus = budget_cpus - least_cpus * (double)n_stopping;
 	fill_view(governor, now_ns, left_cpus, task_is_planned, &view);
-	for (uint32_t party = 0; party < governor->n_caps; party++)
-		governor->party_taken[party] = 0;
 	plan_within_caps(governor, governor->setup.policy, governor->policy_state, &view);
 	n_inputs = add_inputs(governor, &view, 0, 0, &left_cpus);
 

@@ -1138,6 +1138,31 @@ START_TEST(no_party_has_more_than_its_cap)
 }
 END_TEST
 
+/* Else a user could have what he likes by tasks that do not end when they are told to. */
+START_TEST(who_stops_is_within_the_cap_of_its_party)
+{
+	static const double caps[] = {0.06, INFINITY};
+
+	prepare_open("[bundle]\nbudget = 4cpu\n" TASK("a") "1s\non-deadline = stop\n" TASK(
+			     "b") "1s\non-deadline = stop\n" TASK("c") "9s\n" TASK("d") "9s\nthread"
+											"s = 4\n",
+		"equal");
+	bundle->tasks[3].party = 1;
+	governor_set_caps(governor, caps, 2);
+	for (uint32_t task = 0; task < 4; task++)
+		governor_seat(governor, task, 0);
+	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
+	ck_assert_int_eq(governor_slot(governor, SECOND, 0, NULL), 0);
+	ck_assert_int_eq(phase_of(0), PHASE_STOPPING);
+	ck_assert_int_eq(phase_of(1), PHASE_STOPPING);
+	/* A fifth of the cap is theirs, as a fifth of the budget would be. */
+	ck_assert_double_eq_tol(machine.share_cpus[0], 0.006, 1e-6);
+	ck_assert_double_eq_tol(machine.share_cpus[1], 0.006, 1e-6);
+	ck_assert_double_eq_tol(machine.share_cpus[2], 0.048, 1e-6);
+	ck_assert_double_eq_tol(machine.share_cpus[3], 3.94, 1e-6);
+}
+END_TEST
+
 START_TEST(the_policy_is_changed_between_two_decisions)
 {
 	prepare_open("[bundle]\nbudget = 1cpu\n" TASK("a") "9s\n" TASK("b") "5s\n", "equal");
@@ -1202,6 +1227,7 @@ static Suite *governor_suite(void)
 	tcase_add_test(tcase, who_has_no_target_runs_on_leftovers);
 	tcase_add_test(tcase, every_task_has_the_floor);
 	tcase_add_test(tcase, no_party_has_more_than_its_cap);
+	tcase_add_test(tcase, who_stops_is_within_the_cap_of_its_party);
 	tcase_add_test(tcase, the_policy_is_changed_between_two_decisions);
 	suite_add_tcase(suite, tcase);
 	return suite;
