@@ -239,9 +239,9 @@ const struct config_key config_keys[] = {
 	  "How CPU time is measured; auto takes the best that works.", parse_meter, IN_CONFIG(meter) },
 	{ "governor", "floor", "0cpu", NULL, NULL, NULL, "CPUs such as 0.05cpu",
 	  "The least that a task has while it is alive.", parse_floor, IN_CONFIG(floor) },
-	{ "governor", "tasks-max", "1000", NULL, "1", "100000", "a whole number from 1 to 100000",
+	{ "governor", "tasks-max", "1000", NULL, "1", "1000", "a whole number from 1 to 1000",
 	  "How many tasks there are at once; more are refused.", parse_tasks, IN_CONFIG(n_tasks_max) },
-	{ "governor", "per-user-tasks", "500", NULL, "1", "100000", "a whole number from 1 to 100000",
+	{ "governor", "per-user-tasks", "500", NULL, "1", "1000", "a whole number from 1 to 1000",
 	  "How many tasks one user has at once; more are refused.", parse_tasks, IN_CONFIG(n_user_tasks_max) },
 	{ "governor", "per-user-cpus", NULL, "no cap", NULL, NULL, "CPUs above 0 such as 1.5cpu, or 75% of the capacity",
 	  "The most that the tasks of one user together are granted.", parse_positive, IN_CONFIG(user_cpus) },
@@ -259,7 +259,7 @@ const struct config_key config_keys[] = {
 
 	{ "user", "cpus", NULL, "per-user-cpus", NULL, NULL, "CPUs above 0 such as 1.5cpu, or 75% of the capacity",
 	  "The most that the tasks of this user together are granted.", parse_positive, IN_USER(cpus) },
-	{ "user", "tasks", NULL, "per-user-tasks", "0", "100000", "a whole number from 0 to 100000",
+	{ "user", "tasks", NULL, "per-user-tasks", "0", "1000", "a whole number from 0 to 1000",
 	  "How many tasks this user has at once; more are refused.", parse_user_tasks, 0 },
 	{ .key = NULL },
 };

@@ -18,6 +18,7 @@
 #include "neighbours.h"
 #include "nsec.h"
 #include "process.h"
+#include "quota.h"
 
 /* What is asked of the daemon, but for a submission (daemon_submit.c). The slots are in daemon_slots.c. */
 
@@ -142,10 +143,13 @@ int daemon_cancel(struct daemon *daemon, uint64_t number, struct fault *fault)
 {
 	struct member *member = NULL;
 	int r = find_running(daemon, number, &member, fault);
+	struct task_status status;
 
 	if (r < 0)
 		return r;
-	governor_cancel_task(daemon->governor, member->seat, daemon_now_ns(daemon), STOP_ASK);
+	governor_task_status(daemon->governor, member->seat, &status);
+	governor_cancel_task(daemon->governor, member->seat, daemon_now_ns(daemon),
+		status.phase == PHASE_STOPPING ? STOP_KILL : STOP_ASK);
 	daemon_after_change(daemon, member);
 	return 0;
 }
@@ -165,26 +169,32 @@ int daemon_pause(struct daemon *daemon, uint64_t number, bool is_paused, struct 
 /* The claim that others see; the old one stays where the new one is refused. */
 static int claim(struct daemon *daemon, double budget_cpus, struct fault *fault)
 {
-	int r;
+	int fd,
+		r = neighbours_claim(
+			daemon->run, budget_cpus, daemon->setup.capacity_cpus, &fd, fault);
 
+	if (r < 0)
+		return r;
 	if (daemon->claim_fd >= 0)
-		(void)close(TAKE_FD(daemon->claim_fd));
-	r = neighbours_claim(
-		daemon->run, budget_cpus, daemon->setup.capacity_cpus, &daemon->claim_fd, fault);
-	if (r < 0 && daemon->governor)
-		(void)neighbours_claim(daemon->run, daemon->setup.budget_cpus,
-			daemon->setup.capacity_cpus, &daemon->claim_fd, /* fault= */ NULL);
-	return r;
+		(void)close(daemon->claim_fd);
+	daemon->claim_fd = fd;
+	return 0;
 }
 
 int daemon_set_budget(struct daemon *daemon, double budget_cpus, struct fault *fault)
 {
+	struct quota quota;
 	int r;
 
 	if (!(budget_cpus > 0) || budget_cpus > daemon->setup.capacity_cpus + 1e-9)
 		return fault_set(fault, -ERANGE,
 			"a budget of %g CPUs: it has to be above 0, and at most the machine's %g",
 			budget_cpus, daemon->setup.capacity_cpus);
+	if (quota_of_budget(budget_cpus, &quota) < 0)
+		return fault_set(fault, -ERANGE, "a budget of %g CPUs is too small to be enforced",
+			budget_cpus);
+	if (fabs(budget_cpus - daemon->setup.budget_cpus) < 1e-9)
+		return 0;
 	r = claim(daemon, budget_cpus, fault);
 	if (r < 0)
 		return r;
@@ -416,9 +426,11 @@ static int set_up_loop(struct daemon *daemon, struct fault *fault)
 	daemon->stage.enforcer = daemon->enforcer;
 	daemon->stage.meter = daemon->meter;
 	daemon->stage.seats = calloc(setup->n_tasks_max, sizeof(struct member *));
+	daemon->stage.is_held = calloc(setup->n_tasks_max, sizeof(bool));
 	daemon->parties = calloc(setup->n_tasks_max, sizeof(*daemon->parties));
 	daemon->caps = calloc(setup->n_tasks_max, sizeof(*daemon->caps));
-	if (!daemon->bundle.tasks || !daemon->stage.seats || !daemon->parties || !daemon->caps)
+	if (!daemon->bundle.tasks || !daemon->stage.seats || !daemon->stage.is_held ||
+		!daemon->parties || !daemon->caps)
 		return fault_errno(fault, -ENOMEM, "loop");
 	for (uint32_t party = 0; party < setup->n_tasks_max; party++)
 		daemon->caps[party] = INFINITY;
@@ -488,6 +500,7 @@ struct daemon *daemon_free(struct daemon *daemon)
 		(void)close(daemon->claim_fd);
 	free(daemon->bundle.tasks);
 	free(daemon->stage.seats);
+	free(daemon->stage.is_held);
 	free(daemon->parties);
 	free(daemon->caps);
 	free(daemon);

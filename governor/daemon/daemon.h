@@ -124,6 +124,7 @@ struct daemon_change {
 };
 int daemon_change(struct daemon *daemon, uint64_t number, const struct daemon_change *change,
 	struct fault *fault);
+/* Asks it to stop, and sees to it within its grace; the second time it is killed. */
 int daemon_cancel(struct daemon *daemon, uint64_t number, struct fault *fault);
 int daemon_pause(struct daemon *daemon, uint64_t number, bool is_paused, struct fault *fault);
 

@@ -6,14 +6,31 @@
 #include <string.h>
 
 #include "daemon_internal.h"
+#include "nsec.h"
+
+/* Who does not stop holds his seat for so long. */
+#define GRACE_MAX_NS (24 * 3600 * NSEC_PER_SEC)
 
 /* A task comes: is it to be taken, under which name, and into which seat. */
 
-static uint32_t vacant_seat(const struct daemon *daemon)
+/* Where something would not die the enforcer still has the place: it is tried again, and no other task gets
+ * that seat before. */
+static bool is_free(struct daemon *daemon, uint32_t id)
+{
+	if (daemon->stage.seats[id])
+		return false;
+	if (daemon->stage.is_held[id])
+		daemon->stage.is_held[id] = daemon->enforcer->ops->task_remove(
+						    daemon->enforcer, id, /* fault= */ NULL) < 0;
+	return !daemon->stage.is_held[id];
+}
+
+/* n_tasks_max where there is none. */
+static uint32_t vacant_seat(struct daemon *daemon)
 {
 	uint32_t id = 0;
 
-	while (id < daemon->setup.n_tasks_max && daemon->stage.seats[id])
+	while (id < daemon->setup.n_tasks_max && !is_free(daemon, id))
 		id++;
 	return id;
 }
@@ -76,6 +93,13 @@ int daemon_check_threads(double threads, struct fault *fault)
 {
 	if (!(threads > 0) || threads > SHARE_NUMBER_MAX)
 		return fault_set(fault, -EINVAL, "%g threads: a number above 0 is needed", threads);
+	return 0;
+}
+
+static int check_grace(uint64_t grace_ns, struct fault *fault)
+{
+	if (grace_ns > GRACE_MAX_NS)
+		return fault_set(fault, -EINVAL, "a grace of more than a day: say less");
 	return 0;
 }
 
@@ -162,6 +186,9 @@ static int seat(struct daemon *daemon, struct member *member,
 	struct task_status status;
 	uint32_t id = vacant_seat(daemon);
 
+	if (id == daemon->setup.n_tasks_max)
+		return fault_set(fault, -EDQUOT,
+			"there is no place: what was killed in it has not ended yet");
 	daemon_wake(daemon);
 	member->seat = id;
 	daemon->stage.seats[id] = member;
@@ -194,6 +221,8 @@ int daemon_submit(struct daemon *daemon, const struct daemon_submission *submiss
 		r = daemon_check_deadline(&submission->deadline, fault);
 	if (r == 0)
 		r = daemon_check_threads(submission->threads, fault);
+	if (r == 0)
+		r = check_grace(submission->grace_ns, fault);
 	if (r == 0)
 		r = choose_name(daemon, submission, name, fault);
 	if (r < 0)

@@ -19,11 +19,14 @@ static void leave_place(struct stage_member *self, uint32_t id)
 {
 	struct member *member = self->seats[id];
 
+	descriptors_open_reserve();
 	if (member->is_metered)
 		self->meter->ops->task_remove(self->meter, id);
 	if (member->is_placed)
-		(void)self->enforcer->ops->task_remove(self->enforcer, id, /* fault= */ NULL);
+		self->is_held[id] = self->enforcer->ops->task_remove(
+					    self->enforcer, id, /* fault= */ NULL) < 0;
 	member->is_metered = member->is_placed = false;
+	descriptors_close_reserve();
 }
 
 /* What was moved and cannot be governed runs on; it may also be a stranger, who has got the pid of a
@@ -44,8 +47,12 @@ static int place(struct stage_member *self, uint32_t id, struct fault *fault)
 		return r;
 	member->is_placed = true;
 	r = enforcer->ops->task_attach(enforcer, id, member->pid, fault);
-	if (r < 0)
+	if (r < 0) {
+		/* It may be in a part of its place: it is not ended for that. */
+		if (r != -ESRCH)
+			let_go(self, id);
 		return r;
+	}
 	if (syscall(SYS_pidfd_send_signal, member->pidfd, 0, NULL, 0) < 0)
 		r = fault_set(fault, -ESRCH,
 			"task %s: its process has ended before it was in its place", member->name);

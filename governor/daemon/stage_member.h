@@ -14,6 +14,7 @@ struct stage_member {
 	struct enforcer *enforcer;
 	struct meter *meter;
 	struct member **seats; /* by id; NULL: vacant */
+	bool *is_held;         /* by id: vacant, but its place could not be removed yet */
 	uint64_t epoch_ns;     /* CLOCK_MONOTONIC at loop time 0 */
 	struct fault fault;    /* of the start that failed last */
 };

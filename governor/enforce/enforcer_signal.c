@@ -374,12 +374,12 @@ static int signal_task_remove(struct enforcer *enforcer, uint32_t task, struct f
 		(void)nanosleep(&pause, NULL);
 		waited_ns += REMOVE_PAUSE_NS;
 	}
+	if (r == 1) /* still ours: close() tries again */
+		return fault_set(fault, -EBUSY,
+			"processes of the task were killed but have not ended within a second");
 	if (by_signal->tasks[task].is_attached)
 		proctree_task_remove(by_signal->tree, task);
 	by_signal->tasks[task] = (struct signal_task){.is_used = false};
-	if (r == 1)
-		return fault_set(fault, -EBUSY,
-			"processes of the task were killed but have not ended within a second");
 	return r < 0 ? fault_errno(fault, r, "look for processes in /proc") : 0;
 }
 

@@ -111,9 +111,9 @@ static void add_other(struct others *others, const char *run, uint64_t microcpus
 		length > 0 ? ", " : "", run, (double)microcpus / MICROCPUS_PER_CPU);
 }
 
-/* Adds up what the others have claimed. The run that we are a task of is none of them: our budget
- * is a part of its. */
-static int read_others(struct others *ret_others, struct fault *fault)
+/* Adds up what the others have claimed: those that are not `own` (NULL: there is none). The run that we are
+ * a task of is none of them: our budget is a part of its. */
+static int read_others(const char *own, struct others *ret_others, struct fault *fault)
 {
 	_cleanup_fclose_ FILE *file = fopen("/proc/net/unix", "re");
 	const char *enclosing_run = getenv(RUN_ENVIRONMENT);
@@ -127,7 +127,8 @@ static int read_others(struct others *ret_others, struct fault *fault)
 		uint64_t microcpus;
 
 		if (parse_claim(line, run, &microcpus) &&
-			(!enclosing_run || strcmp(run, enclosing_run) != 0))
+			(!enclosing_run || strcmp(run, enclosing_run) != 0) &&
+			(!own || strcmp(run, own) != 0))
 			add_other(ret_others, run, microcpus);
 	}
 	return ferror(file) ? fault_errno(fault, -EIO, "read /proc/net/unix") : 0;
@@ -148,7 +149,7 @@ int neighbours_claim(
 	lock_fd = lock(fault);
 	if (lock_fd < 0)
 		return lock_fd;
-	r = read_others(&others, fault);
+	r = read_others(run, &others, fault);
 	if (r < 0)
 		return r;
 	if (others.microcpus + microcpus > capacity_microcpus)
@@ -168,7 +169,7 @@ int neighbours_claim(
 int neighbours_sum(double *ret_cpus, char ret_names[], size_t size, struct fault *fault)
 {
 	struct others others = {.microcpus = 0};
-	int r = read_others(&others, fault);
+	int r = read_others(/* own= */ NULL, &others, fault);
 
 	if (r < 0)
 		return r;

@@ -11,7 +11,7 @@
  * removes them with the last process that holds one, so nothing can be left behind. Runs in
  * another network namespace are not seen. */
 
-/* Announces this run, unless its budget and those of all others would exceed the capacity:
+/* Announces this run (also when it has a claim already, which does not count then), unless its budget and those of all others would exceed the capacity:
  * -EDQUOT then, the sentence names the others. *ret_fd (owned by the caller, close-on-exec; the
  * keeper inherits it) holds the claim until it is closed everywhere. */
 int neighbours_claim(const char *run, double budget_cpus, double capacity_cpus, int *ret_fd,

@@ -81,7 +81,8 @@ struct enforcer_ops {
 	int (*task_signal)(struct enforcer *enforcer, uint32_t task, int signo);
 	/* 1 where a process is left in the place, 0 where none is, or a negative errno. */
 	int (*task_is_populated)(struct enforcer *enforcer, uint32_t task);
-	/* Kills what is left, and removes the place. */
+	/* Kills what is left, and removes the place. Where it fails because something would not die (-EBUSY)
+	 * or could not be looked at the task is still the enforcer's, and it can be tried again. */
 	int (*task_remove)(struct enforcer *enforcer, uint32_t task, struct fault *fault);
 
 	/* The task runs on without us: nothing holds it but the budget around all, and its place stays

@@ -21,6 +21,8 @@
 #include "cleanup.h"
 #include "coregov-progress.h"
 #include "daemon.h"
+#include "leftover.h"
+#include "neighbours.h"
 #include "nsec.h"
 
 /* The daemon without its bus, on the best enforcer of this machine, with real processes: each waits at a
@@ -34,6 +36,7 @@ enum job {
 	JOB_BUSY,
 	JOB_LEARN, /* reports a loss of 1/n, n = 1 .. 100, and is busy then */
 	JOB_SLEEP, /* until it is killed */
+	JOB_DEAF,  /* busy, and ignores SIGTERM */
 	JOB_LEAVE, /* forks a busy child into a session of its own, and ends */
 	JOB_END_7, /* ends with status 7 */
 };
@@ -77,6 +80,8 @@ static void leave(void)
 
 static void work(enum job job)
 {
+	if (job == JOB_DEAF)
+		(void)signal(SIGTERM, SIG_IGN);
 	if (job == JOB_LEARN)
 		learn();
 	if (job == JOB_LEAVE)
@@ -388,6 +393,7 @@ START_TEST(what_cannot_be_taken_is_refused)
 	struct daemon_submission named = {.name = "a"};
 	struct daemon_submission late = {.deadline = {DAEMON_REALTIME, NSEC_PER_SEC}};
 	struct daemon_submission absurd = {.threads = INFINITY};
+	struct daemon_submission patient = {.grace_ns = UINT64_MAX};
 
 	few.caps_of = caps_of;
 	few.userdata = &two;
@@ -400,6 +406,8 @@ START_TEST(what_cannot_be_taken_is_refused)
 	ck_assert_int_eq(submit(JOB_SLEEP, &late, 1), -ERANGE);
 	ck_assert_str_eq(fault.text, "the deadline has passed already");
 	ck_assert_int_eq(submit(JOB_SLEEP, &absurd, 1), -EINVAL);
+	ck_assert_int_eq(submit(JOB_SLEEP, &patient, 1), -EINVAL);
+	ck_assert_str_eq(fault.text, "a grace of more than a day: say less");
 	daemon_drain(service, true);
 	ck_assert_int_eq(submit(JOB_SLEEP, &plain, 1), -ESHUTDOWN);
 	daemon_drain(service, false);
@@ -529,6 +537,22 @@ START_TEST(who_is_paused_stands_still)
 }
 END_TEST
 
+START_TEST(who_is_cancelled_twice_is_killed)
+{
+	const struct daemon_submission deaf = {.grace_ns = 3600 * NSEC_PER_SEC};
+
+	open_daemon(&usual);
+	ck_assert_int_eq(submit(JOB_DEAF, &deaf, 0), 1);
+	RUN_UNTIL(info_of(1).cpu_ns > 10 * NSEC_PER_MSEC);
+	ck_assert_int_eq(daemon_cancel(service, 1, &fault), 0);
+	run_for(4 * SLOT_NS);
+	ck_assert_int_eq(info_of(1).phase, PHASE_STOPPING);
+	ck_assert_int_eq(daemon_cancel(service, 1, &fault), 0);
+	RUN_UNTIL(n_ended == 1);
+	ck_assert_int_eq(info_of(1).outcome, OUTCOME_CANCELLED);
+}
+END_TEST
+
 START_TEST(what_forks_away_is_governed_on)
 {
 	struct daemon_info info;
@@ -648,6 +672,8 @@ START_TEST(the_budget_can_be_changed)
 	ck_assert_int_eq(daemon_set_budget(service, 2.5, &fault), -ERANGE);
 	ck_assert_int_eq(daemon_set_budget(service, 0, &fault), -ERANGE);
 	ck_assert_int_eq(daemon_set_budget(service, NAN, &fault), -ERANGE);
+	ck_assert_int_eq(daemon_set_budget(service, 1e-6, &fault), -ERANGE);
+	ck_assert_str_eq(fault.text, "a budget of 1e-06 CPUs is too small to be enforced");
 	daemon_info(service, &info);
 	ck_assert_double_eq_tol(info.budget_cpus, 0.2, 1e-9);
 }
@@ -754,19 +780,26 @@ END_TEST
 START_TEST(two_budgets_beyond_the_machine_are_refused)
 {
 	struct daemon_setup most = usual;
-	struct daemon *other = NULL;
+	char run[RUN_NAME_MAX];
+	int fd;
 
-	most.budget_cpus = 1.6;
-	open_daemon(&usual);
+	/* That of a bundle. */
+	ck_assert_int_eq(run_name_make(run, &fault), 0);
+	ck_assert_msg(neighbours_claim(run, 1.6, 2, &fd, &fault) == 0, "%s", fault.text);
 	most.event = loop;
-	ck_assert_int_eq(daemon_new(&other, &most, &fault), -EDQUOT);
-	ck_assert_ptr_null(other);
+	ck_assert_int_eq(daemon_new(&service, &most, &fault), -EDQUOT);
+	ck_assert_ptr_null(service);
+	(void)close(fd);
+	open_daemon(&usual);
 	/* Its own claim does not stand in its way. */
-	ck_assert_int_eq(daemon_set_budget(service, 1.9, &fault), 0);
+	ck_assert_msg(daemon_set_budget(service, 1.9, &fault) == 0, "%s", fault.text);
+	ck_assert_int_eq(neighbours_claim(run, 1.6, 2, &fd, &fault), -EDQUOT);
 	ck_assert_int_eq(daemon_set_budget(service, 0.1, &fault), 0);
-	ck_assert_msg(daemon_new(&other, &most, &fault) == 0, "%s", fault.text);
+	ck_assert_int_eq(neighbours_claim(run, 1.6, 2, &fd, &fault), 0);
+	/* What is refused leaves the claim that was there. */
 	ck_assert_int_eq(daemon_set_budget(service, 1.9, &fault), -EDQUOT);
-	(void)daemon_free(other);
+	(void)close(fd);
+	ck_assert_int_eq(neighbours_claim(run, 1.95, 2, &fd, &fault), -EDQUOT);
 }
 END_TEST
 
@@ -788,6 +821,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, a_process_that_is_dead_is_not_taken);
 	tcase_add_test(tcase, who_cannot_make_it_is_at_risk);
 	tcase_add_test(tcase, who_is_paused_stands_still);
+	tcase_add_test(tcase, who_is_cancelled_twice_is_killed);
 	tcase_add_test(tcase, what_forks_away_is_governed_on);
 	tcase_add_test(tcase, a_deadline_can_be_moved_and_passes);
 	tcase_add_test(tcase, a_change_may_come_later_than_the_deadline_was_seen);

@@ -110,7 +110,7 @@ static const char every_key[] = "[governor]\n"
 				"enforcer = signal\n"
 				"meter = proc\n"
 				"floor = 0.25cpu\n"
-				"tasks-max = 100000\n"
+				"tasks-max = 1000\n"
 				"per-user-tasks = 1\n"
 				"per-user-cpus = 50%\n"
 				"presets = /a '/b c'\n"
@@ -136,7 +136,7 @@ START_TEST(reads_every_key)
 	ck_assert_str_eq(config->enforcer, "signal");
 	ck_assert_str_eq(config->meter, "proc");
 	ck_assert_double_eq(config->floor.cpus, 0.25);
-	ck_assert_uint_eq(config->n_tasks_max, 100000);
+	ck_assert_uint_eq(config->n_tasks_max, 1000);
 	ck_assert_uint_eq(config->n_user_tasks_max, 1);
 	ck_assert_double_eq(config->user_cpus.cpus, 2);
 	ck_assert_str_eq(config->presets[0], "/a");
@@ -287,7 +287,7 @@ static const struct {
 		"a.conf:2: floor: 1 CPUs for each task are above the budget of 0.5"},
 	{"[governor]\ntasks-max = 0\n",
 		"a.conf:2: tasks-max: '0' is outside the range; expected a whole number from 1 to "
-		"100000"},
+		"1000"},
 	{"[governor]\ntasks-max = many\n", "a.conf:2: tasks-max: 'many' is not a whole number"},
 	{"[governor]\nper-user-tasks = 1.5\n", "a.conf:2: per-user-tasks: '1.5' is not a whole"},
 	{"[governor]\nper-user-cpus = 0cpu\n", "a.conf:2: per-user-cpus: '0cpu' is nothing"},
@@ -306,7 +306,7 @@ static const struct {
 	{"[user a:b]\ntasks = 1\n", "a.conf:1: 'a:b' is not a user's name"},
 	{"[user 4294967295]\ntasks = 1\n", "a.conf:1: [user UID]: '4294967295' is outside"},
 	{"[user bob]\ntasks = -1\n", "a.conf:2: tasks: '-1' is not a whole number"},
-	{"[user bob]\ntasks = 100001\n", "a.conf:2: tasks: '100001' is outside the range"},
+	{"[user bob]\ntasks = 1001\n", "a.conf:2: tasks: '1001' is outside the range"},
 	{"[user bob]\ncpus = 2\n", "a.conf:2: cpus: '2' has no unit"},
 	{"[governor]\nslot = 1s\nslot = 1s\n", "a.conf:3: the key 'slot' is there a second time"},
 	{"[governor]\n[governor]\n", "a.conf:2: the section [governor] is there a second time"},
