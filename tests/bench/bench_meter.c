@@ -183,9 +183,7 @@ static bool bench_accuracy(void)
 }
 
 static int ping[2], pong[2], answer[2];
-/* Theirs. Where two land that may run anywhere, on one CPU or on two, is chance, and makes several times
- * more of a difference than anything asked here. */
-static int cpus[2];
+static int cpus[2]; /* -1: any */
 
 static void pin(int cpu)
 {
@@ -204,12 +202,14 @@ static double play_game(int n)
 	pid_t other = fork();
 
 	if (other == 0) {
-		pin(cpus[1]);
+		if (cpus[1] >= 0)
+			pin(cpus[1]);
 		while (read(ping[0], &ball, 1) == 1 && write(pong[1], &ball, 1) == 1)
 			continue;
 		_exit(0);
 	}
-	pin(cpus[0]);
+	if (cpus[0] >= 0)
+		pin(cpus[0]);
 	for (int i = -n / 10; i < n; i++) {
 		if (i == 0)
 			span = -(double)bench_now_ns();
@@ -222,10 +222,15 @@ static double play_game(int n)
 	return span;
 }
 
+/* Where two land that may run anywhere, on one CPU or on two, is chance, and makes several times more of a
+ * difference than anything asked here: many games, of new processes each. */
 static void play(void)
 {
-	double span = play_game(30000);
+	const int n_games = cpus[0] < 0 ? 50 : 1;
+	double span = 0;
 
+	for (int i = 0; i < n_games; i++)
+		span += play_game(30000 / n_games);
 	(void)!write(answer[1], &span, sizeof(span));
 	_exit(0);
 }
@@ -383,8 +388,8 @@ int main(int argc, char *argv[])
 		.is_dry = true};
 	static const struct {
 		const char *name;
-		int cpus[2];
-	} games[] = {{"pipe-one-cpu", {0, 0}}, {"pipe-two-cpus", {0, 1}}};
+		int cpus[2]; /* -1: any */
+	} games[] = {{"pipe", {-1, -1}}, {"pipe-one-cpu", {0, 0}}, {"pipe-two-cpus", {0, 1}}};
 	bool is_ok = true;
 
 	if (argc > 1 && strcmp(argv[1], "--quick") == 0) {

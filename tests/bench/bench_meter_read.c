@@ -193,10 +193,12 @@ static double read_by_hand_us(void)
 
 /* In turn, with a pause before each round: after one the caches are cold, and what wakes twenty times a
  * second has done so. */
-static bool bench_read(const char *name, unsigned pause_ms, double limit)
+static bool bench_read(const char *name, unsigned pause_ms)
 {
 	double ours[N_ROUNDS], theirs[N_ROUNDS], by_hand[N_ROUNDS];
 	double ours_us, theirs_us, by_hand_us;
+	char by_hand_name[64];
+	bool is_ok;
 
 	for (int round = 0; round < N_ROUNDS; round++) {
 		sleep_ms(pause_ms);
@@ -209,9 +211,11 @@ static bool bench_read(const char *name, unsigned pause_ms, double limit)
 	ours_us = bench_median(ours, N_ROUNDS);
 	theirs_us = bench_median(theirs, N_ROUNDS);
 	by_hand_us = bench_median(by_hand, N_ROUNDS);
-	(void)fprintf(stderr, "%s: %.1f us; cpu.stat %.1f us, from open files %.1f us (%.3f)\n",
-		name, ours_us, by_hand_us, theirs_us, ours_us / theirs_us);
-	return bench_at_most(name, ours_us / by_hand_us, limit, "");
+	(void)fprintf(stderr, "%s: %.1f us; cpu.stat by hand %.1f us, from open files %.1f us\n",
+		name, ours_us, by_hand_us, theirs_us);
+	(void)snprintf(by_hand_name, sizeof(by_hand_name), "%s-by-hand", name);
+	is_ok = bench_at_most(by_hand_name, ours_us / by_hand_us, 0.05, "");
+	return bench_at_most(name, ours_us / theirs_us, 0.05, "") && is_ok;
 }
 
 int main(void)
@@ -240,19 +244,19 @@ int main(void)
 		end("open");
 	fault.text[0] = '\0';
 	add_groups();
-	is_ok = bench_read("meter-read-empty", 0, 0.05);
+	is_ok = bench_read("meter-read-empty", 0);
 	for (int i = 0; i < N_GROUPS; i++)
 		start(i, 0);
-	is_ok &= bench_read("meter-read-asleep", 0, 0.05);
-	is_ok &= bench_read("meter-read-asleep-after-a-pause", 60, 0.05);
+	is_ok &= bench_read("meter-read-asleep", 0);
+	is_ok &= bench_read("meter-read-asleep-after-a-pause", 60);
 	end_processes();
 	for (int i = 0; i < N_GROUPS; i++)
 		start(i, 50);
-	is_ok &= bench_read("meter-read-awake", 60, 0.05);
+	is_ok &= bench_read("meter-read-awake", 60);
 	for (int i = 0; i < N_OTHERS; i++)
 		start(-1, 0);
 	/* The others' threads are passed over in a census, too: some 300 ns each. */
-	is_ok &= bench_read("meter-read-awake-beside-4000-threads", 60, 0.15);
+	is_ok &= bench_read("meter-read-beside-4000-threads", 60);
 	close_all();
 	return is_ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -14,7 +14,7 @@ import tap
 AS_USER = ["systemd-run", "--quiet", "--collect", "--wait", "--pipe", "--uid=tester",
            "--property=PAMName=vm", "--working-directory=/home/tester"]
 SPIN = ["sh", "-c", "while :; do :; done"]
-SECURITY_MOST = 2.0
+SECURITY_MOST = 1.7
 CONF = pathlib.Path("/etc/coregov/coregov.conf")
 
 
