@@ -42,6 +42,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define GROUP_DEPTH_MAX 64
 #define THREADS_MAX (1U << 22) /* PID_MAX_LIMIT */
+#define SLEEPERS_MAX (1U << 14)
 
 /* For a test, set before the load: the verifier must refuse. */
 const volatile __u32 is_wrong = 0;
@@ -102,6 +103,22 @@ struct {
 	__type(key, int);
 	__type(value, struct thread);
 } threads SEC(".maps");
+
+/* A thread that slept when a census came to it, and has been counted up to `exec_ns`, or is nobody's. */
+struct sleeper {
+	uint64_t task; /* the address of its task_struct */
+	uint64_t exec_ns;
+	uint64_t generation;
+};
+
+/* By thread id; one with the same lowest bits takes the place, and both are counted each time. Most
+ * threads sleep, and what is kept for a thread lies far apart in memory: this is side by side. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SLEEPERS_MAX);
+	__type(key, __u32);
+	__type(value, struct sleeper);
+} sleepers SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -212,13 +229,6 @@ static __always_inline void begin(struct task_struct *task, struct thread *threa
 	thread->place = place;
 }
 
-/* It sleeps, as most threads do, and has done so since it was counted. */
-static __always_inline bool has_slept(const struct thread *thread, struct task_struct *task)
-{
-	return task->on_rq == 0 && thread->generation == generation &&
-		thread->counted.exec_ns == task->se.sum_exec_runtime;
-}
-
 /* A group's address is not used again while a thread is in it. */
 static __always_inline bool is_still_there(
 	const struct thread *thread, const struct task_group *group)
@@ -240,7 +250,7 @@ static __always_inline __u64 find_again(struct task_group *group, struct found *
 	return found->place;
 }
 
-/* Counts a thread up to now; the cell that it is in, or NULL (which is as good where it sleeps).
+/* Counts a thread up to now; the cell that it is in, or NULL.
  *
  * Nothing is kept of a thread that has never been in a metered group. Also where there is no memory,
  * and before 6.2 where what runs on this CPU was interrupted while it asked for its own: then the next
@@ -255,8 +265,6 @@ static __noinline struct meter_cell *count_thread(
 	struct meter_cell *cell;
 	struct usage now;
 
-	if (thread && !move && has_slept(thread, task))
-		return NULL;
 	place = thread && !move && is_still_there(thread, group) ? thread->place
 								 : find_again(group, found);
 	if (!thread && place)
@@ -326,8 +334,23 @@ static __always_inline bool is_runnable(struct task_struct *task)
 
 static __always_inline void look_at(struct task_struct *task, struct found *found)
 {
-	struct meter_cell *cell = count_thread(task, found, false);
+	/* As it is before it is counted: if it runs meanwhile, the next census finds another. */
+	struct sleeper now = {
+		.task = (__u64)task,
+		.exec_ns = task->se.sum_exec_runtime,
+		.generation = generation,
+	};
+	__u32 key = task->pid & (SLEEPERS_MAX - 1);
+	struct sleeper *before = bpf_map_lookup_elem(&sleepers, &key);
+	bool is_asleep = task->on_rq == 0;
+	struct meter_cell *cell;
 
+	if (is_asleep && before && before->task == now.task && before->exec_ns == now.exec_ns &&
+		before->generation == now.generation && !move_of(task))
+		return;
+	cell = count_thread(task, found, false);
+	if (is_asleep && before)
+		*before = now;
 	has_waits = bpf_core_field_exists(task->sched_info.run_delay);
 	if (!cell || !is_runnable(task))
 		return;

@@ -93,6 +93,7 @@ struct signal_struct {
 
 struct task_struct {
 	int on_rq;
+	__u32 pid;
 	struct sched_entity se;
 	struct task_group *sched_task_group;
 	struct sched_info sched_info;
