@@ -2,12 +2,14 @@
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
+#include <limits.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
@@ -18,6 +20,7 @@
 #include "config.h"
 #include "connect_bus.h"
 #include "daemon.h"
+#include "fd_store.h"
 #include "governor_bus.h"
 #include "journal.h"
 #include "machine.h"
@@ -38,6 +41,8 @@ struct service {
 	struct daemon *daemon;
 	struct governor_bus *bus;
 	sd_event_source *bus_timer;
+	struct fd_store *fd_store;
+	char ledger_path[PATH_MAX];
 };
 
 struct options {
@@ -340,6 +345,51 @@ static void keep_event(void *userdata, const struct daemon_event *event)
 	journal_event(event);
 }
 
+/* ---- what is there for the next one ---- */
+
+static void keep_fd(void *userdata, const char *name, int fd)
+{
+	(void)userdata;
+	fd_store_keep(name, fd);
+}
+
+static int take_fd(void *userdata, const char *name)
+{
+	const struct service *service = userdata;
+
+	return fd_store_take(service->fd_store, name);
+}
+
+static void drop_fd(void *userdata, const char *name)
+{
+	(void)userdata;
+	fd_store_drop(name);
+}
+
+/* In the directory that systemd makes for us, or one of that name where there is no systemd. False where there
+ * is none. */
+static bool find_ledger(struct service *service)
+{
+	const char *directory = getenv("RUNTIME_DIRECTORY"), *above = "/run";
+	char made[PATH_MAX - 16];
+	size_t length;
+
+	if (!directory || !*directory) {
+		if (service->config_setup.is_user)
+			above = getenv("XDG_RUNTIME_DIR");
+		if (!above || !*above)
+			return false;
+		if (snprintf(made, sizeof(made), "%s/coregov", above) >= (int)sizeof(made) ||
+			(mkdir(made, service->config_setup.is_user ? 0700 : 0755) < 0 &&
+				errno != EEXIST))
+			return false;
+		directory = made;
+	}
+	length = strcspn(directory, ":"); /* there may be several, of which ours is the first */
+	return snprintf(service->ledger_path, sizeof(service->ledger_path), "%.*s/tasks",
+		       (int)length, directory) < (int)sizeof(service->ledger_path);
+}
+
 static int open_daemon(struct service *service, struct fault *fault)
 {
 	const struct config *config = service->config;
@@ -355,11 +405,26 @@ static int open_daemon(struct service *service, struct fault *fault)
 		.userdata = service,
 		.caps_of = caps_of,
 		.keep_event = keep_event,
+		.keep_fd = keep_fd,
+		.take_fd = take_fd,
+		.drop_fd = drop_fd,
 		.say = say,
 	};
 	int r = budget_of(service, config, &setup.budget_cpus, fault);
 
-	return r < 0 ? r : daemon_new(&service->daemon, &setup, fault);
+	service->fd_store = fd_store_new();
+	if (!service->fd_store)
+		return fault_errno(fault, -ENOMEM, "descriptors of the daemon before");
+	if (find_ledger(service))
+		setup.ledger_path = service->ledger_path;
+	else
+		say("no directory to write down what tasks there are (XDG_RUNTIME_DIR): after a "
+		    "restart they will not be taken over");
+	if (r == 0)
+		r = daemon_new(&service->daemon, &setup, fault);
+	if (r == 0) /* what no task wanted */
+		service->fd_store = fd_store_free(service->fd_store);
+	return r;
 }
 
 static int status_of_start(int error)
@@ -433,6 +498,7 @@ int main(int argc, char *argv[])
 	/* The bus listens to the daemon. */
 	service.bus = governor_bus_free(service.bus);
 	service.daemon = daemon_free(service.daemon);
+	service.fd_store = fd_store_free(service.fd_store);
 	(void)sd_event_source_disable_unref(service.bus_timer);
 	(void)sd_event_unref(service.event);
 	(void)config_free(service.config);

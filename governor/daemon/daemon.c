@@ -166,6 +166,8 @@ int daemon_pause(struct daemon *daemon, uint64_t number, bool is_paused, struct 
 	return 0;
 }
 
+#define CLAIM_FD_NAME "claim"
+
 /* The claim that others see; the old one stays where the new one is refused. */
 static int claim(struct daemon *daemon, double budget_cpus, struct fault *fault)
 {
@@ -173,11 +175,18 @@ static int claim(struct daemon *daemon, double budget_cpus, struct fault *fault)
 		r = neighbours_claim(
 			daemon->run, budget_cpus, daemon->setup.capacity_cpus, &fd, fault);
 
+	/* By the socket of the daemon before, which is ours now. */
+	if (r == -EADDRINUSE && daemon->claim_fd >= 0)
+		return 0;
 	if (r < 0)
 		return r;
 	if (daemon->claim_fd >= 0)
 		(void)close(daemon->claim_fd);
 	daemon->claim_fd = fd;
+	if (daemon->setup.keep_fd) {
+		daemon->setup.drop_fd(daemon->setup.userdata, CLAIM_FD_NAME);
+		daemon->setup.keep_fd(daemon->setup.userdata, CLAIM_FD_NAME, fd);
+	}
 	return 0;
 }
 
@@ -200,6 +209,7 @@ int daemon_set_budget(struct daemon *daemon, double budget_cpus, struct fault *f
 		return r;
 	daemon->setup.budget_cpus = budget_cpus;
 	daemon->budget_step.share.number = budget_cpus;
+	daemon_keep_whole(daemon);
 	daemon_slot_now(daemon);
 	return 0;
 }
@@ -245,6 +255,7 @@ void daemon_set_floor(struct daemon *daemon, double floor_cpus)
 void daemon_drain(struct daemon *daemon, bool is_draining)
 {
 	daemon->is_draining = is_draining;
+	daemon_keep_whole(daemon);
 	daemon_tell_later(daemon);
 }
 
@@ -384,6 +395,7 @@ static int set_up_machine(struct daemon *daemon, struct fault *fault)
 		.budget_cpus = daemon->setup.budget_cpus,
 		.capacity_cpus = daemon->setup.capacity_cpus,
 		.is_apart = true,
+		.takes_over = daemon->has_past,
 		/* Tasks of whoever may submit: of a root's governor, anybody's but root's. */
 		.task_uid = geteuid() == 0 ? NOBODY_UID : geteuid(),
 	};
@@ -449,15 +461,15 @@ int daemon_new(struct daemon **ret_daemon, const struct daemon_setup *setup, str
 		return fault_errno(fault, -ENOMEM, "daemon");
 	daemon->setup = *setup;
 	daemon->claim_fd = -EBADF;
-	daemon->stage.epoch_ns = daemon_clock_monotonic_ns();
-	if (!usable_policy(setup->policy, fault))
-		r = -EINVAL;
-	else
-		r = run_name_make_of_service(daemon->run, fault);
+	r = usable_policy(setup->policy, fault) ? 0 : -EINVAL;
+	if (r == 0)
+		r = daemon_open_past(daemon, fault);
 	/* What cannot be cleared is of another user, or will be next time. */
 	(void)leftover_clear(/* fault= */ NULL);
+	if (r == 0 && setup->take_fd)
+		daemon->claim_fd = setup->take_fd(setup->userdata, CLAIM_FD_NAME);
 	if (r == 0)
-		r = claim(daemon, setup->budget_cpus, fault);
+		r = claim(daemon, daemon->setup.budget_cpus, fault);
 	if (r == 0) {
 		descriptors_raise();
 		r = set_up_machine(daemon, fault);
@@ -470,6 +482,7 @@ int daemon_new(struct daemon **ret_daemon, const struct daemon_setup *setup, str
 		(void)daemon_free(daemon);
 		return r;
 	}
+	daemon_adopt(daemon);
 	*ret_daemon = daemon;
 	return 0;
 }
@@ -481,6 +494,8 @@ struct daemon *daemon_free(struct daemon *daemon)
 	for (size_t i = 0; i < daemon->members.n; i++) {
 		struct member *member = daemon->members.all[i];
 
+		if (member->seat != MEMBER_NO_SEAT)
+			daemon_keep(daemon, member);
 		if (member->is_metered)
 			daemon->meter->ops->task_remove(daemon->meter, member->seat);
 		if (member->is_placed)
@@ -498,6 +513,7 @@ struct daemon *daemon_free(struct daemon *daemon)
 		daemon->enforcer = daemon->enforcer->ops->close(daemon->enforcer);
 	if (daemon->claim_fd >= 0)
 		(void)close(daemon->claim_fd);
+	daemon->ledger = ledger_free(daemon->ledger);
 	free(daemon->bundle.tasks);
 	free(daemon->stage.seats);
 	free(daemon->stage.is_held);

@@ -35,8 +35,8 @@ struct daemon_caps {
 
 /* What has happened, for whoever keeps it. Strings are valid during the call. */
 struct daemon_event {
-	const char
-		*kind; /* "start", "share", "learned", "missed-deadline", "missed-target", "failed",
+	const char *
+		kind; /* "start", "adopted", "share", "learned", "missed-deadline", "missed-target", "failed",
 			   * "cancelled", "end", "set", "paused", "resumed"; of the whole "enforce",
 			   * "foreign", "excess", "meter" */
 	const char *text; /* a sentence */
@@ -58,11 +58,19 @@ struct daemon_setup {
 	const char *enforcer, *meter; /* forced, or NULL */
 	uint32_t n_tasks_max;         /* 1 .. DAEMON_TASKS_MAX */
 	double floor_cpus;            /* the least of a task that has a target, while it is alive */
+	/* Where it writes down what tasks there are. If another daemon has done so before, and it is that
+	 * machine and that boot, then this one goes on with them. NULL: nowhere. */
+	const char *ledger_path;
 	void *userdata;
 	/* What the tasks of one user may be and have together. NULL: anything. Asked whenever one is
 	 * submitted, and by daemon_refresh_caps(). */
 	struct daemon_caps (*caps_of)(void *userdata, uid_t owner);
 	void (*keep_event)(void *userdata, const struct daemon_event *event); /* or NULL */
+	/* Descriptors that are there when the next daemon starts, by name: kept, taken out (owned by the
+	 * caller then, or -ENOENT), and let go of. All three, or NULL. */
+	void (*keep_fd)(void *userdata, const char *name, int fd);
+	int (*take_fd)(void *userdata, const char *name);
+	void (*drop_fd)(void *userdata, const char *name);
 	void (*say)(const char *format, ...) __attribute__((format(printf, 1, 2)));
 };
 
@@ -194,8 +202,9 @@ struct daemon_listener {
 };
 void daemon_listen(struct daemon *daemon, const struct daemon_listener *listener);
 
-/* Chooses enforcer and meter and begins with the slots as soon as there is a task: without one nothing
- * wakes up. Nothing is left behind where it fails. */
+/* Chooses enforcer and meter, takes over the tasks that another daemon has left (ledger_path), and begins with
+ * the slots as soon as there is a task: without one nothing wakes up. Nothing is left behind where it fails. */
 int daemon_new(struct daemon **ret_daemon, const struct daemon_setup *setup, struct fault *fault);
-/* Tasks that still run are let go: they run on without a limit of ours. NULL is fine; returns NULL. */
+/* Tasks that still run are let go: they run on, with no limit but the budget around them all, until a daemon
+ * takes them over. NULL is fine; returns NULL. */
 struct daemon *daemon_free(struct daemon *daemon);

@@ -3,6 +3,7 @@
 
 #include "daemon.h"
 #include "governor.h"
+#include "ledger.h"
 #include "leftover.h"
 #include "member.h"
 #include "stage_member.h"
@@ -26,6 +27,11 @@ struct daemon {
 	struct daemon_setup setup;
 	char run[RUN_NAME_MAX];
 	int claim_fd;
+	struct ledger *ledger; /* NULL: none */
+	bool has_past;         /* there may be tasks of another daemon in it */
+	bool has_told_ledger;  /* that it cannot be written to */
+	struct ledger_head past;
+	double first_cpus; /* the budget it was started with */
 	struct enforcer *enforcer;
 	struct meter *meter;
 	struct bundle bundle; /* a task for each seat; one step of budget and capacity */
@@ -60,7 +66,27 @@ void party_leave(struct daemon *daemon, uint32_t party);
 struct daemon_caps party_caps(const struct daemon *daemon, uid_t owner);
 uint32_t party_n_tasks(const struct daemon *daemon, uid_t owner);
 
-/* daemon_submit.c: 0, or -ERANGE where it has passed; -EINVAL where it is no number above 0. */
+/* daemon_keep.c: what is to be known of a task is written down for the next daemon, of all whose tasks have news,
+ * or of the whole; a task that has ended is forgotten. Where that fails it is said once, and the tasks are
+ * governed on. */
+void daemon_keep(struct daemon *daemon, struct member *member);
+void daemon_keep_news(struct daemon *daemon);
+void daemon_keep_whole(struct daemon *daemon);
+void daemon_keep_end(struct daemon *daemon, uint32_t seat, uint64_t number);
+/* Its page is to be there for the next daemon, too. */
+void daemon_keep_page(struct daemon *daemon, const struct member *member);
+/* The page that a daemon before has kept of that task, or -ENOENT. */
+int daemon_kept_page(struct daemon *daemon, uint64_t number);
+
+/* daemon_adopt.c: what another daemon has left, as far as it is known before there is an enforcer: the run, the
+ * clock, how many seats, the budget. */
+int daemon_open_past(struct daemon *daemon, struct fault *fault);
+/* And its tasks. What cannot be taken over is told of. */
+void daemon_adopt(struct daemon *daemon);
+
+/* daemon_submit.c: watches the process of a task for its end. */
+int daemon_watch(struct daemon *daemon, struct member *member, struct fault *fault);
+/* 0, or -ERANGE where it has passed; -EINVAL where it is no number above 0. */
 int daemon_check_deadline(const struct daemon_deadline *deadline, struct fault *fault);
 int daemon_check_threads(double threads, struct fault *fault);
 

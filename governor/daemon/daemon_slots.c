@@ -258,6 +258,7 @@ static void end(struct daemon *daemon, struct member *member)
 	party_leave(daemon, daemon->bundle.tasks[id].party);
 	daemon->stage.seats[id] = NULL;
 	member->page = page_free(member->page);
+	daemon_keep_end(daemon, id, member->number);
 	member->has_ended = member->has_changed = true;
 	daemon_tell_later(daemon);
 }
@@ -319,6 +320,7 @@ void daemon_after_change(struct daemon *daemon, struct member *member)
 {
 	member->has_changed = true;
 	(void)governor_give_on(daemon->governor, daemon_now_ns(daemon), /* fault= */ NULL);
+	daemon_keep(daemon, member);
 	arm_deadline(daemon);
 	daemon_tell_later(daemon);
 }
@@ -341,6 +343,7 @@ static void make_slot(struct daemon *daemon, uint64_t late_ns)
 	for (uint32_t id = 0; id < daemon->setup.n_tasks_max; id++)
 		if (daemon->stage.seats[id])
 			daemon->stage.seats[id]->has_changed = true;
+	daemon_keep_news(daemon);
 	arm_deadline(daemon);
 	daemon_tell_later(daemon);
 }

@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cleanup.h"
 #include "daemon_internal.h"
 #include "nsec.h"
+#include "process.h"
 
 /* Who does not stop holds his seat for so long. */
 #define GRACE_MAX_NS (24 * 3600 * NSEC_PER_SEC)
@@ -159,6 +161,26 @@ static int on_exit_of_process(sd_event_source *source, int fd, uint32_t events, 
 	return 0;
 }
 
+int daemon_watch(struct daemon *daemon, struct member *member, struct fault *fault)
+{
+	int r = sd_event_add_io(daemon->setup.event, &member->exit_source, member->pidfd, EPOLLIN,
+		on_exit_of_process, member);
+
+	if (r >= 0)
+		r = sd_event_source_set_enabled(member->exit_source, SD_EVENT_ONESHOT);
+	return r < 0 ? fault_errno(fault, r, "task %s: watch its process", member->name) : 0;
+}
+
+/* Of the process that the pidfd is of: it is looked at again before the task begins. */
+static void read_start(struct member *member)
+{
+	_cleanup_close_ int fd = process_open(member->pid);
+	struct process process;
+
+	if (fd >= 0 && process_read(fd, &process) == 0)
+		member->start_ticks = process.start_ticks;
+}
+
 static int prepare(struct daemon *daemon, struct member *member, struct fault *fault)
 {
 	uint64_t monotonic_ns = daemon->stage.epoch_ns + daemon_now_ns(daemon);
@@ -173,11 +195,8 @@ static int prepare(struct daemon *daemon, struct member *member, struct fault *f
 		fault);
 	if (r < 0)
 		return r;
-	r = sd_event_add_io(daemon->setup.event, &member->exit_source, member->pidfd, EPOLLIN,
-		on_exit_of_process, member);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(member->exit_source, SD_EVENT_ONESHOT);
-	return r < 0 ? fault_errno(fault, r, "task %s: watch its process", member->name) : 0;
+	read_start(member);
+	return daemon_watch(daemon, member, fault);
 }
 
 static int seat(struct daemon *daemon, struct member *member,
@@ -240,6 +259,9 @@ int daemon_submit(struct daemon *daemon, const struct daemon_submission *submiss
 	if (r < 0)
 		return r;
 	members_add(&daemon->members, member);
+	daemon_keep_whole(daemon);
+	daemon_keep_page(daemon, member);
+	daemon_keep(daemon, member);
 	member->is_new = true;
 	daemon_tell_later(daemon);
 	*ret_number = member->number;

@@ -28,6 +28,7 @@ static const struct {
 	int priority;
 } kinds[] = {
 	{"start", "3d43a1a9109f4f3eabf7067bac458ad8", LOG_INFO},
+	{"adopted", "95d1f342ff604c72aaa2f964a8b7de32", LOG_INFO},
 	{"share", "a2b520f17c70439f84a228d555f1435e", LOG_INFO},
 	{"learned", "bbb652f7919943a9babb5a3bbf793a4e", LOG_INFO},
 	{"missed-deadline", "a44109987c5c443bbd767c1d35dfeeb3", LOG_WARNING},

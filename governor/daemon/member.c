@@ -61,7 +61,7 @@ int member_new(struct member **ret_member, const struct daemon_submission *submi
 		.number = number,
 		.owner = submission->owner,
 		.pid = submission->pid,
-		.pidfd = fcntl(submission->pidfd, F_DUPFD_CLOEXEC, 3),
+		.pidfd = -EBADF,
 		.has_target = submission->has_target,
 		.target = submission->target,
 		.deadline = submission->deadline,
@@ -70,7 +70,9 @@ int member_new(struct member **ret_member, const struct daemon_submission *submi
 		.news = {.advised_threads = 1},
 		.told_share_cpus = NAN,
 	};
-	if (member->pidfd < 0)
+	if (submission->pidfd >= 0)
+		member->pidfd = fcntl(submission->pidfd, F_DUPFD_CLOEXEC, 3);
+	if (submission->pidfd >= 0 && member->pidfd < 0)
 		return -errno;
 	member->name = strdup(name);
 	member->directory = strdup(submission->directory ? submission->directory : "");

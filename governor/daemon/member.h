@@ -23,7 +23,8 @@ struct member {
 	char **argv;
 	uid_t owner;
 	pid_t pid;
-	int pidfd;
+	int pidfd;            /* -EBADF: it had ended before it was taken over */
+	uint64_t start_ticks; /* of that process, 0: not known */
 	sd_event_source *exit_source;
 	struct page *page;
 	struct page_news news;
@@ -45,11 +46,19 @@ struct member {
 	uint64_t forecast_reports;
 	double told_share_cpus; /* in the newest "share" event, which was told then; nan: never */
 	uint64_t told_ns;
+	/* As it was written down last: is it worth writing down again? */
+	struct {
+		uint64_t n_reports;
+		enum phase phase;
+		enum outcome outcome;
+		bool is_paused;
+	} kept;
 	/* For the listener, since it was last called. */
 	bool is_new, has_changed, has_ended;
 };
 
-/* Copies what was submitted. 0, or -ENOMEM or what dup() says. `name` is the final one. */
+/* Copies what was submitted (pidfd < 0: its process has ended). 0, or -ENOMEM or what dup() says. `name` is the
+ * final one. */
 int member_new(struct member **ret_member, const struct daemon_submission *submission,
 	const char *name, uint64_t number);
 struct member *member_free(struct member *member);

@@ -66,6 +66,38 @@ static int place(struct stage_member *self, uint32_t id, struct fault *fault)
 	return r;
 }
 
+/* An empty place is as good as none for one whose process has ended. */
+static int find_place(struct stage_member *self, uint32_t id)
+{
+	struct member *member = self->seats[id];
+	struct enforcer *enforcer = self->enforcer;
+	pid_t pid = member->pidfd >= 0 ? member->pid : 0;
+	int r = enforcer->ops->task_adopt(enforcer, id, member->name, pid, &self->fault);
+
+	member->is_placed = r == 0;
+	if (r != -ENOENT)
+		return r;
+	r = enforcer->ops->task_add(enforcer, id, member->name, &self->fault);
+	member->is_placed = r == 0;
+	if (r == 0 && pid > 0)
+		r = enforcer->ops->task_attach(enforcer, id, pid, &self->fault);
+	return r == -ESRCH ? 0 : r;
+}
+
+int stage_member_adopt(struct stage_member *self, uint32_t id)
+{
+	struct member *member = self->seats[id];
+	int r = find_place(self, id);
+
+	if (r == 0)
+		r = self->meter->ops->task_add(self->meter, id,
+			self->enforcer->ops->task_place(self->enforcer, id), &self->fault);
+	member->is_metered = r == 0;
+	if (r < 0 && member->is_placed)
+		let_go(self, id);
+	return r;
+}
+
 static int member_start(struct stage *stage, uint32_t id, uint64_t now_ns, struct fault *fault)
 {
 	struct stage_member *self = of(stage);

@@ -19,5 +19,9 @@ struct stage_member {
 	struct fault fault;    /* of the start that failed last */
 };
 
+/* The member in that seat runs already, under a governor that has ended: it is found in its place, or put into
+ * one where it has none any more. 0, or a negative errno with a sentence in self->fault. */
+int stage_member_adopt(struct stage_member *self, uint32_t id);
+
 /* The seam's pointers are set, the rest is the caller's. */
 void stage_member_init(struct stage_member *self);

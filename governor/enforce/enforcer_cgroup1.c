@@ -75,6 +75,7 @@ struct seat {
 struct cgroup1 {
 	struct enforcer enforcer;
 	bool is_dry;
+	bool takes_over, is_taken_over;     /* RUN may have been there, and was */
 	char run[_HIERARCHY_MAX][PATH_MAX]; /* group of the run; "" where it has none there */
 	int run_fds[_HIERARCHY_MAX];
 	int quota_fd, period_fd; /* the parent's knobs */
@@ -223,6 +224,10 @@ static int create_run_below(struct cgroup1 *cgroup1, enum hierarchy hierarchy, c
 		r = fault_set(fault, -ENAMETOOLONG, "group '%s' has too long a name", above);
 	else
 		r = cgroup_create(controllers[hierarchy], group, fault);
+	if (r == -EEXIST && cgroup1->takes_over) {
+		cgroup1->is_taken_over = true;
+		r = 0;
+	}
 	if (r < 0) {
 		group[0] = '\0';
 		return r;
@@ -320,7 +325,9 @@ static int open_budget(
 		return r;
 	r = read_quota_fds(cgroup1->quota_fd, cgroup1->period_fd, &cgroup1->budget);
 	if (r < 0)
-		return fault_errno(fault, r, "read the quota of a new group");
+		return fault_errno(fault, r, "read the quota of group '%s'", setup->run);
+	if (cgroup1->is_taken_over && cgroup1->budget.quota_us != QUOTA_UNLIMITED)
+		return 0;
 	return write_budget(cgroup1, &budget, fault);
 }
 
@@ -351,6 +358,7 @@ static struct cgroup1 *new_cgroup1(const struct enforcer_setup *setup)
 		.max_period_us = PERIOD_MAX_US,
 	};
 	cgroup1->is_dry = setup->is_dry;
+	cgroup1->takes_over = setup->takes_over;
 	cgroup1->quota_fd = cgroup1->period_fd = -EBADF;
 	for (int i = 0; i < _HIERARCHY_MAX; i++)
 		cgroup1->run_fds[i] = -EBADF;
@@ -428,12 +436,17 @@ static int seat_group(const struct cgroup1 *cgroup1, enum hierarchy hierarchy,
 	return 0;
 }
 
-static void seat_init(struct seat *seat)
+static struct seat *seat_init(struct cgroup1 *cgroup1, uint32_t task, const char *name)
 {
+	struct seat *seat = &cgroup1->seats[task];
+
+	assert(task < cgroup1->placements.n_tasks && !cgroup1->tasks[task].is_used);
+	(void)snprintf(seat->name, sizeof(seat->name), "%" PRIu32 "-%s", task, name);
 	for (int i = 0; i < _HIERARCHY_MAX; i++)
 		seat->dir_fds[i] = -EBADF;
 	seat->quota_fd = seat->period_fd = seat->state_fd = seat->freezing_fd = -EBADF;
 	seat->place = (struct place){.cgroup2_fd = -EBADF, .cpu1_fd = -EBADF, .cpuacct_fd = -EBADF};
+	return seat;
 }
 
 static void seat_done(struct seat *seat)
@@ -446,7 +459,7 @@ static void seat_done(struct seat *seat)
 	close_fd(&seat->freezing_fd);
 }
 
-static int seat_create(struct cgroup1 *cgroup1, struct seat *seat, struct fault *fault)
+static int seat_open(struct cgroup1 *cgroup1, struct seat *seat, bool is_new, struct fault *fault)
 {
 	char group[PATH_MAX];
 	int r;
@@ -455,7 +468,7 @@ static int seat_create(struct cgroup1 *cgroup1, struct seat *seat, struct fault 
 		if (cgroup1->run_fds[i] < 0)
 			continue;
 		r = seat_group(cgroup1, i, seat, group, fault);
-		if (r == 0)
+		if (r == 0 && is_new)
 			r = cgroup_create(controllers[i], group, fault);
 		if (r == 0)
 			r = open_group(i, group, &seat->dir_fds[i], fault);
@@ -469,13 +482,8 @@ static int seat_create(struct cgroup1 *cgroup1, struct seat *seat, struct fault 
 	return 0;
 }
 
-/* Frozen and with the least quota. */
-static int seat_limit(struct cgroup1 *cgroup1, uint32_t task, struct fault *fault)
+static int seat_open_knobs(struct seat *seat, struct fault *fault)
 {
-	struct seat *seat = &cgroup1->seats[task];
-	struct placement *placement = &cgroup1->tasks[task];
-	const struct quota least = quota_least(&cgroup1->budget);
-	uint32_t n_writes = 0;
 	int r = open_quota(seat->dir_fds[HIERARCHY_CPU], &seat->quota_fd, &seat->period_fd, fault);
 
 	if (r < 0)
@@ -485,8 +493,20 @@ static int seat_limit(struct cgroup1 *cgroup1, uint32_t task, struct fault *faul
 		return fault_errno(fault, seat->state_fd, "open freezer.state");
 	seat->freezing_fd = openat(
 		seat->dir_fds[HIERARCHY_FREEZER], "freezer.self_freezing", O_RDONLY | O_CLOEXEC);
-	if (seat->freezing_fd < 0)
-		return fault_errno(fault, -errno, "open freezer.self_freezing");
+	return seat->freezing_fd < 0 ? fault_errno(fault, -errno, "open freezer.self_freezing") : 0;
+}
+
+/* Frozen and with the least quota. */
+static int seat_limit(struct cgroup1 *cgroup1, uint32_t task, struct fault *fault)
+{
+	struct seat *seat = &cgroup1->seats[task];
+	struct placement *placement = &cgroup1->tasks[task];
+	const struct quota least = quota_least(&cgroup1->budget);
+	uint32_t n_writes = 0;
+	int r = seat_open_knobs(seat, fault);
+
+	if (r < 0)
+		return r;
 	r = cgroup1_write_freeze(cgroup1, task, /* is_frozen= */ true, fault);
 	if (r < 0)
 		return r;
@@ -530,13 +550,9 @@ static int cgroup1_task_add(
 	struct enforcer *enforcer, uint32_t task, const char *name, struct fault *fault)
 {
 	struct cgroup1 *cgroup1 = cgroup1_of(enforcer);
-	struct seat *seat = &cgroup1->seats[task];
-	int r;
+	struct seat *seat = seat_init(cgroup1, task, name);
+	int r = seat_open(cgroup1, seat, /* is_new= */ true, fault);
 
-	assert(task < cgroup1->placements.n_tasks && !cgroup1->tasks[task].is_used);
-	seat_init(seat);
-	(void)snprintf(seat->name, sizeof(seat->name), "%" PRIu32 "-%s", task, name);
-	r = seat_create(cgroup1, seat, fault);
 	if (r == 0 && !cgroup1->is_dry)
 		r = seat_limit(cgroup1, task, fault);
 	if (r < 0) {
@@ -545,6 +561,41 @@ static int cgroup1_task_add(
 		return fault_wrap(fault, r, "task %s: make its group", name);
 	}
 	cgroup1->tasks[task].is_used = true;
+	return 0;
+}
+
+static void seat_is_of(struct cgroup1 *cgroup1, uint32_t task, pid_t pid)
+{
+	struct seat *seat = &cgroup1->seats[task];
+
+	seat->place.pid = pid;
+	if (cgroup1->strays)
+		strays_task_add(
+			cgroup1->strays, task, pid, seat->name, seat->dir_fds, _HIERARCHY_MAX);
+}
+
+static int cgroup1_task_adopt(
+	struct enforcer *enforcer, uint32_t task, const char *name, pid_t pid, struct fault *fault)
+{
+	struct cgroup1 *cgroup1 = cgroup1_of(enforcer);
+	struct seat *seat = seat_init(cgroup1, task, name);
+	struct placement *placement = &cgroup1->tasks[task];
+	int r = seat_open(cgroup1, seat, /* is_new= */ false, fault);
+
+	if (r == 0)
+		r = seat_open_knobs(seat, fault);
+	if (r == 0) {
+		*placement = (struct placement){0};
+		r = cgroup1_read(cgroup1, task, &placement->quota, &placement->is_frozen);
+		if (r < 0)
+			(void)fault_errno(fault, r, "read what is in force");
+	}
+	if (r < 0) {
+		seat_done(seat);
+		return fault_wrap(fault, r, "task %s: take over its group", name);
+	}
+	placement->is_used = true;
+	seat_is_of(cgroup1, task, pid);
 	return 0;
 }
 
@@ -566,10 +617,7 @@ static int cgroup1_task_attach(
 		if (r < 0)
 			return r;
 	}
-	seat->place.pid = pid;
-	if (cgroup1->strays)
-		strays_task_add(
-			cgroup1->strays, task, pid, seat->name, seat->dir_fds, _HIERARCHY_MAX);
+	seat_is_of(cgroup1, task, pid);
 	return 0;
 }
 
@@ -715,6 +763,14 @@ static void cgroup1_tick(struct enforcer *enforcer, uint64_t now_ns)
 		strays_look(cgroup1->strays, now_ns);
 }
 
+/* The same in every hierarchy. */
+static const char *run_name(const struct cgroup1 *cgroup1)
+{
+	const char *run = cgroup1->run[HIERARCHY_CPU], *slash = strrchr(run, '/');
+
+	return slash ? slash + 1 : run;
+}
+
 static struct enforcer *cgroup1_close(struct enforcer *enforcer)
 {
 	struct cgroup1 *cgroup1 = cgroup1_of(enforcer);
@@ -729,10 +785,13 @@ static struct enforcer *cgroup1_close(struct enforcer *enforcer)
 		seat_done(&cgroup1->seats[task]);
 	}
 	for (int i = 0; i < _HIERARCHY_MAX; i++) {
-		close_fd(&cgroup1->run_fds[i]);
-		if (cgroup1->run[i][0] && cgroup1->n_let_go == 0)
+		/* What was taken over may be more than was adopted. */
+		if (cgroup1->run[i][0] && cgroup1->n_let_go == 0 && !cgroup1->is_taken_over)
 			(void)cgroup_remove(controllers[i], cgroup1->run[i], /* fault= */ NULL);
+		close_fd(&cgroup1->run_fds[i]);
 	}
+	if (cgroup1->is_taken_over) /* what is empty of it */
+		(void)cgroup_run_sweep(run_name(cgroup1), /* fault= */ NULL);
 	close_fd(&cgroup1->quota_fd);
 	close_fd(&cgroup1->period_fd);
 	cgroup1->strays = strays_free(cgroup1->strays);
@@ -747,6 +806,7 @@ const struct enforcer_ops enforcer_cgroup1 = {
 	.probe = cgroup1_probe,
 	.open = cgroup1_open,
 	.task_add = cgroup1_task_add,
+	.task_adopt = cgroup1_task_adopt,
 	.task_attach = cgroup1_task_attach,
 	.task_place = cgroup1_task_place,
 	.task_signal = cgroup1_task_signal,

@@ -57,6 +57,7 @@ struct cgroup2 {
 	struct enforcer enforcer;
 	bool is_dry;
 	bool is_fake;
+	bool is_taken_over; /* RUN was there */
 	char run[GROUP_NAME_MAX];
 	struct home home;
 	int run_fd;
@@ -244,23 +245,25 @@ static int open_max(int dir_fd, const char *name, int *ret_fd, struct fault *fau
 	return 0;
 }
 
-static int open_run(struct cgroup2 *cgroup2, struct fault *fault)
+static int open_group(int parent_fd, const char *name, int *ret_fd, struct fault *fault)
 {
-	bool is_enabled;
-	int r = make_group(cgroup2->home.dir_fd, cgroup2->run, &cgroup2->run_fd, fault);
+	*ret_fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return *ret_fd < 0 ? fault_errno(fault, -errno, "open group '%s'", name) : 0;
+}
+
+/* As it stands, unless it has to be made. What nobody limits any more has no budget that is ours. */
+static int open_budget(struct cgroup2 *cgroup2, struct fault *fault)
+{
+	int r = open_max(cgroup2->run_fd, cgroup2->run, &cgroup2->max_fd, fault);
+	struct quota quota;
 
 	if (r < 0)
 		return r;
-	r = group_hold(cgroup2->run_fd);
-	if (r < 0)
-		return fault_errno(fault, r, "hold group '%s'", cgroup2->run);
-	/* In a dry run, too: meters go by the groups of the controller. */
-	r = home_enable_cpu(cgroup2->run_fd, cgroup2->run, &is_enabled, fault);
-	if (r < 0 || cgroup2->is_dry)
-		return r;
-	r = open_max(cgroup2->run_fd, cgroup2->run, &cgroup2->max_fd, fault);
-	if (r < 0)
-		return r;
+	if (cgroup2->is_taken_over && read_max(cgroup2->max_fd, &quota) == 0 &&
+		quota.quota_us != QUOTA_UNLIMITED) {
+		cgroup2->budget = quota;
+		return 0;
+	}
 	r = write_max(cgroup2->max_fd, &cgroup2->budget);
 	if (r == 0)
 		r = clear_burst(cgroup2->run_fd);
@@ -268,6 +271,26 @@ static int open_run(struct cgroup2 *cgroup2, struct fault *fault)
 		return fault_errno(fault, r, "set the budget of %" PRIu64 " us in %u us",
 			cgroup2->budget.quota_us, cgroup2->budget.period_us);
 	return 0;
+}
+
+static int open_run(struct cgroup2 *cgroup2, bool takes_over, struct fault *fault)
+{
+	bool is_enabled;
+	int r = -ENOENT;
+
+	if (takes_over)
+		r = open_group(cgroup2->home.dir_fd, cgroup2->run, &cgroup2->run_fd, fault);
+	cgroup2->is_taken_over = r == 0;
+	if (r == -ENOENT)
+		r = make_group(cgroup2->home.dir_fd, cgroup2->run, &cgroup2->run_fd, fault);
+	if (r < 0)
+		return r;
+	r = group_hold(cgroup2->run_fd);
+	if (r < 0)
+		return fault_errno(fault, r, "hold group '%s'", cgroup2->run);
+	/* In a dry run, too: meters go by the groups of the controller. */
+	r = home_enable_cpu(cgroup2->run_fd, cgroup2->run, &is_enabled, fault);
+	return r < 0 || cgroup2->is_dry ? r : open_budget(cgroup2, fault);
 }
 
 static enum guarantee judge(const struct cgroup2 *cgroup2, const struct enforcer_setup *setup)
@@ -324,11 +347,11 @@ static int open_home_and_run(
 		return fault_set(fault, -ERANGE, "a budget of %g CPUs is too small to be enforced",
 			setup->budget_cpus);
 	if (setup->is_apart && !setup->root)
-		r = home_open_apart(&cgroup2->home, setup->run, fault);
+		r = home_open_apart(&cgroup2->home, setup->run, setup->takes_over, fault);
 	else
 		r = home_open(&cgroup2->home, setup->root, setup->run, fault);
 	if (r == 0)
-		r = open_run(cgroup2, fault);
+		r = open_run(cgroup2, setup->takes_over, fault);
 	/* There is no way back: it is so for the enforcer that comes next, too. */
 	if (r < 0 && cgroup2->home.warning[0])
 		return fault_wrap(fault, r, "%s", cgroup2->home.warning);
@@ -378,11 +401,8 @@ static void seat_done(struct seat *seat)
 	close_fd(&seat->freeze_fd);
 }
 
-/* Frozen and with the least quota. */
-static int seat_limit(struct cgroup2 *cgroup2, uint32_t task, struct fault *fault)
+static int seat_open_knobs(struct seat *seat, struct fault *fault)
 {
-	struct seat *seat = &cgroup2->seats[task];
-	const struct quota least = quota_least(&cgroup2->budget);
 	int r = open_max(seat->dir_fd, seat->name, &seat->max_fd, fault);
 
 	if (r < 0)
@@ -390,6 +410,18 @@ static int seat_limit(struct cgroup2 *cgroup2, uint32_t task, struct fault *faul
 	seat->freeze_fd = knob_open(seat->dir_fd, "cgroup.freeze");
 	if (seat->freeze_fd < 0)
 		return fault_errno(fault, seat->freeze_fd, "open cgroup.freeze (Linux 5.2)");
+	return 0;
+}
+
+/* Frozen and with the least quota. */
+static int seat_limit(struct cgroup2 *cgroup2, uint32_t task, struct fault *fault)
+{
+	struct seat *seat = &cgroup2->seats[task];
+	const struct quota least = quota_least(&cgroup2->budget);
+	int r = seat_open_knobs(seat, fault);
+
+	if (r < 0)
+		return r;
 	r = cgroup2_write_freeze(cgroup2, task, /* is_frozen= */ true, fault);
 	if (r < 0)
 		return r;
@@ -453,16 +485,41 @@ static int seat_remove(struct cgroup2 *cgroup2, struct seat *seat, struct fault 
 	return remove_group(cgroup2, cgroup2->run_fd, group, fault);
 }
 
-static int cgroup2_task_add(
-	struct enforcer *enforcer, uint32_t task, const char *name, struct fault *fault)
+static struct seat *seat_init(struct cgroup2 *cgroup2, uint32_t task, const char *name)
 {
-	struct cgroup2 *cgroup2 = cgroup2_of(enforcer);
 	struct seat *seat = &cgroup2->seats[task];
-	int r;
 
 	assert(task < cgroup2->placements.n_tasks && !cgroup2->tasks[task].is_used);
 	*seat = (struct seat){.dir_fd = -EBADF, .max_fd = -EBADF, .freeze_fd = -EBADF};
 	(void)snprintf(seat->name, sizeof(seat->name), "%" PRIu32 "-%s", task, name);
+	return seat;
+}
+
+static void seat_take(struct cgroup2 *cgroup2, uint32_t task)
+{
+	struct seat *seat = &cgroup2->seats[task];
+
+	seat->place = (struct place){
+		.cgroup2_fd = seat->dir_fd, .cpu1_fd = -EBADF, .cpuacct_fd = -EBADF};
+	cgroup2->tasks[task].is_used = true;
+}
+
+static void seat_is_of(struct cgroup2 *cgroup2, uint32_t task, pid_t pid)
+{
+	struct seat *seat = &cgroup2->seats[task];
+
+	seat->place.pid = pid;
+	if (cgroup2->strays)
+		strays_task_add(cgroup2->strays, task, pid, seat->name, &seat->dir_fd, 1);
+}
+
+static int cgroup2_task_add(
+	struct enforcer *enforcer, uint32_t task, const char *name, struct fault *fault)
+{
+	struct cgroup2 *cgroup2 = cgroup2_of(enforcer);
+	struct seat *seat = seat_init(cgroup2, task, name);
+	int r;
+
 	r = make_group(cgroup2->run_fd, seat->name, &seat->dir_fd, fault);
 	if (r == 0 && !cgroup2->is_dry)
 		r = seat_limit(cgroup2, task, fault);
@@ -471,9 +528,32 @@ static int cgroup2_task_add(
 		seat_done(seat);
 		return fault_wrap(fault, r, "task %s", name);
 	}
-	seat->place = (struct place){
-		.cgroup2_fd = seat->dir_fd, .cpu1_fd = -EBADF, .cpuacct_fd = -EBADF};
-	cgroup2->tasks[task].is_used = true;
+	seat_take(cgroup2, task);
+	return 0;
+}
+
+static int cgroup2_task_adopt(
+	struct enforcer *enforcer, uint32_t task, const char *name, pid_t pid, struct fault *fault)
+{
+	struct cgroup2 *cgroup2 = cgroup2_of(enforcer);
+	struct seat *seat = seat_init(cgroup2, task, name);
+	struct placement *placement = &cgroup2->tasks[task];
+	int r = open_group(cgroup2->run_fd, seat->name, &seat->dir_fd, fault);
+
+	if (r == 0)
+		r = seat_open_knobs(seat, fault);
+	if (r == 0) {
+		*placement = (struct placement){0};
+		r = cgroup2_read(cgroup2, task, &placement->quota, &placement->is_frozen);
+		if (r < 0)
+			(void)fault_errno(fault, r, "read what is in force");
+	}
+	if (r < 0) {
+		seat_done(seat);
+		return fault_wrap(fault, r, "task %s: take over its group", name);
+	}
+	seat_take(cgroup2, task);
+	seat_is_of(cgroup2, task, pid);
 	return 0;
 }
 
@@ -499,9 +579,7 @@ static int cgroup2_task_attach(
 		if (r < 0)
 			return r;
 	}
-	seat->place.pid = pid;
-	if (cgroup2->strays)
-		strays_task_add(cgroup2->strays, task, pid, seat->name, &seat->dir_fd, 1);
+	seat_is_of(cgroup2, task, pid);
 	return 0;
 }
 
@@ -650,11 +728,13 @@ static void cgroup2_tick(struct enforcer *enforcer, uint64_t now_ns)
 static struct enforcer *cgroup2_close(struct enforcer *enforcer)
 {
 	struct cgroup2 *cgroup2 = cgroup2_of(enforcer);
+	/* In what was taken over there may be more than was adopted. */
+	bool is_all_ours = cgroup2->n_let_go == 0 && !cgroup2->is_taken_over;
 	char group[PATH_MAX];
 
 	if (!enforcer)
 		return NULL;
-	if (cgroup2->n_let_go == 0)
+	if (is_all_ours)
 		kill_and_lift(cgroup2->run_fd, cgroup2->max_fd);
 	for (uint32_t task = 0; cgroup2->tasks && task < cgroup2->placements.n_tasks; task++) {
 		if (!cgroup2->tasks[task].is_used)
@@ -664,8 +744,9 @@ static struct enforcer *cgroup2_close(struct enforcer *enforcer)
 		seat_done(&cgroup2->seats[task]);
 	}
 	close_fd(&cgroup2->max_fd);
-	if (cgroup2->run_fd >= 0 && cgroup2->n_let_go == 0 &&
-		group_of(cgroup2, /* seat= */ NULL, group, NULL) == 0)
+	if (cgroup2->run_fd >= 0 && !is_all_ours)
+		(void)group_remove_tree(cgroup2->home.dir_fd, cgroup2->run); /* what is empty */
+	else if (cgroup2->run_fd >= 0 && group_of(cgroup2, /* seat= */ NULL, group, NULL) == 0)
 		(void)remove_group(cgroup2, cgroup2->home.dir_fd, group, /* fault= */ NULL);
 	close_fd(&cgroup2->run_fd);
 	home_leave(&cgroup2->home);
@@ -681,6 +762,7 @@ const struct enforcer_ops enforcer_cgroup2 = {
 	.probe = cgroup2_probe,
 	.open = cgroup2_open,
 	.task_add = cgroup2_task_add,
+	.task_adopt = cgroup2_task_adopt,
 	.task_attach = cgroup2_task_attach,
 	.task_place = cgroup2_task_place,
 	.task_signal = cgroup2_task_signal,

@@ -311,6 +311,16 @@ static int signal_task_add(
 	return 0;
 }
 
+/* It has no places that outlive it: the task is added and attached again. */
+static int signal_task_adopt(
+	struct enforcer *enforcer, uint32_t task, const char *name, pid_t pid, struct fault *fault)
+{
+	(void)enforcer;
+	(void)task;
+	(void)pid;
+	return fault_set(fault, -ENOENT, "task %s: signals leave no group to take over", name);
+}
+
 static int signal_task_attach(
 	struct enforcer *enforcer, uint32_t task, pid_t pid, struct fault *fault)
 {
@@ -470,6 +480,7 @@ const struct enforcer_ops enforcer_signal = {
 	.probe = signal_probe,
 	.open = signal_open,
 	.task_add = signal_task_add,
+	.task_adopt = signal_task_adopt,
 	.task_attach = signal_task_attach,
 	.task_place = signal_task_place,
 	.task_signal = signal_task_signal,

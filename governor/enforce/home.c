@@ -356,7 +356,21 @@ static int unified_group_of(pid_t pid, char ret_group[static PATH_MAX])
 	return -ENOENT;
 }
 
-static int find_apart(struct home *home, const char *run, struct fault *fault)
+/* One that is there as long as tasks of a governor that has ended are in it; its anchor has ended, too. */
+static int find_scope(struct home *home, const char *run, bool takes_over, struct fault *fault)
+{
+	int r;
+
+	if (takes_over && unit_bus_find_scope(run, home->group) == 0)
+		return 0;
+	r = unit_bus_make_scope(run, &home->anchor, 1, fault);
+	if (r < 0)
+		return r;
+	r = unified_group_of(home->anchor, home->group);
+	return r < 0 ? fault_errno(fault, r, "find the group of scope '%s'", run) : 0;
+}
+
+static int find_apart(struct home *home, const char *run, bool takes_over, struct fault *fault)
 {
 	struct cgroup_base base;
 	int r = find_tree(&base, fault);
@@ -369,12 +383,9 @@ static int find_apart(struct home *home, const char *run, struct fault *fault)
 	if (r < 0)
 		return fault_errno(fault, r, "start a process to keep a scope");
 	home->anchor = (pid_t)r;
-	r = unit_bus_make_scope(run, &home->anchor, 1, fault);
+	r = find_scope(home, run, takes_over, fault);
 	if (r < 0)
 		return r;
-	r = unified_group_of(home->anchor, home->group);
-	if (r < 0)
-		return fault_errno(fault, r, "find the group of scope '%s'", run);
 	r = open_home(&base, home->group, fault);
 	if (r < 0)
 		return r;
@@ -560,9 +571,25 @@ int home_open(struct home *home, const char *fake_root, const char *run, struct 
 	return r < 0 ? r : prepare(home, fault);
 }
 
-int home_open_apart(struct home *home, const char *run, struct fault *fault)
+/* Into the leaf of a scope that was found. */
+static int move_anchor(const struct home *home, struct fault *fault)
 {
-	int r = unit_bus_is_booted() ? find_apart(home, run, fault) : find_home(home, run, fault);
+	char text[NUMBER_TEXT_MAX];
+	int r;
 
-	return r < 0 ? r : prepare(home, fault);
+	(void)format_number(text, (uint64_t)home->anchor);
+	r = knob_write_at(home->dir_fd, LEAF "/cgroup.procs", text);
+	return r < 0 ? fault_errno(fault, r, "keep group '%s'", home->group) : 0;
+}
+
+int home_open_apart(struct home *home, const char *run, bool takes_over, struct fault *fault)
+{
+	bool is_apart = unit_bus_is_booted();
+	int r = is_apart ? find_apart(home, run, takes_over, fault) : find_home(home, run, fault);
+
+	if (r == 0)
+		r = prepare(home, fault);
+	if (r == 0 && is_apart)
+		r = move_anchor(home, fault);
+	return r;
 }

@@ -47,8 +47,9 @@ int home_look(struct home_sight *ret_sight, struct fault *fault);
 int home_open(struct home *home, const char *fake_root, const char *run, struct fault *fault);
 
 /* The same, but where systemd runs the machine in a scope of its own, which a process of ours keeps and
- * which ends with what is in it: then what runs there is no part of our unit, and outlives it. */
-int home_open_apart(struct home *home, const char *run, struct fault *fault);
+ * which ends with what is in it: then what runs there is no part of our unit, and outlives it. takes_over:
+ * that of a governor that has ended will do, if it is still there. */
+int home_open_apart(struct home *home, const char *run, bool takes_over, struct fault *fault);
 
 /* To be called when a group below gives the controller on: from then on nobody can take it back. */
 void home_unlock(struct home *home);

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include "meter_cgroup.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -102,15 +104,13 @@ static int read_counter(const struct meter_task *task, uint64_t *ret_ns)
 	return __builtin_mul_overflow(usage_us, NSEC_PER_USEC, ret_ns) ? -ERANGE : 0;
 }
 
-static int cgroup_meter_task_add(
-	struct meter *meter, uint32_t task, const struct place *place, struct fault *fault)
+/* begin_ns is what the counter says now. */
+static int begin(const struct place *place, struct meter_task *ret_counted, struct fault *fault)
 {
-	struct meter_task *counted = &of(meter)->tasks[task];
 	struct meter_task begun = {.fd = -EBADF, .is_v1 = place->cgroup2_fd < 0};
 	_cleanup_close_ int fd = -EBADF;
 	int r;
 
-	assert(task < of(meter)->n_tasks && counted->fd < 0);
 	if (begun.is_v1 && place->cpuacct_fd < 0)
 		return fault_set(fault, -EOPNOTSUPP, "the cpuacct controller is not there");
 	if (begun.is_v1)
@@ -124,9 +124,30 @@ static int cgroup_meter_task_add(
 	r = read_counter(&begun, &begun.begin_ns);
 	if (r < 0)
 		return fault_errno(fault, r, "read %s", begun.is_v1 ? "cpuacct.usage" : "cpu.stat");
-	*counted = begun;
+	*ret_counted = begun;
 	TAKE_FD(fd);
 	return 0;
+}
+
+int cgroup_total(const struct place *place, uint64_t *ret_cpu_ns)
+{
+	struct meter_task counted;
+	int r = begin(place, &counted, /* fault= */ NULL);
+
+	if (r < 0)
+		return r;
+	(void)close(counted.fd);
+	*ret_cpu_ns = counted.begin_ns;
+	return 0;
+}
+
+static int cgroup_meter_task_add(
+	struct meter *meter, uint32_t task, const struct place *place, struct fault *fault)
+{
+	struct meter_task *counted = &of(meter)->tasks[task];
+
+	assert(task < of(meter)->n_tasks && counted->fd < 0);
+	return begin(place, counted, fault);
 }
 
 static void cgroup_meter_task_remove(struct meter *meter, uint32_t task)

@@ -160,6 +160,28 @@ int unit_bus_probe(char ret_group[static PATH_MAX], struct fault *fault)
 	return 0;
 }
 
+int unit_bus_find_scope(const char *run, char ret_group[static PATH_MAX])
+{
+	_cleanup_(cleanup_sd_bus_flush_close_unref) sd_bus *bus = NULL;
+	_cleanup_free_ char *path = NULL, *group = NULL;
+	char unit[UNIT_NAME_MAX];
+	int r = open_manager(&bus, /* fault= */ NULL);
+
+	(void)snprintf(unit, sizeof(unit), "%s.scope", run);
+	if (r >= 0)
+		r = sd_bus_path_encode(UNITS_PATH, unit, &path);
+	/* Also of a unit that is not there: then it is in no group. */
+	if (r >= 0)
+		r = sd_bus_get_property_string(bus, MANAGER, path, unit_interface(unit),
+			"ControlGroup", /* reterr_error= */ NULL, &group);
+	if (r < 0)
+		return r;
+	if (group[0] != '/' || strlen(group) >= PATH_MAX)
+		return -ENOENT;
+	strcpy(ret_group, group + 1);
+	return 0;
+}
+
 int unit_bus_version(char ret_version[], size_t size)
 {
 	_cleanup_(cleanup_sd_bus_flush_close_unref) sd_bus *bus = NULL;

@@ -26,6 +26,10 @@ int unit_bus_probe(char ret_group[static PATH_MAX], struct fault *fault);
  * it cannot be asked. */
 int unit_bus_version(char ret_version[], size_t size);
 
+/* The group of the scope "RUN.scope", without a slash at either end. 0, -ENOENT where it is not there, or
+ * another negative errno where nobody could be asked. */
+int unit_bus_find_scope(const char *run, char ret_group[static PATH_MAX]);
+
 /* Makes the transient scope "RUN.scope" with Delegate=cpu out of the given processes, and waits
  * until they are in it, at most five seconds. It is in the slice that this process is in. The scope
  * ends by itself with its last process. */

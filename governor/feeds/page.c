@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -41,16 +42,7 @@ struct page {
 	int fd;
 	struct coregov_page *shared; /* mapped; not owned by malloc */
 	struct target target;
-	uint64_t token;
-
-	uint64_t last_ns;       /* of the last read */
-	uint64_t last_stamp_ns; /* of the last report taken, as the task wrote it */
-	uint64_t n_taken;       /* position in the ring: reports up to this one are done with */
-	uint64_t last_lost;     /* number of the newest report that was lost, 0: none */
-	bool first_met_done;    /* the mark was looked at */
-
-	uint64_t n_reports_then, n_others_then, n_lost_then; /* counters at the last read */
-	struct progress_facts facts;
+	struct page_place at;
 };
 
 DEFINE_CLEANUP_FUNC(struct page, page_free)
@@ -70,10 +62,22 @@ static int make_memfd(const char *name, struct fault *fault)
 	return fd;
 }
 
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
+static int map_page(struct page *page, const char *name, struct fault *fault)
+{
+	void *map = mmap(
+		NULL, sizeof(struct coregov_page), PROT_READ | PROT_WRITE, MAP_SHARED, page->fd, 0);
+
+	if (map == MAP_FAILED)
+		return fault_errno(fault, -errno, "task %s: map the progress page", name);
+	page->shared = map;
+	return 0;
+}
+
 static int make_room(struct page *page, const char *name, struct fault *fault)
 {
 	const size_t size = sizeof(struct coregov_page);
-	void *map;
 
 	page->fd = make_memfd(name, fault);
 	if (page->fd < 0)
@@ -81,13 +85,9 @@ static int make_room(struct page *page, const char *name, struct fault *fault)
 	/* The memory is taken now, where its lack is an error, not a signal in the slot path. */
 	if (ftruncate(page->fd, (off_t)size) < 0 || fallocate(page->fd, 0, 0, (off_t)size) < 0)
 		return fault_errno(fault, -errno, "task %s: size the progress page", name);
-	if (fcntl(page->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+	if (fcntl(page->fd, F_ADD_SEALS, SEALS) < 0)
 		return fault_errno(fault, -errno, "task %s: seal the progress page", name);
-	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, page->fd, 0);
-	if (map == MAP_FAILED)
-		return fault_errno(fault, -errno, "task %s: map the progress page", name);
-	page->shared = map;
-	return 0;
+	return map_page(page, name, fault);
 }
 
 static void introduce(struct page *page, uint64_t deadline_ns)
@@ -99,7 +99,7 @@ static void introduce(struct page *page, uint64_t deadline_ns)
 		.magic = COREGOV_PAGE_MAGIC,
 		.version = COREGOV_PAGE_VERSION,
 		.size = sizeof(struct coregov_page),
-		.token = page->token,
+		.token = page->at.token,
 		.deadline_ns = deadline_ns,
 		.threads = 1,
 		.target_value = page->target.value,
@@ -121,13 +121,54 @@ int page_new(struct page **ret_page, const char *name, const struct target *targ
 		return fault_errno(fault, -ENOMEM, "task %s: create the progress page", name);
 	page->fd = -EBADF;
 	page->target = *target;
-	page->last_ns = now_ns;
-	if (getrandom(&page->token, sizeof(page->token), 0) != (ssize_t)sizeof(page->token))
+	page->at.last_ns = now_ns;
+	if (getrandom(&page->at.token, sizeof(page->at.token), 0) !=
+		(ssize_t)sizeof(page->at.token))
 		return fault_errno(fault, -errno, "task %s: draw the page's token", name);
 	r = make_room(page, name, fault);
 	if (r < 0)
 		return r;
 	introduce(page, deadline_ns);
+	*ret_page = TAKE_PTR(page);
+	return 0;
+}
+
+void page_place(const struct page *page, struct page_place *ret_place)
+{
+	*ret_place = page->at;
+}
+
+/* The token is the task's to know, and to change: a page with a wrong one is of another task, or of one that
+ * wants no governor. */
+static bool is_page(int fd)
+{
+	const int seals = fcntl(fd, F_GET_SEALS);
+	struct stat status;
+
+	return seals >= 0 && (seals & SEALS) == SEALS && fstat(fd, &status) == 0 &&
+		status.st_size == (off_t)sizeof(struct coregov_page);
+}
+
+int page_take_over(struct page **ret_page, int fd, const char *name, const struct target *target,
+	const struct page_place *place, struct fault *fault)
+{
+	_cleanup_page_ struct page *page = calloc(1, sizeof(*page));
+	int r;
+
+	if (!page) {
+		(void)close(fd);
+		return fault_errno(fault, -ENOMEM, "task %s: its progress page", name);
+	}
+	page->fd = fd;
+	page->target = *target;
+	page->at = *place;
+	if (!is_page(fd))
+		return fault_set(fault, -EBADMSG, "task %s: no progress page", name);
+	r = map_page(page, name, fault);
+	if (r < 0)
+		return r;
+	if (__atomic_load_n(&page->shared->governor.token, __ATOMIC_RELAXED) != place->token)
+		return fault_set(fault, -EBADMSG, "task %s: another task's progress page", name);
 	*ret_page = TAKE_PTR(page);
 	return 0;
 }
@@ -150,7 +191,7 @@ int page_fd(const struct page *page)
 
 uint64_t page_token(const struct page *page)
 {
-	return page->token;
+	return page->at.token;
 }
 
 void page_retarget(struct page *page, double value, uint32_t in_a_row)
@@ -186,7 +227,7 @@ int page_environment(const struct page *page, int task_fd, char *ret_text, size_
 		.task_fd = task_fd,
 		.holder = getpid(),
 		.holder_fd = page->fd,
-		.token = page->token,
+		.token = page->at.token,
 	};
 
 	return page_address(&address, ret_text, size);
@@ -221,13 +262,13 @@ static double load_double(const double *field)
  * real report takes tens of nanoseconds, so STALL_NS of slack covers a wait of many seconds. */
 static uint64_t growth(struct page *page, uint64_t now_ns, uint64_t counter, uint64_t *then)
 {
-	const uint64_t most = nsec_sub(now_ns, page->last_ns) + STALL_NS;
+	const uint64_t most = nsec_sub(now_ns, page->at.last_ns) + STALL_NS;
 	const uint64_t before = *then;
 
 	*then = counter;
 	if (counter >= before && counter - before <= most)
 		return counter - before;
-	page->facts.n_refused++;
+	page->at.facts.n_refused++;
 	return 0;
 }
 
@@ -272,7 +313,7 @@ struct harvest {
 	size_t n_until_met; /* of these, made up to the one that first met the target */
 	uint64_t now_ns;
 	uint64_t met;                       /* the number of that one, 0: not in this read */
-	uint64_t lost_before;               /* page->last_lost when the read began */
+	uint64_t lost_before;               /* page->at.last_lost when the read began */
 	bool is_taken[COREGOV_RING_LENGTH]; /* by number modulo the length */
 };
 
@@ -280,26 +321,26 @@ static void lose(struct page *page, uint64_t number)
 {
 	const uint64_t newest = __atomic_load_n(&page->shared->task.n_ring, __ATOMIC_ACQUIRE);
 
-	page->last_lost = number;
+	page->at.last_lost = number;
 	/* The writer may be at work on the report that replaces it: it was only too fast. */
 	if (newest >= number && newest - number >= COREGOV_RING_LENGTH - 1)
-		page->facts.n_dropped++;
+		page->at.facts.n_dropped++;
 	else
-		page->facts.n_refused++;
+		page->at.facts.n_refused++;
 }
 
 static void take(struct page *page, struct harvest *harvest, uint64_t number)
 {
 	struct report *report = &harvest->reports[harvest->n_reports];
-	uint64_t least = clamp(page->last_ns + 1, 0, harvest->now_ns);
+	uint64_t least = clamp(page->at.last_ns + 1, 0, harvest->now_ns);
 
 	if (!copy_entry(&page->shared->task, number, report)) {
 		lose(page, number);
 		return;
 	}
-	if (report->stamp_ns < page->last_stamp_ns)
-		page->facts.n_refused++;
-	page->last_stamp_ns = report->stamp_ns;
+	if (report->stamp_ns < page->at.last_stamp_ns)
+		page->at.facts.n_refused++;
+	page->at.last_stamp_ns = report->stamp_ns;
 	if (harvest->n_reports > 0)
 		least = report[-1].stamp_ns;
 	report->stamp_ns = clamp(report->stamp_ns, least, harvest->now_ns);
@@ -315,9 +356,9 @@ static bool is_first_met_now(struct page *page, uint64_t newest, struct coregov_
 	const struct coregov_mark *mark = &page->shared->task.first_met;
 	const uint64_t number = __atomic_load_n(&mark->number, __ATOMIC_ACQUIRE);
 
-	if (page->first_met_done || number == 0 || number > newest)
+	if (page->at.first_met_done || number == 0 || number > newest)
 		return false;
-	page->first_met_done = true;
+	page->at.first_met_done = true;
 	*ret_mark = (struct coregov_mark){
 		.number = number,
 		.step = load(&mark->step),
@@ -325,9 +366,9 @@ static bool is_first_met_now(struct page *page, uint64_t newest, struct coregov_
 		.value = load_double(&mark->value),
 	};
 	/* An honest writer sets the mark before the entry. */
-	if (number > page->n_taken && target_is_met(&page->target, ret_mark->value))
+	if (number > page->at.n_taken && target_is_met(&page->target, ret_mark->value))
 		return true;
-	page->facts.n_refused++;
+	page->at.facts.n_refused++;
 	return false;
 }
 
@@ -335,7 +376,7 @@ static bool is_first_met_now(struct page *page, uint64_t newest, struct coregov_
 static bool is_row_broken(const struct page *page, const struct harvest *harvest, uint64_t newest)
 {
 	const uint64_t first = nsec_sub(harvest->met, page->target.in_a_row) + 1;
-	uint64_t number = page->n_taken + 1;
+	uint64_t number = page->at.n_taken + 1;
 
 	if (harvest->lost_before >= first)
 		return true;
@@ -359,7 +400,7 @@ static void put_back(struct page *page, struct harvest *harvest, const struct co
 	const size_t n_copies = least_of(page->target.in_a_row, harvest->n_max);
 	const size_t tail = least_of(n_tail, harvest->n_max - n_copies);
 	const size_t front = least_of(n_front, harvest->n_max - n_copies - tail);
-	uint64_t least = clamp(page->last_ns + 1, 0, harvest->now_ns);
+	uint64_t least = clamp(page->at.last_ns + 1, 0, harvest->now_ns);
 	uint64_t most = harvest->now_ns;
 
 	memmove(reports, reports + n_front - front, front * sizeof(*reports));
@@ -375,47 +416,47 @@ static void put_back(struct page *page, struct harvest *harvest, const struct co
 			.stamp_ns = clamp(mark->stamp_ns, least, most),
 			.value = mark->value,
 		};
-	page->facts.n_dropped += n_front - front + n_tail - tail;
+	page->at.facts.n_dropped += n_front - front + n_tail - tail;
 	harvest->n_reports = front + n_copies + tail;
 }
 
 static void read_ring(struct page *page, struct harvest *harvest)
 {
 	const uint64_t newest = __atomic_load_n(&page->shared->task.n_ring, __ATOMIC_ACQUIRE);
-	uint64_t position = page->n_taken;
+	uint64_t position = page->at.n_taken;
 	const uint64_t n_new = growth(page, harvest->now_ns, newest, &position);
 	const size_t n_kept = least_of(least_of(n_new, COREGOV_RING_LENGTH), harvest->n_max);
 	struct coregov_mark mark;
 
-	if (position != page->n_taken + n_new) {
-		page->n_taken = position;
-		page->last_lost = position;
+	if (position != page->at.n_taken + n_new) {
+		page->at.n_taken = position;
+		page->at.last_lost = position;
 		return;
 	}
 	if (is_first_met_now(page, newest, &mark))
 		harvest->met = mark.number;
-	harvest->lost_before = page->last_lost;
+	harvest->lost_before = page->at.last_lost;
 	if (n_new > n_kept) {
-		page->facts.n_dropped += n_new - n_kept;
-		page->last_lost = newest - n_kept;
+		page->at.facts.n_dropped += n_new - n_kept;
+		page->at.last_lost = newest - n_kept;
 	}
 	for (size_t i = 0; i < n_kept; i++)
 		take(page, harvest, newest - n_kept + 1 + i);
 	if (harvest->met != 0 && is_row_broken(page, harvest, newest))
 		put_back(page, harvest, &mark);
-	page->n_taken = newest;
+	page->at.n_taken = newest;
 }
 
 static void read_facts(struct page *page, uint64_t now_ns)
 {
 	const struct coregov_task_side *task = &page->shared->task;
-	struct progress_facts *facts = &page->facts;
+	struct progress_facts *facts = &page->at.facts;
 	const double epoch = load_double(&task->epoch);
 	const uint64_t owner = load(&task->owner);
 
-	facts->n_reports += growth(page, now_ns, load(&task->n_reports), &page->n_reports_then);
-	facts->n_dropped += growth(page, now_ns, load(&task->n_lost), &page->n_lost_then);
-	facts->n_refused += growth(page, now_ns, load(&task->n_others), &page->n_others_then);
+	facts->n_reports += growth(page, now_ns, load(&task->n_reports), &page->at.n_reports_then);
+	facts->n_dropped += growth(page, now_ns, load(&task->n_lost), &page->at.n_lost_then);
+	facts->n_refused += growth(page, now_ns, load(&task->n_others), &page->at.n_others_then);
 	facts->steps_done = load(&task->steps_done);
 	facts->steps_total = load(&task->steps_total);
 	facts->samples_seen = load(&task->samples_seen);
@@ -431,12 +472,12 @@ size_t page_read(struct page *page, uint64_t now_ns, struct report ret_reports[]
 	assert(n_max > 0);
 	read_ring(page, &harvest);
 	read_facts(page, now_ns);
-	if (now_ns > page->last_ns)
-		page->last_ns = now_ns;
+	if (now_ns > page->at.last_ns)
+		page->at.last_ns = now_ns;
 	return harvest.n_reports;
 }
 
 void page_facts(const struct page *page, struct progress_facts *ret_facts)
 {
-	*ret_facts = page->facts;
+	*ret_facts = page->at.facts;
 }

@@ -30,6 +30,24 @@ struct page *page_free(struct page *page);
 
 int page_fd(const struct page *page); /* the memfd; owned by the page */
 
+/* How far a page has been read: what its reader has to know to go on. Plain: may be kept as it is, and be read
+ * again by the same program on the same machine. */
+struct page_place {
+	uint64_t token;
+	uint64_t last_ns;       /* of the last read */
+	uint64_t last_stamp_ns; /* of the last report taken, as the task wrote it */
+	uint64_t n_taken;       /* position in the ring: reports up to this one are done with */
+	uint64_t last_lost;     /* number of the newest report that was lost, 0: none */
+	bool first_met_done;    /* the mark was looked at */
+	uint64_t n_reports_then, n_others_then, n_lost_then; /* counters at the last read */
+	struct progress_facts facts;
+};
+void page_place(const struct page *page, struct page_place *ret_place);
+/* Goes on with a page from that place. fd becomes the page's in any case. -EBADMSG where it is no page of ours:
+ * not sealed, of another size, or with another token. */
+int page_take_over(struct page **ret_page, int fd, const char *name, const struct target *target,
+	const struct page_place *place, struct fault *fault);
+
 /* Long enough for every page_environment(). */
 #define PAGE_ENVIRONMENT_MAX 128
 

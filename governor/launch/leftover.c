@@ -216,7 +216,8 @@ static void end_if_dead(const char *run, int *n_ended, int *error, struct fault 
 {
 	int r;
 
-	if (is_of_service(run) && run_name_is_alive(run) == 0)
+	/* Another governor may have taken it over. */
+	if (is_of_service(run) && run_name_is_alive(run) == 0 && cgroup_run_is_held(run, NULL) != 1)
 		(void)cgroup_run_sweep(run, /* fault= */ NULL);
 	if (!is_leftover(run))
 		return;

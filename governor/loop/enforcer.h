@@ -43,8 +43,9 @@ struct enforcer_setup {
 	double capacity_cpus; /* > 0 */
 	bool is_dry;          /* make the groups, so that the meter can read, but limit nothing */
 	bool is_apart;        /* the tasks are no part of our unit, and outlive it */
-	const char *root;     /* for tests: a fake tree instead of the mounted one; else NULL */
-	uid_t task_uid;       /* whose processes the tasks are */
+	bool takes_over; /* another of this name has ended, and may have left tasks: task_adopt() */
+	const char *root; /* for tests: a fake tree instead of the mounted one; else NULL */
+	uid_t task_uid;   /* whose processes the tasks are */
 };
 
 struct enforcer_ops;
@@ -64,7 +65,8 @@ struct enforcer_ops {
 	 * get it. Changes nothing on the machine that outlives the call. */
 	int (*probe)(const struct enforcer_setup *setup, struct fault *fault);
 
-	/* Makes the run's parent group with the budget in force. */
+	/* Makes the run's parent group with the budget in force. Where it takes over one that is there,
+	 * the budget in it stays until the first budget_set(), and so does what is found in it. */
 	int (*open)(struct enforcer **ret_enforcer, const struct enforcer_setup *setup,
 		struct fault *fault);
 
@@ -72,6 +74,11 @@ struct enforcer_ops {
 	 * first grant. May allocate; not in the slot path. */
 	int (*task_add)(
 		struct enforcer *enforcer, uint32_t task, const char *name, struct fault *fault);
+	/* Takes over the place of a task whose governor has ended, with all that is in force there.
+	 * pid: its first process, 0 where that has ended. -ENOENT where there is no such place. NULL in a
+	 * simulation. */
+	int (*task_adopt)(struct enforcer *enforcer, uint32_t task, const char *name, pid_t pid,
+		struct fault *fault);
 	/* Puts a process that waits at its gate (launch.h) into the place. */
 	int (*task_attach)(
 		struct enforcer *enforcer, uint32_t task, pid_t pid, struct fault *fault);

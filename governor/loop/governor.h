@@ -70,6 +70,28 @@ void governor_task_ended(
 /* A task takes a vacant seat. With begin <= now it is started at once, by the stage, and has its first
  * grant after the next governor_give_on(). Its name is not that of another seated one. */
 void governor_seat(struct governor *governor, uint32_t id, uint64_t now_ns);
+/* What is to be known of a task so that another governor can go on with it. Plain: may be kept as it is, and
+ * be read again by the same program on the same machine. */
+struct task_past {
+	enum phase phase; /* of one that runs */
+	enum outcome outcome;
+	bool is_paused, is_background;
+	uint64_t begin_ns, finish_ns; /* on the loop's clock, which goes on */
+	uint64_t cpu_ns, outcome_cpu_ns, wait_ns;
+	struct history history;
+	uint32_t n_in_a_row;
+	uint64_t n_reports;
+	double value, best;
+	enum stop_step stop_step;
+	uint64_t stop_since_ns;
+};
+/* Of a task that runs. */
+void governor_past(const struct governor *governor, uint32_t id, struct task_past *ret_past);
+/* A task that runs already takes a vacant seat, and goes on where it was. What the meter and the stage say of
+ * it from now on comes on top. Its bundle task is filled in as for governor_seat(), with begin_ns of its
+ * past. */
+void governor_seat_again(
+	struct governor *governor, uint32_t id, uint64_t now_ns, const struct task_past *past);
 /* An ended task leaves; its seat is vacant. */
 void governor_vacate(struct governor *governor, uint32_t id);
 /* Its deadline or its threads are others. It has no outcome yet; where the deadline has come meanwhile, the

@@ -16,18 +16,19 @@ struct task {
 	enum outcome outcome;
 	bool was_started;
 	bool is_paused;
-	bool is_background;      /* has no target: runs on leftovers from the start */
-	uint64_t finish_ns;      /* target met, else ended */
-	uint64_t cpu_ns;         /* used, as of the last reading of the meter */
-	uint64_t read_ns;        /* when that was */
-	uint64_t slot_cpu_ns;    /* used, as of the last record */
-	uint64_t final_cpu_ns;   /* known at its end, see struct task_end */
-	uint32_t n_unread;       /* readings of the meter in a row that failed */
-	bool has_wait;           /* does the meter know the following two? */
-	uint64_t wait_ns;        /* waited for a CPU, as of the last reading */
-	uint32_t n_runnable;     /* as of the last reading */
-	uint64_t slot_wait_ns;   /* waited, as of the last record */
-	uint64_t outcome_cpu_ns; /* used when it got its outcome */
+	bool is_background;                 /* has no target: runs on leftovers from the start */
+	uint64_t finish_ns;                 /* target met, else ended */
+	uint64_t past_cpu_ns, past_wait_ns; /* what it has had under another governor */
+	uint64_t cpu_ns;                    /* used, as of the last reading of the meter */
+	uint64_t read_ns;                   /* when that was */
+	uint64_t slot_cpu_ns;               /* used, as of the last record */
+	uint64_t final_cpu_ns;              /* known at its end, see struct task_end */
+	uint32_t n_unread;                  /* readings of the meter in a row that failed */
+	bool has_wait;                      /* does the meter know the following two? */
+	uint64_t wait_ns;                   /* waited for a CPU, as of the last reading */
+	uint32_t n_runnable;                /* as of the last reading */
+	uint64_t slot_wait_ns;              /* waited, as of the last record */
+	uint64_t outcome_cpu_ns;            /* used when it got its outcome */
 	struct history history;
 	struct progress_facts facts;
 	uint32_t n_in_a_row;    /* newest reports that meet the target */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "governor_internal.h"
+#include "nsec.h"
 
 /* Tasks that come and go while the slots go on. An open governor has seats instead of tasks: a seat is an
  * id, with room for a task in all that is kept by id; a task has it from governor_seat() on until it has
@@ -70,6 +71,75 @@ void governor_seat(struct governor *governor, uint32_t id, uint64_t now_ns)
 	governor->n_admitted++;
 	task_start(governor, id, now_ns);
 	governor->has_news = true;
+}
+
+void governor_past(const struct governor *governor, uint32_t id, struct task_past *ret_past)
+{
+	const struct task *task = &governor->tasks[id];
+
+	assert(task_is_running(task));
+	*ret_past = (struct task_past){
+		.phase = task->phase,
+		.outcome = task->outcome,
+		.is_paused = task->is_paused,
+		.is_background = task->is_background,
+		.begin_ns = governor->setup.bundle->tasks[id].begin_ns,
+		.finish_ns = task->finish_ns,
+		.cpu_ns = task->cpu_ns,
+		.outcome_cpu_ns = task->outcome_cpu_ns,
+		.wait_ns = task->wait_ns,
+		.history = task->history,
+		.n_in_a_row = task->n_in_a_row,
+		.n_reports = task->n_reports,
+		.value = task->value,
+		.best = task->best,
+		.stop_step = task->stop_step,
+		.stop_since_ns = task->stop_since_ns,
+	};
+}
+
+void governor_seat_again(
+	struct governor *governor, uint32_t id, uint64_t now_ns, const struct task_past *past)
+{
+	struct task *task = &governor->tasks[id];
+
+	assert(governor->setup.is_open && id < governor->n_tasks && task->phase == PHASE_VACANT);
+	governor_admit(governor, now_ns);
+	forget(governor, id);
+	*task = (struct task){
+		.phase = past->phase,
+		.outcome = past->outcome,
+		.was_started = true,
+		.is_paused = past->is_paused,
+		.is_background = past->is_background,
+		.finish_ns = past->finish_ns,
+		.past_cpu_ns = past->cpu_ns,
+		.past_wait_ns = past->wait_ns,
+		.cpu_ns = past->cpu_ns,
+		.wait_ns = past->wait_ns,
+		.read_ns = now_ns,
+		.slot_cpu_ns = past->cpu_ns,
+		.slot_wait_ns = past->wait_ns,
+		.outcome_cpu_ns = past->outcome_cpu_ns,
+		.history = past->history,
+		.n_in_a_row = past->n_in_a_row,
+		.n_reports = past->n_reports,
+		.value = past->value,
+		.best = past->best,
+		.stop_step = past->stop_step,
+		.stop_since_ns = past->stop_since_ns,
+		.demand_cpu_ns = past->cpu_ns,
+		.demand_wait_ns = past->wait_ns,
+	};
+	demand_init(&task->demand, governor->setup.bundle->tasks[id].threads);
+	insert(governor, id);
+	governor->n_admitted++;
+	governor->n_decided += task->outcome != OUTCOME_NONE;
+	governor->has_news = true;
+	record_event(governor, now_ns, id, "adopted",
+		"taken over from the governor before, after %.3f CPU-seconds and %" PRIu64
+		" reports",
+		nsec_to_seconds(task->cpu_ns), task->n_reports);
 }
 
 void governor_vacate(struct governor *governor, uint32_t id)

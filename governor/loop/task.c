@@ -199,6 +199,10 @@ void task_observe(struct governor *governor, uint32_t id, uint64_t now_ns)
 
 	/* A meter that fails for once keeps the last reading. */
 	r = meter->ops->read(meter, id, &reading);
+	if (r == 0) {
+		reading.cpu_ns += task->past_cpu_ns;
+		reading.wait_ns += task->past_wait_ns;
+	}
 	if (r == 0 && reading.cpu_ns > task->cpu_ns)
 		task->cpu_ns = reading.cpu_ns;
 	if (r == 0 && reading.has_wait && reading.wait_ns > task->wait_ns)

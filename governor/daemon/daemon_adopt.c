@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "daemon_internal.h"
+#include "meter_cgroup.h"
+#include "process.h"
+
+/* The tasks of a daemon that has ended, or was killed, go on under this one: same groups, same clock, same
+ * numbers. What they did meanwhile is not lost: the kernel has counted their CPU time, their reports are in
+ * their pages as far as the ring goes back, and how long ago they ended can be seen.
+ *
+ * The pages come from systemd, which keeps descriptors for its services. Where there is none (a container, a
+ * shell) they are found at the task's process, or at its launcher.
+ *
+ * Nothing that is read from the file is trusted to be in its range: it may be of a program that went wrong. */
+
+#define WORDS_MAX (LEDGER_ARGV_MAX / 2 + 1)
+#define PAGE_LABEL "/memfd:coregov:"
+
+/* ---- before there is an enforcer ---- */
+
+static uint32_t last_seat(const struct daemon *daemon)
+{
+	uint32_t n = 0;
+
+	for (uint32_t seat = 0; seat < ledger_n_seats(daemon->ledger); seat++) {
+		struct ledger_task task;
+
+		ledger_read(daemon->ledger, seat, &task);
+		if (task.number > 0)
+			n = seat + 1;
+	}
+	return n;
+}
+
+/* The budget that was set meanwhile holds, unless the configuration has another one now. */
+static void take_budget(struct daemon *daemon, const struct ledger_whole *whole)
+{
+	if (fabs(whole->first_cpus - daemon->first_cpus) > 1e-9 || !(whole->budget_cpus > 0) ||
+		whole->budget_cpus > daemon->setup.capacity_cpus + 1e-9)
+		return;
+	daemon->setup.budget_cpus = whole->budget_cpus;
+}
+
+/* With its tasks in them the groups are those of the enforcer that made them. */
+static void take_machine(struct daemon *daemon, uint32_t n_seats)
+{
+	struct daemon_setup *setup = &daemon->setup;
+
+	if (setup->enforcer && strcmp(setup->enforcer, daemon->past.enforcer) != 0)
+		setup->say(
+			"enforcer %s stays until the tasks that run have ended, and the daemon is "
+			"started again",
+			daemon->past.enforcer);
+	setup->enforcer = daemon->past.enforcer;
+	if (n_seats > setup->n_tasks_max)
+		setup->n_tasks_max = n_seats;
+	(void)strcpy(daemon->run, daemon->past.run);
+	daemon->stage.epoch_ns = daemon->past.epoch_ns;
+}
+
+int daemon_open_past(struct daemon *daemon, struct fault *fault)
+{
+	struct ledger_whole whole;
+	struct fault why = FAULT_INIT;
+	uint32_t n_seats;
+	int r;
+
+	daemon->stage.epoch_ns = daemon_clock_monotonic_ns();
+	daemon->first_cpus = daemon->setup.budget_cpus;
+	r = run_name_make_of_service(daemon->run, fault);
+	if (r < 0 || !daemon->setup.ledger_path)
+		return r;
+	if (ledger_open(&daemon->ledger, daemon->setup.ledger_path, &daemon->past,
+		    &daemon->has_past, &why) < 0) {
+		daemon->setup.say(
+			"%s: after a restart the tasks that run will not be taken over", why.text);
+		return 0;
+	}
+	if (!daemon->has_past)
+		return 0;
+	ledger_read_whole(daemon->ledger, &whole);
+	daemon->members.last_number = whole.last_number;
+	daemon->is_draining = whole.is_draining;
+	take_budget(daemon, &whole);
+	n_seats = last_seat(daemon);
+	daemon->has_past = n_seats > 0 && daemon->past.epoch_ns <= daemon->stage.epoch_ns;
+	if (daemon->has_past)
+		take_machine(daemon, n_seats);
+	return 0;
+}
+
+/* ---- one task ---- */
+
+static bool is_sound(const struct ledger_task *task)
+{
+	const struct task_past *past = &task->past;
+
+	return memchr(task->name, '\0', sizeof(task->name)) && task_name_is_valid(task->name) &&
+		memchr(task->directory, '\0', sizeof(task->directory)) &&
+		memchr(task->target.metric, '\0', sizeof(task->target.metric)) &&
+		isfinite(task->target.value) && task->target.in_a_row >= 1 && task->pid > 0 &&
+		task->threads > 0 && task->threads <= SHARE_NUMBER_MAX &&
+		(past->phase == PHASE_ALIVE || past->phase == PHASE_YIELDED ||
+			past->phase == PHASE_STOPPING) &&
+		(unsigned)past->outcome < _OUTCOME_MAX &&
+		(past->phase != PHASE_ALIVE || past->outcome == OUTCOME_NONE) &&
+		past->stop_step <= STOP_KILL && past->history.n_points <= HISTORY_MAX &&
+		(unsigned)task->on_target <= AT_END_YIELD &&
+		(unsigned)task->on_deadline <= AT_END_YIELD &&
+		(unsigned)task->deadline.clock <= DAEMON_BOOTTIME;
+}
+
+static void unpack_words(
+	const char packed[static LEDGER_ARGV_MAX], const char *ret_words[WORDS_MAX])
+{
+	const char *end = packed + LEDGER_ARGV_MAX, *word = packed;
+	size_t n = 0;
+
+	while (n + 1 < WORDS_MAX && word < end && *word &&
+		memchr(word, '\0', (size_t)(end - word))) {
+		ret_words[n++] = word;
+		word += strlen(word) + 1;
+	}
+	ret_words[n] = NULL;
+}
+
+/* A pidfd of the task's process, or -ESRCH where it has ended. */
+static int open_process(const struct ledger_task *task)
+{
+	_cleanup_close_ int pidfd = pidfd_open(task->pid, 0), fd = process_open(task->pid);
+	struct process process;
+
+	/* It is of the process that is looked at if that one is there afterwards. */
+	if (pidfd < 0 || fd < 0 || task->start_ticks == 0 || process_read(fd, &process) < 0 ||
+		process.has_ended || process.start_ticks != task->start_ticks ||
+		pidfd_send_signal(pidfd, 0, NULL, 0) < 0)
+		return -ESRCH;
+	return TAKE_FD(pidfd);
+}
+
+/* A descriptor of another process is opened anew only if it is a memfd: everything else may do something when
+ * it is opened. The name in front of it says nothing, the file system does. */
+static int open_memfd(int fds_dir, const char *name, dev_t memfds)
+{
+	char label[64];
+	ssize_t length = readlinkat(fds_dir, name, label, sizeof(label) - 1);
+	struct stat status;
+
+	if (length < (ssize_t)strlen(PAGE_LABEL) ||
+		strncmp(label, PAGE_LABEL, strlen(PAGE_LABEL)) != 0 ||
+		fstatat(fds_dir, name, &status, 0) < 0 || !S_ISREG(status.st_mode) ||
+		status.st_dev != memfds)
+		return -ENOENT;
+	return openat(fds_dir, name, O_RDWR | O_CLOEXEC | O_NOCTTY);
+}
+
+/* Has this process a descriptor of the page? */
+static int find_at(pid_t pid, const struct ledger_task *task, dev_t memfds, struct page **ret_page)
+{
+	_cleanup_closedir_ DIR *fds = NULL;
+	const struct dirent *entry;
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	fds = opendir(path);
+	while (fds && (entry = readdir(fds))) {
+		int fd = open_memfd(dirfd(fds), entry->d_name, memfds);
+
+		if (fd >= 0 &&
+			page_take_over(ret_page, fd, task->name, &task->target, &task->page,
+				/* fault= */ NULL) == 0)
+			return 0;
+	}
+	return -ENOENT;
+}
+
+static int find_page(const struct ledger_task *task, struct page **ret_page)
+{
+	_cleanup_close_ int one = memfd_create("coregov-probe", MFD_CLOEXEC);
+	_cleanup_close_ int process_fd = process_open(task->pid);
+	struct process process;
+	struct stat status;
+
+	if (one < 0 || fstat(one, &status) < 0 || process_fd < 0 ||
+		process_read(process_fd, &process) < 0)
+		return -ENOENT;
+	if (find_at(task->pid, task, status.st_dev, ret_page) == 0)
+		return 0;
+	return process.parent > 1 ? find_at(process.parent, task, status.st_dev, ret_page)
+				  : -ENOENT;
+}
+
+/* Without its page nothing more is heard of it. It gets one that nobody writes to. */
+static int open_page(struct daemon *daemon, struct member *member, const struct ledger_task *task)
+{
+	int fd = daemon_kept_page(daemon, task->number), r = -ENOENT;
+	uint64_t deadline_ns = daemon_deadline_ns(daemon, &member->deadline);
+
+	if (fd >= 0)
+		r = page_take_over(&member->page, fd, task->name, &task->target, &task->page,
+			/* fault= */ NULL);
+	if (r < 0 && member->pidfd >= 0)
+		r = find_page(task, &member->page);
+	if (r == 0)
+		return 0;
+	daemon->setup.say("task %s: its progress page could not be found: nothing more is heard of "
+			  "its progress",
+		member->name);
+	return page_new(&member->page, member->name, &member->target,
+		daemon->stage.epoch_ns + daemon_now_ns(daemon),
+		deadline_ns == LOOP_NEVER_NS ? UINT64_MAX : daemon->stage.epoch_ns + deadline_ns,
+		/* fault= */ NULL);
+}
+
+static int make_member(
+	struct daemon *daemon, const struct ledger_task *task, struct member **ret_member)
+{
+	const char *words[WORDS_MAX];
+	const struct daemon_submission submission = {
+		.pidfd = open_process(task),
+		.pid = task->pid,
+		.owner = task->owner,
+		.argv = words,
+		.directory = task->directory,
+		.has_target = task->has_target,
+		.target = task->target,
+		.deadline = task->deadline,
+		.threads = task->threads,
+	};
+	int r;
+
+	unpack_words(task->argv, words);
+	r = member_new(ret_member, &submission, task->name, task->number);
+	if (submission.pidfd >= 0)
+		(void)close(submission.pidfd);
+	if (r < 0)
+		return r;
+	(*ret_member)->daemon = daemon;
+	(*ret_member)->start_ticks = task->start_ticks;
+	(*ret_member)->began_realtime_ns = task->began_realtime_ns;
+	r = open_page(daemon, *ret_member, task);
+	if (r == 0 && (*ret_member)->pidfd >= 0)
+		r = daemon_watch(daemon, *ret_member, /* fault= */ NULL);
+	return r;
+}
+
+/* What has been used in its group, also while nobody looked. */
+static uint64_t used_so_far(struct daemon *daemon, const struct ledger_task *task, uint32_t id)
+{
+	const struct place *place = daemon->enforcer->ops->task_place(daemon->enforcer, id);
+	uint64_t cpu_ns;
+
+	if (cgroup_total(place, &cpu_ns) < 0 || cpu_ns < task->past.cpu_ns)
+		return task->past.cpu_ns;
+	return cpu_ns;
+}
+
+static void seat_member(
+	struct daemon *daemon, struct member *member, uint32_t id, const struct ledger_task *task)
+{
+	struct task_past past = task->past;
+
+	past.cpu_ns = used_so_far(daemon, task, id);
+	member->seat = id;
+	daemon->bundle.tasks[id] = (struct bundle_task){
+		.name = member->name,
+		.argv = member->argv,
+		.begin_ns = past.begin_ns,
+		.deadline_ns = daemon_deadline_ns(daemon, &member->deadline),
+		.target = member->target,
+		.party = party_join(daemon, member->owner),
+		.is_background = !member->has_target,
+		.threads = member->threads,
+		.feed = FEED_SHM,
+		.on_target = task->on_target,
+		.on_deadline = task->on_deadline,
+		.grace_ns = task->grace_ns,
+	};
+	governor_seat_again(daemon->governor, id, daemon_now_ns(daemon), &past);
+}
+
+static int adopt(struct daemon *daemon, uint32_t id, const struct ledger_task *task)
+{
+	_cleanup_(cleanup_member_free) struct member *member = NULL;
+	int r = members_reserve(&daemon->members);
+
+	if (r == 0)
+		r = make_member(daemon, task, &member);
+	if (r < 0)
+		return fault_errno(&daemon->stage.fault, r, "task %s", task->name);
+	daemon->stage.seats[id] = member;
+	r = stage_member_adopt(&daemon->stage, id);
+	if (r < 0) {
+		daemon->stage.seats[id] = NULL;
+		return r;
+	}
+	members_add(&daemon->members, member);
+	seat_member(daemon, member, id, task);
+	daemon_keep_page(daemon, member);
+	member->is_new = true;
+	if (member->pidfd < 0)
+		daemon_process_exited(daemon, member);
+	(void)TAKE_PTR(member);
+	return 0;
+}
+
+/* ---- all ---- */
+
+static void begin_ledger(struct daemon *daemon)
+{
+	struct ledger_head head = {.epoch_ns = daemon->stage.epoch_ns};
+	struct fault fault = FAULT_INIT;
+
+	(void)snprintf(head.run, sizeof(head.run), "%s", daemon->run);
+	(void)snprintf(head.enforcer, sizeof(head.enforcer), "%s", daemon->enforcer->ops->name);
+	if (ledger_begin(daemon->ledger, &head, &fault) == 0)
+		return;
+	daemon->setup.say(
+		"%s: after a restart the tasks that run will not be taken over", fault.text);
+	daemon->ledger = ledger_free(daemon->ledger);
+}
+
+/* In the order of their numbers, which is that of their coming. */
+static int by_number(const void *a, const void *b, void *data)
+{
+	const uint64_t *numbers = data;
+	uint64_t one = numbers[*(const uint32_t *)a], other = numbers[*(const uint32_t *)b];
+
+	return one < other ? -1 : one > other;
+}
+
+static int take_seat(struct daemon *daemon, uint32_t id, const struct ledger_task *task)
+{
+	int r = -EINVAL;
+
+	daemon->stage.fault = FAULT_INIT;
+	if (is_sound(task))
+		r = adopt(daemon, id, task);
+	else
+		(void)fault_set(&daemon->stage.fault, r,
+			"what is known of seat %" PRIu32 " makes no sense", id);
+	if (r < 0)
+		daemon->setup.say("not taken over: %s", daemon->stage.fault.text);
+	return r;
+}
+
+static void adopt_all(struct daemon *daemon)
+{
+	uint32_t n_seats = ledger_n_seats(daemon->ledger);
+	_cleanup_free_ uint64_t *numbers = calloc(n_seats, sizeof(*numbers));
+	_cleanup_free_ uint32_t *order = calloc(n_seats, sizeof(*order));
+	struct ledger_task task;
+
+	for (uint32_t id = 0; numbers && order && id < n_seats; id++) {
+		order[id] = id;
+		ledger_read(daemon->ledger, id, &task);
+		numbers[id] = task.number;
+	}
+	if (numbers && order)
+		qsort_r(order, n_seats, sizeof(*order), by_number, numbers);
+	for (uint32_t i = 0; numbers && order && i < n_seats; i++) {
+		uint32_t id = order[i];
+
+		ledger_read(daemon->ledger, id, &task);
+		if (task.number == 0 || id >= daemon->setup.n_tasks_max)
+			continue;
+		if (take_seat(daemon, id, &task) < 0)
+			daemon_keep_end(daemon, id, task.number);
+	}
+}
+
+void daemon_adopt(struct daemon *daemon)
+{
+	uint64_t last_number = daemon->members.last_number;
+
+	if (!daemon->ledger)
+		return;
+	if (!daemon->has_past) {
+		begin_ledger(daemon);
+	} else {
+		adopt_all(daemon);
+		daemon->members.last_number = last_number;
+		if (daemon->members.n > 0)
+			daemon_wake(daemon);
+	}
+	daemon_keep_whole(daemon);
+	daemon_tell_later(daemon);
+}

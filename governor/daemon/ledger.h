@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "daemon.h"
+#include "governor.h"
+#include "marks.h"
+#include "page.h"
+
+/* What a daemon writes down of its tasks, so that the next one can take them over: after a restart, an
+ * upgrade, or when it was killed. A file in /run, which a reboot clears. It is written to after each slot, and
+ * whole at any moment: of what is kept for a task there are two copies, and the older one is written to.
+ *
+ * What is in it is as it is in memory, so another version of it is not read: then the tasks run on in their
+ * groups, and are not governed. LEDGER_VERSION changes with every structure that it holds. */
+
+#define LEDGER_VERSION 1
+#define LEDGER_DIRECTORY_MAX 512
+#define LEDGER_ARGV_MAX 2048
+
+/* A task that runs. */
+struct ledger_task {
+	uint64_t number; /* 0: there is none */
+	char name[TASK_NAME_MAX + 1];
+	char directory[LEDGER_DIRECTORY_MAX]; /* cut where it is longer */
+	char argv[LEDGER_ARGV_MAX]; /* words, each with its NUL, ended by an empty one; likewise */
+	uid_t owner;
+	pid_t pid;
+	uint64_t start_ticks; /* the process's: a pid is used again */
+	bool has_target;
+	struct target target; /* also where it has none, see NEVER_MET */
+	struct daemon_deadline deadline;
+	double threads;
+	enum at_end on_target, on_deadline;
+	uint64_t grace_ns;
+	uint64_t began_realtime_ns;
+	struct page_place page;
+	struct task_past past;
+};
+
+/* What holds as long as the daemon does. */
+struct ledger_head {
+	char run[RUN_NAME_MAX];
+	char enforcer[16];
+	uint64_t epoch_ns; /* CLOCK_MONOTONIC at loop time 0 */
+};
+
+/* Of the whole, and changes. */
+struct ledger_whole {
+	uint64_t last_number;           /* the highest that was ever given to a task */
+	double first_cpus, budget_cpus; /* the budget that it was started with, and has now */
+	uint64_t is_draining;
+};
+
+struct ledger;
+
+/* Opens or makes the file. ret_has_past: it was kept on this machine, since it was booted, by a program that
+ * writes as we do; then ret_head is filled in. 0 or a negative errno: -EWOULDBLOCK where another daemon
+ * keeps it. */
+int ledger_open(struct ledger **ret_ledger, const char *path, struct ledger_head *ret_head,
+	bool *ret_has_past, struct fault *fault);
+/* What is in the file stays. NULL is fine; returns NULL. */
+struct ledger *ledger_free(struct ledger *ledger);
+
+/* Begins anew: what was in it is gone. */
+int ledger_begin(struct ledger *ledger, const struct ledger_head *head, struct fault *fault);
+
+/* The task in a seat; number 0 where there is none. Seats beyond the last that was kept have none. */
+void ledger_read(const struct ledger *ledger, uint32_t seat, struct ledger_task *ret_task);
+/* How many seats there may be tasks in. */
+uint32_t ledger_n_seats(const struct ledger *ledger);
+/* -ENOSPC and others: what was kept before stands. */
+int ledger_keep(struct ledger *ledger, uint32_t seat, const struct ledger_task *task);
+int ledger_forget(struct ledger *ledger, uint32_t seat);
+
+/* All 0 where none was kept. */
+void ledger_read_whole(const struct ledger *ledger, struct ledger_whole *ret_whole);
+int ledger_keep_whole(struct ledger *ledger, const struct ledger_whole *whole);

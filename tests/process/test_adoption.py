@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A coregovd that is killed, ended, or started anew under tasks that run: the next one goes on with them."""
+
+import glob
+import json
+import os
+import resource
+import signal
+import subprocess
+import time
+
+import tap
+from bus_case import COREGOV, PATIENCE
+from test_coregovd import BUDGET, COREGOVD, LEARNERS, SPIN, Service, groups
+
+# Says a loss that falls by .001 every 20 ms, for eight seconds.
+FALLS = "i=0; while [ $i -lt 400 ]; do i=$((i+1)); echo step $i loss 0.$((999 - i)); sleep 0.02; done"
+
+
+class Adoption(Service):
+    def setUp(self):
+        self.adopted_from = None
+        super().setUp()
+
+    def start_daemon(self, *options, preexec_fn=None):
+        runtime = self.folder / "run"
+        runtime.mkdir(exist_ok=True)
+        self.env["XDG_RUNTIME_DIR"] = str(runtime)
+        self.ledger = runtime / "coregov" / "tasks"
+        if preexec_fn is None:
+            return super().start_daemon(*options)
+        with open(self.log, "ab") as log:
+            daemon = subprocess.Popen([COREGOVD, "--user", *options], env=self.env, stderr=log,
+                                      stdin=subprocess.DEVNULL, preexec_fn=preexec_fn)
+        self.addCleanup(self.stop, daemon)
+        self.until(lambda: daemon.poll() is not None or self.coregov("list")[0] == 0)
+        return daemon
+
+    def kill(self):
+        self.daemon.kill()
+        self.daemon.wait(PATIENCE)
+
+    def restart(self, *options, **more):
+        self.daemon = self.start_daemon(*options, **more)
+        self.assertIsNone(self.daemon.poll(), self.log.read_text())
+
+    def told(self):
+        return self.log.read_text()
+
+    def test_killed(self):
+        """Its number, what it has used and reported, its target, and how it ends."""
+        first = self.daemon.pid
+        self.started("spin", "--", *SPIN)
+        task = self.started("falls", "--target", "loss <= 0.7", "--deadline", "1min", "--",
+                            "sh", "-c", FALLS)
+        self.until(lambda: self.task_now("falls")["reports"] >= 20)
+        before = self.tasks_now()
+        self.kill()
+        time.sleep(0.5)
+        self.restart()
+        after = self.tasks_now()
+        for name in ("spin", "falls"):
+            for key in ("number", "owner_uid", "pid", "command", "threads",
+                        "began_unix_seconds"):
+                self.assertEqual(after[name][key], before[name][key], key)
+            self.assertGreaterEqual(after[name]["cpu_seconds"], before[name]["cpu_seconds"])
+        self.assertEqual(after["falls"]["target"], before["falls"]["target"])
+        self.assertAlmostEqual(after["falls"]["deadline_unix_seconds"], before["falls"]["deadline_unix_seconds"], delta=0.01)
+        self.assertGreaterEqual(after["falls"]["reports"], before["falls"]["reports"])
+        self.assertTrue(groups(first))  # the same groups
+        self.until(lambda: self.task_now("falls")["outcome"] == "learned")
+        self.assertEqual(task.wait(PATIENCE), 0)
+        self.until(lambda: self.task_now("falls")["phase"] == "ended")
+        now = self.task_now("falls")
+        self.assertEqual(now["feed"], before["falls"]["feed"])
+        self.assertIn("task falls: adopted: taken over", self.told())
+        later = self.started("later", "--", *SPIN)
+        self.assertGreater(self.task_now("later")["number"], now["number"])
+        self.assertIsNone(later.poll())
+
+    def test_each_report_counts_once(self):
+        """400 reports, whatever happens to the governor: none is lost, none is taken twice."""
+        task = self.started("falls", "--target", "loss <= 0.1", "--", "sh", "-c", FALLS)
+        while task.poll() is None:
+            time.sleep(0.7)
+            self.kill()
+            self.restart()
+        self.until(lambda: self.task_now("falls").get("phase") == "ended")
+        self.assertEqual(self.task_now("falls")["reports"], 400)
+
+    def test_no_cpu_time_counts_twice(self):
+        """What the kernel has counted in the group, no more and no less."""
+        self.started("spin", "--", *SPIN)
+        for _ in range(5):
+            time.sleep(0.4)
+            self.kill()
+            self.restart()
+        self.assertEqual(self.coregov("pause", "spin")[0], 0)
+        time.sleep(0.3)
+        (used,) = {round(int(open(path, encoding="ascii").read()) / 1e9, 3) for path in glob.glob(
+            f"/sys/fs/cgroup/**/coregovd-*/0-spin/cpuacct.usage", recursive=True)} or {None}
+        if used is None:
+            self.skipTest("no group here counts CPU time by itself")
+        self.assertAlmostEqual(self.task_now("spin")["cpu_seconds"], used, delta=0.03)
+
+    def test_budget_holds_through_kills(self):
+        for name in ("a", "b", "c"):
+            self.started(name, "--", *SPIN)
+        used, begun = self.used(), time.monotonic()
+        for _ in range(20):
+            time.sleep(0.15)
+            self.kill()
+            self.restart()
+        spent = (self.used() - used) / (time.monotonic() - begun)
+        self.assertLess(spent, 0.45)
+        self.assertGreater(spent, 0.2)  # and none of them stood still
+        self.assertEqual(sorted(self.tasks_now()), ["a", "b", "c"])
+
+    def used(self):
+        return sum(task["cpu_seconds"] for task in self.tasks_now().values())
+
+    def test_ended(self):
+        """By systemctl restart, or an upgrade: it lets go of them first."""
+        task = self.started("spin", "--", *SPIN)
+        before = self.task_now("spin")
+        self.assertEqual(self.stop(self.daemon), 0)
+        self.assertIsNone(task.poll())
+        self.restart()
+        after = self.task_now("spin")
+        self.assertEqual((after["number"], after["pid"]), (before["number"], before["pid"]))
+        self.until(lambda: 0 < self.task_now("spin")["share_cpus"] <= 0.4)
+        self.assertEqual(self.coregov("cancel", "spin")[0], 0)
+        self.assertEqual(task.wait(PATIENCE), 128 + signal.SIGTERM)
+
+    def test_paused_stays_paused(self):
+        task = self.started("spin", "--", *SPIN)
+        self.assertEqual(self.coregov("pause", "spin")[0], 0)
+        self.kill()
+        self.restart()
+        time.sleep(0.3)
+        before = self.task_now("spin")
+        self.assertEqual(before["phase"], "paused")
+        time.sleep(0.5)
+        self.assertEqual(self.task_now("spin")["cpu_seconds"], before["cpu_seconds"])
+        self.assertEqual(self.coregov("resume", "spin")[0], 0)
+        self.until(lambda: self.task_now("spin")["cpu_seconds"] > before["cpu_seconds"])
+        self.assertIsNone(task.poll())
+
+    def test_ended_meanwhile(self):
+        task = self.started("short", "--target", "loss <= 0.985", "--", "sh", "-c",
+                            "sleep 1; echo step 1 loss 0.98; exit 3")
+        self.kill()
+        self.assertEqual(task.wait(PATIENCE), 3)
+        self.restart()
+        self.until(lambda: self.task_now("short").get("phase") == "ended")
+        self.assertNotIn("short", {path.rsplit("-", 1)[-1] for path in glob.glob(
+            "/sys/fs/cgroup/**/coregovd-*/*", recursive=True)})
+
+    def test_deadline_meanwhile(self):
+        self.started("late", "--target", "loss <= 0.1", "--deadline", "1s", "--", *SPIN)
+        self.kill()
+        time.sleep(1.2)
+        self.restart()
+        self.until(lambda: self.task_now("late")["outcome"] == "missed-deadline")
+
+    def test_what_forks_away_is_found(self):
+        """Its first process has ended, and something of it runs on."""
+        task = self.start("--name", "forks", "--", "sh", "-c", "setsid sleep 1.5 & exit 0")
+        self.assertEqual(task.wait(PATIENCE), 0)
+        self.assertEqual(self.task_now("forks")["phase"], "alive")
+        self.kill()
+        self.restart()
+        time.sleep(0.7)
+        self.assertEqual(self.task_now("forks")["phase"], "alive")
+        self.until(lambda: self.task_now("forks")["phase"] == "ended")
+
+    def test_budget_and_drain_stay(self):
+        self.started("spin", "--", *SPIN)
+        self.assertEqual(self.coregov("budget", "0.3cpu")[0], 0)
+        self.assertEqual(self.coregov("drain")[0], 0)
+        self.kill()
+        self.restart()
+        status, out, _ = self.coregov("budget", "--json")
+        self.assertEqual((status, json.loads(out)["budget_cpus"]), (0, 0.3))
+        refused = self.start("--require", "--", "true")
+        self.assertIn("drained", refused.communicate(timeout=PATIENCE)[1])
+        self.kill()
+        self.conf.write_text("[governor]\nbudget = 0.2cpu\nslot = 100ms\n")
+        self.restart()  # another configuration is the newer word
+        self.assertEqual(json.loads(self.coregov("budget", "--json")[1])["budget_cpus"], 0.2)
+        self.until(lambda: 0 < self.task_now("spin")["share_cpus"] <= 0.2)
+
+    def test_without_a_directory(self):
+        task = self.started("spin", "--", *SPIN)
+        self.kill()
+        self.env["XDG_RUNTIME_DIR"] = ""
+        self.daemon = super().start_daemon()
+        self.assertIn("XDG_RUNTIME_DIR", self.told())
+        self.assertEqual(self.tasks_now(), {})
+        self.assertIsNone(task.poll())
+
+    def test_one_that_cannot_be_read(self):
+        """Of another version, or damaged: what runs is let be, and the daemon starts."""
+        task = self.started("spin", "--", *SPIN)
+        for damage in (b"coregov\0\xff\xff", os.urandom(4096)):
+            self.kill()
+            with open(self.ledger, "r+b") as ledger:
+                ledger.write(damage)
+            self.restart()
+            self.assertEqual(self.tasks_now(), {})
+            self.assertIsNone(task.poll())
+
+    def test_nonsense_in_it(self):
+        """Bits that were turned: a seat is taken as it is, or not at all."""
+        self.started("spin", "--", *SPIN)
+        self.kill()
+        whole = self.ledger.read_bytes()
+        for at in range(len(whole) - 24000, len(whole), 997):
+            damaged = bytearray(whole)
+            damaged[at:at + 40] = os.urandom(40)
+            self.ledger.write_bytes(damaged)
+            self.restart()
+            self.coregov("list")
+            self.kill()
+        self.ledger.write_bytes(whole)
+        self.restart()
+
+    def test_full(self):
+        """It cannot be written to: that is said, once, and all go on."""
+        self.stop(self.daemon)
+        self.restart(preexec_fn=lambda: (
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN),
+            resource.setrlimit(resource.RLIMIT_FSIZE, (2048, 2048))))
+        self.started("spin", "--", *SPIN)
+        task = self.started("other", "--", *SPIN)
+        self.assertEqual(self.told().count("cannot be written to"), 1, self.told())
+        self.until(lambda: self.task_now("other")["cpu_seconds"] > 0.05)
+        self.assertEqual(self.coregov("cancel", "other")[0], 0)
+        self.assertEqual(task.wait(PATIENCE), 128 + signal.SIGTERM)
+
+    def test_of_another_daemon(self):
+        """Two with one directory: the second leaves it alone."""
+        with open(self.folder / "other", "wb") as log:
+            other = subprocess.Popen(
+                ["dbus-run-session", "--", COREGOVD, "--user", "--budget", "0.1cpu"],
+                env={key: value for key, value in self.env.items()
+                     if key != "COREGOV_BUS_ADDRESS"}, stderr=log)
+        self.addCleanup(other.wait, PATIENCE)
+        self.addCleanup(other.terminate)
+        self.until(lambda: "another coregovd's" in (self.folder / "other").read_text())
+        task = self.started("spin", "--", *SPIN)
+        self.kill()
+        self.restart()
+        self.assertIn("spin", self.tasks_now())
+        self.assertIsNone(task.poll())
+
+    def test_a_training_that_reports_itself(self):
+        task = self.start("--name", "soft", "--target", "loss <= 0.4", "--deadline", "5min",
+                          "--on-target", "stop", "--", f"{LEARNERS}/softmax")
+        self.until(lambda: self.task_now("soft").get("reports", 0) > 0)
+        self.kill()
+        self.restart()
+        self.until(lambda: self.task_now("soft").get("outcome") == "learned")
+        self.assertEqual(task.wait(PATIENCE), 0)
+        self.assertEqual(self.task_now("soft")["feed"], "shm")
+
+
+if __name__ == "__main__":
+    tap.main()
