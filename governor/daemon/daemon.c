@@ -464,8 +464,6 @@ int daemon_new(struct daemon **ret_daemon, const struct daemon_setup *setup, str
 	r = usable_policy(setup->policy, fault) ? 0 : -EINVAL;
 	if (r == 0)
 		r = daemon_open_past(daemon, fault);
-	/* What cannot be cleared is of another user, or will be next time. */
-	(void)leftover_clear(/* fault= */ NULL);
 	if (r == 0 && setup->take_fd)
 		daemon->claim_fd = setup->take_fd(setup->userdata, CLAIM_FD_NAME);
 	if (r == 0)
@@ -474,6 +472,8 @@ int daemon_new(struct daemon **ret_daemon, const struct daemon_setup *setup, str
 		descriptors_raise();
 		r = set_up_machine(daemon, fault);
 	}
+	/* What cannot be cleared is of another user, or will be next time. What we take over is ours by now. */
+	(void)leftover_clear(/* fault= */ NULL);
 	if (r == 0)
 		r = set_up_loop(daemon, fault);
 	if (r == 0)

@@ -503,7 +503,7 @@ static int with_places(const char *run, int (*work)(struct run_places *places, s
 	return r;
 }
 
-/* What is populated stays, with all that is around it. */
+/* What is populated stays, with all that is around it; but nobody is there who could thaw it later. */
 static int sweep_places(struct run_places *places, struct fault *fault)
 {
 	int n = 0;
@@ -514,6 +514,8 @@ static int sweep_places(struct run_places *places, struct fault *fault)
 		if (r < 0 && r != -EBUSY)
 			return fault_errno(
 				fault, r, "remove the empty groups of run %s", places->run);
+		if (r == -EBUSY)
+			(void)group_thaw(places->dir_fds[i]);
 		n += r == 0;
 	}
 	return n;
