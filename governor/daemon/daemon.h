@@ -103,7 +103,8 @@ const char *prospect_to_string(enum prospect prospect);
 
 /* Errors beside the usual ones, each with its sentence: -EEXIST the name is taken, -EDQUOT over a limit,
  * -ESHUTDOWN draining, -ESRCH the process is gone or not at its gate, -ENOENT no such task, -EALREADY it
- * has its outcome, -ERANGE a deadline that has passed, -EINVAL other bad values. */
+ * has its outcome, -ERANGE a deadline that has passed, -EINVAL other bad values. A process that could not be
+ * put into its place is none of these: -EIO, or the kernel's own (-ENOMEM, -EMFILE, ...). */
 
 /* When it returns the process is in its place and governed; what it may use before the next decision is
  * decided. *ret_page_fd (the page's memfd) stays the daemon's; *ret_token is what the task's environment

@@ -44,6 +44,7 @@ struct daemon {
 	bool is_draining;
 	bool has_slot_to_tell;
 	double granted_cpus, used_cpus; /* in the last slot */
+	uint64_t used_ns, used_since_ns; /* used since then, not in used_cpus yet */
 };
 
 /* Now, in loop time, and on a clock. */
