@@ -37,8 +37,8 @@ struct daemon_caps {
 struct daemon_event {
 	const char
 		*kind; /* "start", "share", "learned", "missed-deadline", "missed-target", "failed",
-			   * "cancelled", "end", "set", "paused", "resumed"; of the whole "enforce",
-			   * "foreign", "excess", "meter" */
+			   * "cancelled", "end", "set", "paused", "resumed", "unlikely", "likely",
+			   * "unheard"; of the whole "enforce", "foreign", "excess", "meter" */
 	const char *text; /* a sentence */
 	uint64_t number;  /* of the task; 0: of none, and what follows is not set */
 	const char *name;
@@ -47,6 +47,10 @@ struct daemon_event {
 	double share_cpus, old_share_cpus; /* in force now, and as told before; nan: never told */
 	double value;                      /* newest report, nan where none */
 	uint64_t cpu_ns;
+	/* Of "unlikely" and "likely"; nan for others. */
+	double chance; /* to reach its target in time, 0 to 1, if it has all that it can use */
+	double need_s; /* CPU-seconds with which it would be likely; INFINITY: none are enough */
+	double left_s; /* CPU-seconds that it can have until its deadline; INFINITY: it has none */
 };
 
 struct daemon_setup {
@@ -58,6 +62,8 @@ struct daemon_setup {
 	const char *enforcer, *meter; /* forced, or NULL */
 	uint32_t n_tasks_max;         /* 1 .. DAEMON_TASKS_MAX */
 	double floor_cpus;            /* the least of a task that has a target, while it is alive */
+	/* It is told of a task that it has reported nothing after so much; 0: the usual (outlook.h). */
+	uint64_t unheard_cpu_ns;
 	void *userdata;
 	/* What the tasks of one user may be and have together. NULL: anything. Asked whenever one is
 	 * submitted, and by daemon_refresh_caps(). */
@@ -159,6 +165,7 @@ struct daemon_task_info {
 	uint64_t n_reports;
 	const char *feed; /* "shm", "none" */
 	enum prospect prospect;
+	bool is_unheard; /* it has a target and has reported nothing for too long */
 	uint64_t began_realtime_ns, finished_realtime_ns; /* 0: not yet */
 	int exit_status;                                  /* -1: not known */
 };

@@ -149,10 +149,16 @@ static struct daemon *of_recorder(struct recorder *recorder)
 	return (struct daemon *)((char *)recorder - offsetof(struct daemon, recorder));
 }
 
-static void tell_event(
-	const struct daemon *daemon, struct member *member, const char *kind, const char *text)
+void daemon_tell_event(const struct daemon *daemon, struct member *member, const char *kind,
+	const char *text, const struct outlook_numbers *numbers)
 {
-	struct daemon_event event = {.kind = kind, .text = text};
+	struct daemon_event event = {
+		.kind = kind,
+		.text = text,
+		.chance = numbers ? numbers->chance : NAN,
+		.need_s = numbers ? numbers->need_s : NAN,
+		.left_s = numbers ? numbers->left_s : NAN,
+	};
 	struct task_status status;
 
 	if (!daemon->setup.keep_event)
@@ -169,6 +175,12 @@ static void tell_event(
 		event.cpu_ns = status.cpu_ns;
 	}
 	daemon->setup.keep_event(daemon->setup.userdata, &event);
+}
+
+static void tell_event(
+	const struct daemon *daemon, struct member *member, const char *kind, const char *text)
+{
+	daemon_tell_event(daemon, member, kind, text, /* numbers= */ NULL);
 }
 
 static const char *reason_in_words(const struct member *member, const struct slot_task *row)
@@ -231,8 +243,11 @@ static void record_slot(struct recorder *recorder, const struct slot_record *rec
 	daemon->granted_cpus = (double)record->granted_ns / (double)record->slot_ns;
 	count_used(daemon, record);
 	daemon->has_slot_to_tell = true;
-	for (size_t i = 0; i < record->n_tasks; i++)
+	for (size_t i = 0; i < record->n_tasks; i++) {
 		tell_share(daemon, &record->tasks[i], record->now_ns);
+		daemon_look_ahead(
+			daemon, daemon->stage.seats[record->tasks[i].seen.task], record->now_ns);
+	}
 }
 
 static void record_report(struct recorder *recorder, uint32_t task, const struct report *report)

@@ -9,6 +9,7 @@
 #include "cleanup.h"
 #include "daemon.h"
 #include "governor.h"
+#include "outlook.h"
 #include "page.h"
 
 /* What the daemon knows of one task, while it runs and for a while after. Owns its strings, its pidfd and
@@ -45,6 +46,7 @@ struct member {
 	uint64_t forecast_reports;
 	double told_share_cpus; /* in the newest "share" event, which was told then; nan: never */
 	uint64_t told_ns;
+	struct outlook outlook; /* and what was told of that */
 	/* For the listener, since it was last called. */
 	bool is_new, has_changed, has_ended;
 };

@@ -49,9 +49,10 @@ static struct busy tasks[N_TASKS];
 static char (*last_run)[64]; /* shared with the tests, which are processes of their own */
 static unsigned n_slots, n_added, n_ended;
 static uint64_t last_ended;
-static char kinds[4096];             /* of the events */
-static char texts[16384];            /* likewise, a line each */
-static struct daemon_info last_slot; /* as when it was told */
+static char kinds[4096];                 /* of the events */
+static char texts[16384];                /* likewise, a line each */
+static struct daemon_event last_numbers; /* of the event of a task that came last */
+static struct daemon_info last_slot;     /* as when it was told */
 
 static void sleep_ms(long ms)
 {
@@ -168,6 +169,8 @@ static void on_event(void *unused, const struct daemon_event *event)
 	else
 		say("task %s: %s: %s (%.2f CPUs)", event->name, event->kind, event->text,
 			event->share_cpus);
+	if (event->number > 0)
+		last_numbers = *event;
 	(void)snprintf(kinds + strlen(kinds), sizeof(kinds) - strlen(kinds), "%s ", event->kind);
 	(void)snprintf(texts + strlen(texts), sizeof(texts) - strlen(texts), "%s\n", event->text);
 }
@@ -564,6 +567,48 @@ START_TEST(who_cannot_make_it_is_at_risk)
 	RUN_UNTIL(info_of(1).prospect == PROSPECT_UNLIKELY);
 	daemon_info(service, &info);
 	ck_assert_uint_eq(info.n_at_risk, 1);
+	RUN_UNTIL(strstr(kinds, "unlikely "));
+	ck_assert_ptr_nonnull(strstr(texts, "unlikely to reach its target in time: chance 0."));
+	ck_assert_double_ge(last_numbers.chance, 0);
+	ck_assert_double_lt(last_numbers.chance, 0.5);
+	/* Of 5 s at most, with half a CPU. */
+	ck_assert_double_le(last_numbers.left_s, 2.5);
+	ck_assert_double_gt(last_numbers.left_s, 0);
+	ck_assert_double_gt(last_numbers.need_s, last_numbers.left_s);
+	/* And not again. */
+	run_for(8 * SLOT_NS);
+	ck_assert_ptr_null(strstr(strstr(kinds, "unlikely ") + strlen("unlikely "), "likely "));
+	ck_assert_ptr_null(strstr(kinds, "unheard"));
+}
+END_TEST
+
+START_TEST(who_says_nothing_is_told_of)
+{
+	const struct daemon_submission silent = {
+		.has_target = true,
+		.target = {.metric = "loss", .value = 0.1, .in_a_row = 1},
+	};
+	struct daemon_setup impatient = usual;
+
+	impatient.unheard_cpu_ns = 50 * NSEC_PER_MSEC;
+	open_daemon(&impatient);
+	ck_assert_int_eq(submit(JOB_BUSY, &silent, 0), 1);
+	ck_assert(!info_of(1).is_unheard);
+	RUN_UNTIL(strstr(kinds, "unheard "));
+	ck_assert(info_of(1).is_unheard);
+	ck_assert_ptr_nonnull(strstr(texts, "s of CPU time and not reported its loss; see --feed"));
+	ck_assert(isnan(last_numbers.chance));
+	/* Once; and neither those who speak nor those without a target. */
+	run_for(4 * SLOT_NS);
+	ck_assert_int_eq(daemon_cancel(service, 1, &fault), 0);
+	RUN_UNTIL(n_ended == 1);
+	ck_assert_int_eq(submit(JOB_LEARN, &silent, 1), 2);
+	RUN_UNTIL(info_of(2).n_reports == 100);
+	ck_assert_int_eq(submit(JOB_BUSY, &plain, 2), 3);
+	RUN_UNTIL(info_of(3).cpu_ns > 100 * NSEC_PER_MSEC);
+	ck_assert(!info_of(2).is_unheard);
+	ck_assert(!info_of(3).is_unheard);
+	ck_assert_ptr_null(strstr(strstr(kinds, "unheard ") + 1, "unheard "));
 }
 END_TEST
 
@@ -928,6 +973,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, a_process_that_is_dead_is_not_taken);
 	tcase_add_test(tcase, a_start_that_fails_says_why);
 	tcase_add_test(tcase, who_cannot_make_it_is_at_risk);
+	tcase_add_test(tcase, who_says_nothing_is_told_of);
 	tcase_add_test(tcase, who_is_paused_stands_still);
 	tcase_add_test(tcase, who_is_cancelled_twice_is_killed);
 	tcase_add_test(tcase, what_forks_away_is_governed_on);
