@@ -17,6 +17,7 @@
 
 #define REMOTE_PATH_MAX 64
 #define REMOTE_NEVER UINT64_MAX /* no deadline */
+#define REMOTE_UNTOLD (-1)      /* no exit status */
 
 struct remote;
 
@@ -36,6 +37,8 @@ struct remote_task {
 	uint64_t deadline_us, cpu_us, n_reports, began_us,
 		finished_us; /* began, finished: 0 not yet */
 	double share_cpus, value;
+	int32_t exit_status; /* REMOTE_UNTOLD: nobody has said (yet) */
+	int is_unheard;      /* it has a target and reports nothing */
 };
 
 struct remote_tasks {

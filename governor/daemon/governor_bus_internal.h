@@ -58,6 +58,8 @@ struct task_shown {
 	const char *target_text; /* the line before: sd-bus wants a pointer */
 	uint64_t deadline_us, cpu_us, began_us, finished_us;
 	const char *phase, *outcome, *prospect;
+	int32_t exit_status;
+	int is_unheard; /* a D-Bus boolean */
 };
 
 struct governor_shown {

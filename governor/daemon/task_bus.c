@@ -106,6 +106,8 @@ static bool show(struct governor_bus *bus, uint64_t number)
 	shown->phase = phase_word(info);
 	shown->outcome = info->outcome == OUTCOME_NONE ? "" : outcome_to_string(info->outcome);
 	shown->prospect = prospect_to_string(info->prospect);
+	shown->exit_status = info->exit_status;
+	shown->is_unheard = info->is_unheard;
 	return true;
 }
 
@@ -332,9 +334,11 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_PROPERTY("Value", "d", NULL, SHOWN(info.value), CHANGES),
 	SD_BUS_PROPERTY("NReports", "t", NULL, SHOWN(info.n_reports), CHANGES),
 	SD_BUS_PROPERTY("Feed", "s", NULL, SHOWN(info.feed), CHANGES),
+	SD_BUS_PROPERTY("IsUnheard", "b", NULL, SHOWN(is_unheard), CHANGES),
 	SD_BUS_PROPERTY("Prospect", "s", NULL, SHOWN(prospect), CHANGES),
 	SD_BUS_PROPERTY("BeganRealtime", "t", NULL, SHOWN(began_us), CHANGES),
 	SD_BUS_PROPERTY("FinishedRealtime", "t", NULL, SHOWN(finished_us), CHANGES),
+	SD_BUS_PROPERTY("ExitStatus", "i", NULL, SHOWN(exit_status), CHANGES),
 	SD_BUS_VTABLE_END,
 };
 
@@ -381,6 +385,6 @@ void task_tell_changed(struct governor_bus *bus, uint64_t number)
 	if (is_backed_up(bus))
 		return;
 	(void)sd_bus_emit_properties_changed(bus->bus, task_path(path, number), TASK_INTERFACE,
-		"Phase", "Outcome", "ShareCPUs", "CPUUSec", "Value", "NReports", "Feed", "Prospect",
-		"BeganRealtime", "FinishedRealtime", NULL);
+		"Phase", "Outcome", "ShareCPUs", "CPUUSec", "Value", "NReports", "Feed",
+		"IsUnheard", "Prospect", "BeganRealtime", "FinishedRealtime", "ExitStatus", NULL);
 }

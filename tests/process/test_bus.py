@@ -246,10 +246,14 @@ class Look(BusCase):
                 ("DeadlineRealtime", f"uint64 {2**64 - 1}"), ("Threads", "uint32 1"),
                 ("Phase", "alive"), ("Outcome", ""), ("ShareCPUs", "double 0.75"),
                 ("CPUUSec", "uint64 1500000"), ("Value", "double 0.25"), ("NReports", "uint64 0"),
-                ("Feed", "none"), ("Prospect", "unknown"), ("BeganRealtime", "uint64 1000000"),
-                ("FinishedRealtime", "uint64 0")):
+                ("Feed", "none"), ("IsUnheard", "boolean false"), ("Prospect", "unknown"), ("BeganRealtime", "uint64 1000000"),
+                ("FinishedRealtime", "uint64 0"), ("ExitStatus", "int32 -1")):
             with self.subTest(name):
                 self.assertEqual(self.get(task(1), name), value)
+        self.host.tell("unheard mine yes")
+        self.assertEqual(self.get(task(1), "IsUnheard"), "boolean true")
+        self.host.tell("status mine 3")
+        self.assertEqual(self.get(task(1), "ExitStatus"), "int32 3")
         self.host.tell("phase mine yielded")
         self.assertEqual(self.get(task(1), "Phase"), "yielding")
         self.host.tell("end mine learned")
