@@ -231,6 +231,7 @@ void daemon_set_floor(struct daemon *daemon, double floor_cpus)
 void daemon_drain(struct daemon *daemon, bool is_draining)
 {
 	daemon->is_draining = is_draining;
+	daemon->has_slot_to_tell = true;
 	daemon_tell_later(daemon);
 }
 

@@ -69,6 +69,9 @@ struct daemon_setup {
 	 * submitted, and by daemon_refresh_caps(). */
 	struct daemon_caps (*caps_of)(void *userdata, uid_t owner);
 	void (*keep_event)(void *userdata, const struct daemon_event *event); /* or NULL */
+	/* A slot has been made, or the last task is gone, or draining has begun or ended; or NULL. From the
+	 * event loop, as a listener is, and also while there is none. */
+	void (*keep_slot)(void *userdata);
 	void (*say)(const char *format, ...) __attribute__((format(printf, 1, 2)));
 };
 

@@ -137,6 +137,8 @@ static int on_tell(sd_event_source *source, void *userdata)
 		tell(&daemon->listener, daemon->members.all[i]);
 	if (daemon->has_slot_to_tell && daemon->listener.slot)
 		daemon->listener.slot(daemon->listener.userdata);
+	if (daemon->has_slot_to_tell && daemon->setup.keep_slot)
+		daemon->setup.keep_slot(daemon->setup.userdata);
 	daemon->has_slot_to_tell = false;
 	forget_oldest(daemon);
 	return 0;
