@@ -12,7 +12,8 @@
  * CLOCK_REALTIME, as on the bus; org.coregov.Governor1(5) has the meaning of each member.
  *
  * Errors: -ENOTCONN no governor (any more), -ENOENT no such task, -EALREADY it has ended, -EACCES
- * refused, -EINVAL a value that the governor does not take, -EIO what nobody expects. The sentence is
+ * refused, -EINVAL a value that the governor does not take, -EBUSY this user asks for too much at once and
+ * may try again in a moment, -EIO what nobody expects. The sentence is
  * the governor's own. */
 
 #define REMOTE_PATH_MAX 64

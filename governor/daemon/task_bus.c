@@ -279,11 +279,13 @@ static int do_pause_off(
 	return do_pause(bus, message, /* is_paused= */ false, error);
 }
 
+/* Each is a new decision, and may be new quotas. */
 static int change(sd_bus_message *message, void *userdata, allowed_fn allowed, sd_bus_error *error)
 {
 	const struct task_shown *task = userdata;
 
-	return allow_change(task->bus, message, task->info.owner, allowed, error);
+	return allow_change(
+		task->bus, message, task->info.owner, /* is_paced= */ true, allowed, error);
 }
 
 static int method_set(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -291,9 +293,13 @@ static int method_set(sd_bus_message *message, void *userdata, sd_bus_error *err
 	return change(message, userdata, do_set, error);
 }
 
+/* No pace: a task has an end but once. */
 static int method_cancel(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-	return change(message, userdata, do_cancel, error);
+	const struct task_shown *task = userdata;
+
+	return allow_change(
+		task->bus, message, task->info.owner, /* is_paced= */ false, do_cancel, error);
 }
 
 static int method_pause(sd_bus_message *message, void *userdata, sd_bus_error *error)

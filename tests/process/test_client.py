@@ -217,6 +217,15 @@ class Change(ClientCase):
         self.assertEqual(json.loads(self.done("cancel", "--json", "mine"))["outcome"], "cancelled")
         self.assertEqual(json.loads(self.done("set", "-j", "theirs", "threads=7"))["threads"], 7)
 
+    def test_many_are_done_in_turn(self):
+        """More than a user may ask for at once."""
+        self.done("pause", *["theirs"] * 30, user=NOBODY)
+        self.assertEqual(self.host.take(), ["call pause theirs"] * 30)
+
+    def test_too_much(self):
+        self.host.tell(f"task overloaded {os.geteuid()}")
+        self.failed(75, "that is too much at once", "pause", "overloaded")
+
     def test_one_of_several(self):
         status, out, err = self.coregov("cancel", "nothing", "mine")
         self.assertEqual((status, out), (1, ""))
