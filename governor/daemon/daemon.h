@@ -186,7 +186,7 @@ struct daemon_info {
 	const char *policy, *enforcer, *meter, *guarantee;
 	uint64_t slot_ns;
 	double capacity_cpus, budget_cpus, granted_cpus,
-		used_cpus;  /* the last two: of the last slot */
+		used_cpus;  /* the last two: of the last slot, which may have been a short one */
 	uint32_t n_tasks;   /* that run */
 	uint32_t n_at_risk; /* of those, unlikely to make it */
 	bool is_draining;
