@@ -731,7 +731,7 @@ START_TEST(a_deadline_is_where_it_was_however_late_it_is_seen)
 {
 	struct daemon_submission soon = {
 		.has_target = true,
-		.target = {.metric = "loss", .value = 0.02, .in_a_row = 1},
+		.target = {.metric = "loss", .value = 0.0101, .in_a_row = 1}, /* after 200 ms */
 		.deadline = {DAEMON_BOOTTIME, 0},
 	};
 	struct timespec now;
@@ -739,12 +739,13 @@ START_TEST(a_deadline_is_where_it_was_however_late_it_is_seen)
 	open_daemon(&usual);
 	(void)clock_gettime(CLOCK_BOOTTIME, &now);
 	soon.deadline.at_ns = (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec +
-		60 * NSEC_PER_MSEC;
+		150 * NSEC_PER_MSEC;
 	ck_assert_msg(submit(JOB_LEARN, &soon, 0) == 1, "%s", fault.text);
 	sleep_ms(600);
 	RUN_UNTIL(info_of(1).outcome != OUTCOME_NONE);
 	ck_assert_int_eq(info_of(1).outcome, OUTCOME_MISSED_DEADLINE);
-	ck_assert_uint_gt(info_of(1).n_reports, 50);
+	RUN_UNTIL(info_of(1).value < 0.0101); /* it has met the target, too late */
+	ck_assert_int_eq(info_of(1).outcome, OUTCOME_MISSED_DEADLINE);
 }
 END_TEST
 
@@ -821,7 +822,7 @@ START_TEST(an_early_slot_tells_what_was_used)
 	used_cpus = (double)(info_of(1).cpu_ns - cpu_ns) / (double)(busy_clock_ns() - from_ns);
 	daemon_info(service, &info);
 	ck_assert_double_gt(used_cpus, 0.1);
-	ck_assert_double_eq_tol(info.used_cpus, used_cpus, 0.2 * used_cpus);
+	ck_assert_double_eq_tol(info.used_cpus, used_cpus, 0.35 * used_cpus);
 	/* At once again: too little time has passed to tell anything else. */
 	used_cpus = info.used_cpus;
 	ck_assert_int_eq(daemon_set_budget(service, 0.45, &fault), 0);
