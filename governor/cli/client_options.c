@@ -109,6 +109,8 @@ int client_failed(int error, const struct fault *fault)
 		return EXIT_STATUS_PERMISSION;
 	case -EINVAL:
 		return EXIT_STATUS_DATA;
+	case -EBUSY:
+		return EXIT_STATUS_TEMPORARY;
 	case -ENOTCONN:
 		return EXIT_STATUS_UNAVAILABLE;
 	default:

@@ -10,7 +10,7 @@ enum exit_status {
 	EXIT_STATUS_USAGE = 64, /* unknown option, unknown policy on the command line */
 	EXIT_STATUS_DATA = 65,  /* unreadable or invalid bundle or configuration; refused value */
 	EXIT_STATUS_UNAVAILABLE = 69, /* no usable enforcer; no governor */
-	EXIT_STATUS_TEMPORARY = 75,   /* budget taken by other runs: try again later */
+	EXIT_STATUS_TEMPORARY = 75,   /* no budget left, or too much asked: later */
 	EXIT_STATUS_PERMISSION = 77,
 	EXIT_STATUS_SIGNAL = 128, /* + n */
 };

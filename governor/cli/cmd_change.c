@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +14,11 @@
 #include "task_view.h"
 
 /* `coregov set`, `cancel`, `pause` and `resume`. A mistake in what was typed shows before a governor
- * is called; of several tasks each is tried, and the first failure is the exit status. */
+ * is called; of several tasks each is tried, and the first failure is the exit status. A governor takes
+ * only so many changes of a user at once: what is too many for it waits here for its turn. */
+
+#define TURN_PAUSE_NS (100 * NSEC_PER_MSEC)
+#define TURN_PATIENCE_NS (3 * NSEC_PER_SEC)
 
 DEFINE_CLEANUP_FUNC(struct remote, remote_free)
 
@@ -23,6 +28,42 @@ static uint64_t now_ns(clockid_t clock)
 
 	(void)clock_gettime(clock, &now);
 	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+/* True where a change was refused as one of too many, and is to be tried again. */
+static bool waits_for_turn(int r, uint64_t *waited_ns)
+{
+	const struct timespec pause = {.tv_nsec = TURN_PAUSE_NS};
+
+	if (r != -EBUSY || *waited_ns >= TURN_PATIENCE_NS)
+		return false;
+	(void)nanosleep(&pause, NULL);
+	*waited_ns += TURN_PAUSE_NS;
+	return true;
+}
+
+static int do_in_turn(
+	struct remote *remote, const char *path, const char *method, struct fault *fault)
+{
+	uint64_t waited_ns = 0;
+	int r;
+
+	do
+		r = remote_do(remote, path, method, fault);
+	while (waits_for_turn(r, &waited_ns));
+	return r;
+}
+
+static int set_in_turn(struct remote *remote, const char *path, const struct remote_change *change,
+	struct fault *fault)
+{
+	uint64_t waited_ns = 0;
+	int r;
+
+	do
+		r = remote_set(remote, path, change, fault);
+	while (waits_for_turn(r, &waited_ns));
+	return r;
 }
 
 /* With --json, the task as it is now. */
@@ -55,7 +96,7 @@ static int change_all(
 
 		r = remote_find(remote, argv[i], path, &fault);
 		if (r == 0)
-			r = remote_do(remote, path, method, &fault);
+			r = do_in_turn(remote, path, method, &fault);
 		if (r == 0 && options.is_json)
 			r = show_again(remote, path, &fault);
 		if (r < 0) {
@@ -217,7 +258,7 @@ int cmd_set(int argc, char *argv[])
 	if (r == 0)
 		r = remote_find(remote, argv[optind], path, &fault);
 	if (r == 0)
-		r = remote_set(remote, path, &change, &fault);
+		r = set_in_turn(remote, path, &change, &fault);
 	if (r == 0 && options.is_json)
 		r = show_again(remote, path, &fault);
 	return r < 0 ? client_failed(r, &fault) : EXIT_STATUS_DONE;

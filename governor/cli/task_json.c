@@ -89,8 +89,11 @@ static struct json_object *new_task(const struct remote_task *task)
 	add(object, "value", new_number(task->value));
 	add(object, "reports", json_object_new_uint64(task->n_reports));
 	add(object, "feed", new_text(task->feed));
+	add(object, "unheard", json_object_new_boolean(task->is_unheard));
 	add(object, "began_unix_seconds", new_moment(task->began_us));
 	add(object, "finished_unix_seconds", new_moment(task->finished_us));
+	add(object, "exit_status",
+		task->exit_status == REMOTE_UNTOLD ? NULL : json_object_new_int(task->exit_status));
 	return object;
 }
 

@@ -165,6 +165,15 @@ static void print_moment(const char *label, uint64_t us, const char *none, uint6
 		us == 0 || us == REMOTE_NEVER ? none : format_moment(text, to_ns(us), now_ns));
 }
 
+/* Of one that has ended. */
+static void print_status(const struct remote_task *task)
+{
+	if (task->exit_status == REMOTE_UNTOLD)
+		(void)printf("%-10s nobody said\n", "status");
+	else
+		(void)printf("%-10s %" PRId32 "\n", "status", task->exit_status);
+}
+
 static void print_deadline(const struct remote_task *task, uint64_t now_ns)
 {
 	char at[CELL_MAX], left[CELL_MAX];
@@ -207,6 +216,12 @@ void view_task(const struct remote_task *task, uint64_t now_ns)
 	(void)printf("%-10s %s\n", "CPU time", format_span(span, to_ns(task->cpu_us)));
 	(void)printf("%-10s %s after %" PRIu64 " reports (%s)\n", "value", value, task->n_reports,
 		task->feed);
+	if (task->is_unheard)
+		(void)printf("%-10s nothing was reported in that time: see --feed in "
+			     "coregov-run(1)\n",
+			"feed");
 	print_moment("began", task->began_us, "not yet", now_ns);
 	print_moment("finished", task->finished_us, "not yet", now_ns);
+	if (has_ended(task))
+		print_status(task);
 }

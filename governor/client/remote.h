@@ -12,11 +12,13 @@
  * CLOCK_REALTIME, as on the bus; org.coregov.Governor1(5) has the meaning of each member.
  *
  * Errors: -ENOTCONN no governor (any more), -ENOENT no such task, -EALREADY it has ended, -EACCES
- * refused, -EINVAL a value that the governor does not take, -EIO what nobody expects. The sentence is
+ * refused, -EINVAL a value that the governor does not take, -EBUSY this user asks for too much at once and
+ * may try again in a moment, -EIO what nobody expects. The sentence is
  * the governor's own. */
 
 #define REMOTE_PATH_MAX 64
 #define REMOTE_NEVER UINT64_MAX /* no deadline */
+#define REMOTE_UNTOLD (-1)      /* no exit status */
 
 struct remote;
 
@@ -36,6 +38,8 @@ struct remote_task {
 	uint64_t deadline_us, cpu_us, n_reports, began_us,
 		finished_us; /* began, finished: 0 not yet */
 	double share_cpus, value;
+	int32_t exit_status; /* REMOTE_UNTOLD: nobody has said (yet) */
+	int is_unheard;      /* it has a target and reports nothing */
 };
 
 struct remote_tasks {

@@ -44,6 +44,7 @@ static const struct {
 	{GOVERNOR_ERROR_NOT_YOURS, -EACCES},
 	{SD_BUS_ERROR_ACCESS_DENIED, -EACCES},
 	{SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED, -EACCES},
+	{GOVERNOR_ERROR_OVER_LIMIT, -EBUSY},
 	{GOVERNOR_ERROR_BAD_DEADLINE, -EINVAL},
 	{GOVERNOR_ERROR_BAD_TARGET, -EINVAL},
 	{SD_BUS_ERROR_INVALID_ARGS, -EINVAL},
@@ -130,7 +131,7 @@ int remote_governor(
 int remote_task(
 	struct remote *remote, const char *path, struct remote_task *ret_task, struct fault *fault)
 {
-	*ret_task = (struct remote_task){0};
+	*ret_task = (struct remote_task){.exit_status = REMOTE_UNTOLD};
 	(void)snprintf(ret_task->path, sizeof(ret_task->path), "%s", path);
 	return get_all(remote, path, TASK_INTERFACE, task_properties, ret_task, fault);
 }
@@ -138,7 +139,7 @@ int remote_task(
 /* The object that comes next; one that is no task is passed over. */
 static int read_object(sd_bus_message *message, struct remote_tasks *tasks)
 {
-	struct remote_task task = {0}, *grown;
+	struct remote_task task = {.exit_status = REMOTE_UNTOLD}, *grown;
 	bool is_task = false;
 	const char *path, *interface;
 	int r = sd_bus_message_read(message, "o", &path);

@@ -15,6 +15,8 @@
  * there the message is begun with anew, since the task may have ended meanwhile. How many can wait is
  * bounded, in all and for each user.
  *
+ * What costs a decision is bounded for each user, too, before anybody is asked.
+ *
  * The sender is what the bus says it is: never anything in the message. */
 
 #define POLKIT "org.freedesktop.PolicyKit1"
@@ -213,6 +215,11 @@ static int ask(struct governor_bus *bus, sd_bus_message *message, enum action ac
 	return 1;
 }
 
+static bool may_all(uid_t user)
+{
+	return user == 0 || user == geteuid();
+}
+
 int allow(struct governor_bus *bus, sd_bus_message *message, enum action action, allowed_fn allowed,
 	sd_bus_error *error)
 {
@@ -221,19 +228,36 @@ int allow(struct governor_bus *bus, sd_bus_message *message, enum action action,
 
 	if (r < 0)
 		return r;
-	if (sender == 0 || sender == geteuid())
+	if (may_all(sender))
 		return allowed(bus, message, sender, error);
 	if (!bus->setup.asks_polkit)
 		return decide_without_polkit(bus, message, action, sender, allowed, error);
 	return ask(bus, message, action, sender, allowed, error);
 }
 
-int allow_change(struct governor_bus *bus, sd_bus_message *message, uid_t owner, allowed_fn allowed,
-	sd_bus_error *error)
+static int keep_pace(struct governor_bus *bus, uid_t sender, sd_bus_error *error)
+{
+	uint64_t now_us = 0;
+	int r = sd_event_now(bus->setup.event, CLOCK_MONOTONIC, &now_us);
+
+	if (r < 0)
+		return r;
+	if (pace_take(&bus->pace, sender, now_us * NSEC_PER_USEC))
+		return 0;
+	return sd_bus_error_setf(error, GOVERNOR_ERROR_OVER_LIMIT,
+		"user %u changes tasks too often (%d times at once, then %d a second); try again "
+		"in a moment",
+		(unsigned)sender, PACE_BURST, PACE_PER_SECOND);
+}
+
+int allow_change(struct governor_bus *bus, sd_bus_message *message, uid_t owner, bool is_paced,
+	allowed_fn allowed, sd_bus_error *error)
 {
 	uid_t sender;
 	int r = sender_of(bus, message, &sender, error);
 
+	if (r >= 0 && is_paced && !may_all(sender))
+		r = keep_pace(bus, sender, error);
 	if (r < 0)
 		return r;
 	return allow(bus, message, sender == owner ? ACTION_CHANGE_OWN : ACTION_CHANGE_OTHERS,

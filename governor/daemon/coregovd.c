@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <math.h>
 #include <limits.h>
 #include <pwd.h>
@@ -26,6 +27,7 @@
 #include "machine.h"
 #include "nsec.h"
 #include "policy.h"
+#include "service_status.h"
 
 /* coregovd(8): the configuration, the daemon and its bus put together around one event loop. */
 
@@ -43,6 +45,8 @@ struct service {
 	sd_event_source *bus_timer;
 	struct fd_store *fd_store;
 	char ledger_path[PATH_MAX];
+	bool is_notifying; /* somebody wants to hear */
+	struct service_status status;
 };
 
 struct options {
@@ -65,6 +69,14 @@ static int complain(int status, const struct fault *fault)
 {
 	say("coregovd: %s", fault->text);
 	return status;
+}
+
+static uint64_t clock_ns(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
 }
 
 /* ---- the command line ---- */
@@ -222,13 +234,9 @@ static int reload(void *userdata, struct fault *fault)
 	struct governor_bus_defaults defaults;
 	struct service *service = userdata;
 	struct config *config, *old = service->config;
-	struct timespec now;
 	int r;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
-		(unsigned long long)now.tv_sec * USEC_PER_SEC +
-			(unsigned long long)now.tv_nsec / NSEC_PER_USEC);
+	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_ns() / NSEC_PER_USEC);
 	r = config_load(&config, &service->config_setup, fault);
 	if (r == 0) {
 		r = put_into_force(service, config, fault);
@@ -345,6 +353,18 @@ static void keep_event(void *userdata, const struct daemon_event *event)
 	journal_event(event);
 }
 
+static void keep_slot(void *userdata)
+{
+	struct service *service = userdata;
+	struct daemon_info info;
+
+	if (!service->is_notifying)
+		return;
+	daemon_info(service->daemon, &info);
+	if (service_status_next(&service->status, &info, clock_ns()))
+		(void)sd_notifyf(0, "STATUS=%s", service->status.text);
+}
+
 /* ---- what is there for the next one ---- */
 
 static void keep_fd(void *userdata, const char *name, int fd)
@@ -408,6 +428,7 @@ static int open_daemon(struct service *service, struct fault *fault)
 		.keep_fd = keep_fd,
 		.take_fd = take_fd,
 		.drop_fd = drop_fd,
+		.keep_slot = keep_slot,
 		.say = say,
 	};
 	int r = budget_of(service, config, &setup.budget_cpus, fault);
@@ -456,7 +477,9 @@ static int serve(struct service *service)
 		r = open_bus(service, &fault);
 	if (r < 0)
 		return complain(status_of_start(r), &fault);
-	(void)sd_notify(0, "READY=1\nSTATUS=no task");
+	service->is_notifying = getenv("NOTIFY_SOCKET") != NULL;
+	(void)sd_notify(0, "READY=1");
+	keep_slot(service);
 	r = sd_event_loop(service->event);
 	(void)sd_notify(0, "STOPPING=1");
 	if (r < 0) {

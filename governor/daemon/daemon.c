@@ -24,20 +24,6 @@
 
 #define NOBODY_UID 65534
 
-/* A task with such a chance, or a better one, is told to be likely to make it. */
-#define LIKELY_CHANCE 0.5
-
-const char *prospect_to_string(enum prospect prospect)
-{
-	static const char *const words[] = {
-		[PROSPECT_UNKNOWN] = "unknown",
-		[PROSPECT_LIKELY] = "likely",
-		[PROSPECT_UNLIKELY] = "unlikely",
-	};
-
-	return words[prospect];
-}
-
 /* ---- a task is changed ---- */
 
 static int find_running(const struct daemon *daemon, uint64_t number, struct member **ret_member,
@@ -256,42 +242,11 @@ void daemon_drain(struct daemon *daemon, bool is_draining)
 {
 	daemon->is_draining = is_draining;
 	daemon_keep_whole(daemon);
+	daemon->has_slot_to_tell = true;
 	daemon_tell_later(daemon);
 }
 
 /* ---- and is asked for ---- */
-
-/* The chance that a task reaches its target in time, if it has all that it can use. */
-static double chance_of(
-	const struct daemon *daemon, struct member *member, const struct task_status *status)
-{
-	double need_s[FORECAST_POINTS_MAX], chance[FORECAST_POINTS_MAX], left_s;
-	uint32_t n;
-
-	if (member->forecast_reports != status->n_reports) {
-		governor_forecast(daemon->governor, member->seat, &member->forecast);
-		member->forecast_reports = status->n_reports;
-	}
-	left_s = nsec_to_seconds(
-		nsec_sub(daemon_deadline_ns(daemon, &member->deadline), daemon_now_ns(daemon)));
-	if (!(left_s > 0))
-		return 0;
-	n = forecast_from_now(&member->forecast, nsec_to_seconds(status->cpu_ns),
-		left_s * fmin(member->threads, daemon->setup.budget_cpus), need_s, chance);
-	return n > 0 ? chance[n - 1] : 0;
-}
-
-/* The policy has the last word: what it has written off gets too little, whatever it could do. */
-static enum prospect prospect_of(
-	const struct daemon *daemon, struct member *member, const struct task_status *status)
-{
-	if (!member->has_target || status->n_reports == 0 || status->outcome != OUTCOME_NONE)
-		return PROSPECT_UNKNOWN;
-	if (status->why == WHY_WRITTEN_OFF)
-		return PROSPECT_UNLIKELY;
-	return chance_of(daemon, member, status) >= LIKELY_CHANCE ? PROSPECT_LIKELY
-								  : PROSPECT_UNLIKELY;
-}
 
 static void fill_info(
 	const struct daemon *daemon, struct member *member, struct daemon_task_info *ret_info)
@@ -319,7 +274,9 @@ static void fill_info(
 		.value = status.value,
 		.n_reports = status.n_reports,
 		.feed = member->seat != MEMBER_NO_SEAT ? status.feed : member->feed,
-		.prospect = prospect_of(daemon, member, &status),
+		.prospect = daemon_prospect(daemon, member, &status),
+		.is_unheard = member->outlook.is_unheard && member->has_target &&
+			status.n_reports == 0,
 		.began_realtime_ns = member->began_realtime_ns,
 		.finished_realtime_ns = member->finished_realtime_ns,
 		.exit_status = member->has_status ? member->exit_status : -1,

@@ -35,10 +35,10 @@ struct daemon_caps {
 
 /* What has happened, for whoever keeps it. Strings are valid during the call. */
 struct daemon_event {
-	const char *
-		kind; /* "start", "adopted", "share", "learned", "missed-deadline", "missed-target", "failed",
-			   * "cancelled", "end", "set", "paused", "resumed"; of the whole "enforce",
-			   * "foreign", "excess", "meter" */
+	const char
+		*kind; /* "start", "adopted", "share", "learned", "missed-deadline", "missed-target", "failed",
+			   * "cancelled", "end", "set", "paused", "resumed", "unlikely", "likely",
+			   * "unheard"; of the whole "enforce", "foreign", "excess", "meter" */
 	const char *text; /* a sentence */
 	uint64_t number;  /* of the task; 0: of none, and what follows is not set */
 	const char *name;
@@ -47,6 +47,10 @@ struct daemon_event {
 	double share_cpus, old_share_cpus; /* in force now, and as told before; nan: never told */
 	double value;                      /* newest report, nan where none */
 	uint64_t cpu_ns;
+	/* Of "unlikely" and "likely"; nan for others. */
+	double chance; /* to reach its target in time, 0 to 1, if it has all that it can use */
+	double need_s; /* CPU-seconds with which it would be likely; INFINITY: none are enough */
+	double left_s; /* CPU-seconds that it can have until its deadline; INFINITY: it has none */
 };
 
 struct daemon_setup {
@@ -61,6 +65,8 @@ struct daemon_setup {
 	/* Where it writes down what tasks there are. If another daemon has done so before, and it is that
 	 * machine and that boot, then this one goes on with them. NULL: nowhere. */
 	const char *ledger_path;
+	/* It is told of a task that it has reported nothing after so much; 0: the usual (outlook.h). */
+	uint64_t unheard_cpu_ns;
 	void *userdata;
 	/* What the tasks of one user may be and have together. NULL: anything. Asked whenever one is
 	 * submitted, and by daemon_refresh_caps(). */
@@ -71,6 +77,9 @@ struct daemon_setup {
 	void (*keep_fd)(void *userdata, const char *name, int fd);
 	int (*take_fd)(void *userdata, const char *name);
 	void (*drop_fd)(void *userdata, const char *name);
+	/* A slot has been made, or the last task is gone, or draining has begun or ended; or NULL. From the
+	 * event loop, as a listener is, and also while there is none. */
+	void (*keep_slot)(void *userdata);
 	void (*say)(const char *format, ...) __attribute__((format(printf, 1, 2)));
 };
 
@@ -111,7 +120,8 @@ const char *prospect_to_string(enum prospect prospect);
 
 /* Errors beside the usual ones, each with its sentence: -EEXIST the name is taken, -EDQUOT over a limit,
  * -ESHUTDOWN draining, -ESRCH the process is gone or not at its gate, -ENOENT no such task, -EALREADY it
- * has its outcome, -ERANGE a deadline that has passed, -EINVAL other bad values. */
+ * has its outcome, -ERANGE a deadline that has passed, -EINVAL other bad values. A process that could not be
+ * put into its place is none of these: -EIO, or the kernel's own (-ENOMEM, -EMFILE, ...). */
 
 /* When it returns the process is in its place and governed; what it may use before the next decision is
  * decided. *ret_page_fd (the page's memfd) stays the daemon's; *ret_token is what the task's environment
@@ -166,6 +176,7 @@ struct daemon_task_info {
 	uint64_t n_reports;
 	const char *feed; /* "shm", "none" */
 	enum prospect prospect;
+	bool is_unheard; /* it has a target and has reported nothing for too long */
 	uint64_t began_realtime_ns, finished_realtime_ns; /* 0: not yet */
 	int exit_status;                                  /* -1: not known */
 };
@@ -183,7 +194,7 @@ struct daemon_info {
 	const char *policy, *enforcer, *meter, *guarantee;
 	uint64_t slot_ns;
 	double capacity_cpus, budget_cpus, granted_cpus,
-		used_cpus;  /* the last two: of the last slot */
+		used_cpus;  /* the last two: of the last slot, which may have been a short one */
 	uint32_t n_tasks;   /* that run */
 	uint32_t n_at_risk; /* of those, unlikely to make it */
 	bool is_draining;

@@ -6,10 +6,11 @@
 #include "ledger.h"
 #include "leftover.h"
 #include "member.h"
+#include "outlook.h"
 #include "stage_member.h"
 
-/* What the files of the daemon share: daemon.c (what is asked of it), daemon_submit.c, daemon_slots.c (what happens with
- * time). Loop time counts from the daemon's start, on CLOCK_MONOTONIC. */
+/* What the files of the daemon share: daemon.c (what is asked of it), daemon_submit.c, daemon_slots.c (what
+ * happens with time), daemon_outlook.c (who will make it). Loop time counts from the daemon's start, on CLOCK_MONOTONIC. */
 
 /* A deadline that never comes: within the range of what policies compute with. */
 #define LOOP_NEVER_NS (UINT64_MAX / 4)
@@ -49,7 +50,8 @@ struct daemon {
 	bool is_awake;      /* slots are made */
 	bool is_draining;
 	bool has_slot_to_tell;
-	double granted_cpus, used_cpus; /* in the last slot */
+	double granted_cpus, used_cpus;  /* in the last slot */
+	uint64_t used_ns, used_since_ns; /* used since then, not in used_cpus yet */
 };
 
 /* Now, in loop time, and on a clock. */
@@ -89,6 +91,20 @@ int daemon_watch(struct daemon *daemon, struct member *member, struct fault *fau
 /* 0, or -ERANGE where it has passed; -EINVAL where it is no number above 0. */
 int daemon_check_deadline(const struct daemon_deadline *deadline, struct fault *fault);
 int daemon_check_threads(double threads, struct fault *fault);
+
+/* daemon_outlook.c */
+enum prospect daemon_prospect(
+	const struct daemon *daemon, struct member *member, const struct task_status *status);
+/* Once a slot: tells what has changed about a task's outlook. */
+void daemon_look_ahead(struct daemon *daemon, struct member *member, uint64_t now_ns);
+
+/* What a prospect comes from, as in struct daemon_event. */
+struct outlook_numbers {
+	double chance, need_s, left_s;
+};
+/* member NULL: of the whole; numbers NULL: there are none. */
+void daemon_tell_event(const struct daemon *daemon, struct member *member, const char *kind,
+	const char *text, const struct outlook_numbers *numbers);
 
 int daemon_set_up_slots(struct daemon *daemon, struct fault *fault);
 void daemon_take_down_slots(struct daemon *daemon);

@@ -29,6 +29,10 @@
 #define SHARE_WORTH_TELLING 0.01
 #define SHARE_PAUSE_NS (10 * NSEC_PER_SEC)
 
+/* A slot can be made early: what was used is told per time that has passed, and over less than this part
+ * of a slot it would say more of the moment than of the use. */
+#define USED_LEAST_PART 4
+
 static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec now;
@@ -54,11 +58,15 @@ uint64_t daemon_now_ns(const struct daemon *daemon)
 
 uint64_t daemon_deadline_ns(const struct daemon *daemon, const struct daemon_deadline *deadline)
 {
-	uint64_t left_ns;
+	uint64_t read_ns, left_ns;
 
 	if (deadline->at_ns == DAEMON_NO_DEADLINE)
 		return LOOP_NEVER_NS;
-	left_ns = nsec_sub(deadline->at_ns, daemon_clock_ns(deadline->clock));
+	read_ns = daemon_clock_ns(deadline->clock);
+	/* It stays where it was, however late it is looked at: what is reported after it does not count. */
+	if (deadline->at_ns <= read_ns)
+		return nsec_sub(daemon_now_ns(daemon), read_ns - deadline->at_ns);
+	left_ns = deadline->at_ns - read_ns;
 	return left_ns < LOOP_NEVER_NS / 2 ? daemon_now_ns(daemon) + left_ns : LOOP_NEVER_NS;
 }
 
@@ -129,6 +137,8 @@ static int on_tell(sd_event_source *source, void *userdata)
 		tell(&daemon->listener, daemon->members.all[i]);
 	if (daemon->has_slot_to_tell && daemon->listener.slot)
 		daemon->listener.slot(daemon->listener.userdata);
+	if (daemon->has_slot_to_tell && daemon->setup.keep_slot)
+		daemon->setup.keep_slot(daemon->setup.userdata);
 	daemon->has_slot_to_tell = false;
 	forget_oldest(daemon);
 	return 0;
@@ -141,10 +151,16 @@ static struct daemon *of_recorder(struct recorder *recorder)
 	return (struct daemon *)((char *)recorder - offsetof(struct daemon, recorder));
 }
 
-static void tell_event(
-	const struct daemon *daemon, struct member *member, const char *kind, const char *text)
+void daemon_tell_event(const struct daemon *daemon, struct member *member, const char *kind,
+	const char *text, const struct outlook_numbers *numbers)
 {
-	struct daemon_event event = {.kind = kind, .text = text};
+	struct daemon_event event = {
+		.kind = kind,
+		.text = text,
+		.chance = numbers ? numbers->chance : NAN,
+		.need_s = numbers ? numbers->need_s : NAN,
+		.left_s = numbers ? numbers->left_s : NAN,
+	};
 	struct task_status status;
 
 	if (!daemon->setup.keep_event)
@@ -161,6 +177,12 @@ static void tell_event(
 		event.cpu_ns = status.cpu_ns;
 	}
 	daemon->setup.keep_event(daemon->setup.userdata, &event);
+}
+
+static void tell_event(
+	const struct daemon *daemon, struct member *member, const char *kind, const char *text)
+{
+	daemon_tell_event(daemon, member, kind, text, /* numbers= */ NULL);
 }
 
 static const char *reason_in_words(const struct member *member, const struct slot_task *row)
@@ -204,15 +226,30 @@ static void tell_share(struct daemon *daemon, const struct slot_task *row, uint6
 	member->told_ns = now_ns;
 }
 
+static void count_used(struct daemon *daemon, const struct slot_record *record)
+{
+	uint64_t elapsed_ns = nsec_sub(record->now_ns, daemon->used_since_ns);
+
+	daemon->used_ns += record->used_ns;
+	if (elapsed_ns < record->slot_ns / USED_LEAST_PART)
+		return;
+	daemon->used_cpus = (double)daemon->used_ns / (double)elapsed_ns;
+	daemon->used_ns = 0;
+	daemon->used_since_ns = record->now_ns;
+}
+
 static void record_slot(struct recorder *recorder, const struct slot_record *record)
 {
 	struct daemon *daemon = of_recorder(recorder);
 
 	daemon->granted_cpus = (double)record->granted_ns / (double)record->slot_ns;
-	daemon->used_cpus = (double)record->used_ns / (double)record->slot_ns;
+	count_used(daemon, record);
 	daemon->has_slot_to_tell = true;
-	for (size_t i = 0; i < record->n_tasks; i++)
+	for (size_t i = 0; i < record->n_tasks; i++) {
 		tell_share(daemon, &record->tasks[i], record->now_ns);
+		daemon_look_ahead(
+			daemon, daemon->stage.seats[record->tasks[i].seen.task], record->now_ns);
+	}
 }
 
 static void record_report(struct recorder *recorder, uint32_t task, const struct report *report)
@@ -244,7 +281,10 @@ static const struct recorder_ops recorder_ops = {
 
 static void end(struct daemon *daemon, struct member *member)
 {
-	const struct task_end how = {.exit_status = member->has_status ? member->exit_status : 0};
+	const struct task_end how = {
+		.exit_status = member->has_status ? member->exit_status : 0,
+		.is_untold = !member->has_status,
+	};
 	uint32_t id = member->seat;
 
 	governor_task_ended(daemon->governor, id, daemon_now_ns(daemon), &how);
@@ -381,6 +421,10 @@ void daemon_wake(struct daemon *daemon)
 		return;
 	daemon->is_awake = true;
 	(void)governor_slot(daemon->governor, now_ns, /* late_ns= */ 0, /* fault= */ NULL);
+	/* What the last task used at its end was in another time. */
+	daemon->used_cpus = 0;
+	daemon->used_ns = 0;
+	daemon->used_since_ns = now_ns;
 	daemon->next_slot = now_ns / daemon->setup.slot_ns + 1;
 	(void)arm(daemon, daemon->slot_timer, daemon->next_slot * daemon->setup.slot_ns);
 	if (daemon->enforcer->tick_ns > 0)

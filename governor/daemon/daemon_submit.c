@@ -199,6 +199,18 @@ static int prepare(struct daemon *daemon, struct member *member, struct fault *f
 	return daemon_watch(daemon, member, fault);
 }
 
+/* What has another meaning for whoever submits (daemon.h) was none of theirs here. */
+static int error_of_start(int error)
+{
+	static const int of_theirs[] = {
+		EACCES, EALREADY, EDQUOT, EEXIST, EINVAL, ENOENT, EPERM, ERANGE, ESHUTDOWN};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(of_theirs); i++)
+		if (error == -of_theirs[i])
+			return -EIO;
+	return error;
+}
+
 static int seat(struct daemon *daemon, struct member *member,
 	const struct daemon_submission *submission, struct fault *fault)
 {
@@ -220,7 +232,8 @@ static int seat(struct daemon *daemon, struct member *member,
 		party_leave(daemon, daemon->bundle.tasks[id].party);
 		daemon->stage.seats[id] = NULL;
 		member->seat = MEMBER_NO_SEAT;
-		return fault_set(fault, -ESRCH, "%s", daemon->stage.fault.text);
+		return fault_set(
+			fault, error_of_start(daemon->stage.error), "%s", daemon->stage.fault.text);
 	}
 	/* A decision that cannot be enforced is an event; less runs then. */
 	(void)governor_give_on(daemon->governor, daemon_now_ns(daemon), /* fault= */ NULL);

@@ -10,6 +10,7 @@
 #include "daemon.h"
 #include "governor_bus.h"
 #include "governor_names.h"
+#include "pace.h"
 
 /* What the files behind governor_bus.h share. */
 
@@ -58,6 +59,8 @@ struct task_shown {
 	const char *target_text; /* the line before: sd-bus wants a pointer */
 	uint64_t deadline_us, cpu_us, began_us, finished_us;
 	const char *phase, *outcome, *prospect;
+	int32_t exit_status;
+	int is_unheard; /* a D-Bus boolean */
 };
 
 struct governor_shown {
@@ -78,6 +81,7 @@ struct governor_bus {
 	struct sender senders[SENDERS_KEPT];
 	size_t next_sender;
 	struct question questions[QUESTIONS_MAX];
+	struct pace pace;  /* of changes */
 	struct held *held; /* n_held of them */
 	size_t n_held;
 	uint64_t n_unsent; /* signals that nobody has got, since the bus does not take them */
@@ -93,9 +97,10 @@ enum action {
 };
 int allow(struct governor_bus *bus, sd_bus_message *message, enum action action, allowed_fn allowed,
 	sd_bus_error *error);
-/* The same for a change of a task of `owner`. */
-int allow_change(struct governor_bus *bus, sd_bus_message *message, uid_t owner, allowed_fn allowed,
-	sd_bus_error *error);
+/* The same for a change of a task of `owner`. is_paced: it costs a decision, and whom polkit is asked about
+ * may ask for so many only (pace.h). */
+int allow_change(struct governor_bus *bus, sd_bus_message *message, uid_t owner, bool is_paced,
+	allowed_fn allowed, sd_bus_error *error);
 int sender_of(
 	struct governor_bus *bus, sd_bus_message *message, uid_t *ret_uid, sd_bus_error *error);
 void questions_done(struct governor_bus *bus);

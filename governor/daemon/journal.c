@@ -19,7 +19,7 @@
 #include "nsec.h"
 
 #define PAUSE_NS (10 * NSEC_PER_SEC)
-#define FIELDS_MAX 16
+#define FIELDS_MAX 20
 #define FIELD_TEXT_MAX 1280
 
 /* coregov.catalog has a text for each. */
@@ -39,6 +39,9 @@ static const struct {
 	{"set", "00de685515384ac48602f75d81062a36", LOG_INFO},
 	{"paused", "b5d91de688de46e19c8da835367b99c4", LOG_INFO},
 	{"resumed", "e992667eb25547d3a79042ad7250358c", LOG_INFO},
+	{"unlikely", "d617ec22b2d04cf0ba317dc2ab6f7bf0", LOG_NOTICE},
+	{"likely", "f31842e4b68e4f28b74bb00c79672591", LOG_INFO},
+	{"unheard", "945665879cf74ab5a6be1ad7068470a9", LOG_WARNING},
 	{"enforce", "304fc81cec5d419d8c03a9fa7aaee82a", LOG_WARNING},
 	{"foreign", "e60628031b8744e186eff74a2dc76024", LOG_WARNING},
 	{"excess", "41b159532b904b5b9002f52e41878aa9", LOG_WARNING},
@@ -137,6 +140,9 @@ static void send(size_t kind, const struct daemon_event *event, const char *sent
 		add_number(&fields, "COREGOV_OLD_SHARE", event->old_share_cpus);
 		add_number(&fields, "COREGOV_LOSS", event->value);
 		add_number(&fields, "COREGOV_CPU_SECONDS", nsec_to_seconds(event->cpu_ns));
+		add_number(&fields, "COREGOV_CHANCE", event->chance);
+		add_number(&fields, "COREGOV_NEED_SECONDS", event->need_s);
+		add_number(&fields, "COREGOV_LEFT_SECONDS", event->left_s);
 	}
 	(void)sd_journal_sendv(fields.vectors, fields.n);
 }

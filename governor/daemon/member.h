@@ -9,6 +9,7 @@
 #include "cleanup.h"
 #include "daemon.h"
 #include "governor.h"
+#include "outlook.h"
 #include "page.h"
 
 /* What the daemon knows of one task, while it runs and for a while after. Owns its strings, its pidfd and
@@ -53,6 +54,7 @@ struct member {
 		enum outcome outcome;
 		bool is_paused;
 	} kept;
+	struct outlook outlook; /* and what was told of that */
 	/* For the listener, since it was last called. */
 	bool is_new, has_changed, has_ended;
 };

@@ -107,6 +107,7 @@ static int member_start(struct stage *stage, uint32_t id, uint64_t now_ns, struc
 	if (r == 0)
 		return 0;
 	leave_place(self, id);
+	self->error = r;
 	return fault_set(fault, r, "%s", self->fault.text);
 }
 

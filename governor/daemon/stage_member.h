@@ -17,6 +17,7 @@ struct stage_member {
 	bool *is_held;         /* by id: vacant, but its place could not be removed yet */
 	uint64_t epoch_ns;     /* CLOCK_MONOTONIC at loop time 0 */
 	struct fault fault;    /* of the start that failed last */
+	int error;             /* likewise: a negative errno */
 };
 
 /* The member in that seat runs already, under a governor that has ended: it is found in its place, or put into

@@ -106,6 +106,8 @@ static bool show(struct governor_bus *bus, uint64_t number)
 	shown->phase = phase_word(info);
 	shown->outcome = info->outcome == OUTCOME_NONE ? "" : outcome_to_string(info->outcome);
 	shown->prospect = prospect_to_string(info->prospect);
+	shown->exit_status = info->exit_status;
+	shown->is_unheard = info->is_unheard;
 	return true;
 }
 
@@ -277,11 +279,13 @@ static int do_pause_off(
 	return do_pause(bus, message, /* is_paused= */ false, error);
 }
 
+/* Each is a new decision, and may be new quotas. */
 static int change(sd_bus_message *message, void *userdata, allowed_fn allowed, sd_bus_error *error)
 {
 	const struct task_shown *task = userdata;
 
-	return allow_change(task->bus, message, task->info.owner, allowed, error);
+	return allow_change(
+		task->bus, message, task->info.owner, /* is_paced= */ true, allowed, error);
 }
 
 static int method_set(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -289,9 +293,13 @@ static int method_set(sd_bus_message *message, void *userdata, sd_bus_error *err
 	return change(message, userdata, do_set, error);
 }
 
+/* No pace: a task has an end but once. */
 static int method_cancel(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-	return change(message, userdata, do_cancel, error);
+	const struct task_shown *task = userdata;
+
+	return allow_change(
+		task->bus, message, task->info.owner, /* is_paced= */ false, do_cancel, error);
 }
 
 static int method_pause(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -332,9 +340,11 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_PROPERTY("Value", "d", NULL, SHOWN(info.value), CHANGES),
 	SD_BUS_PROPERTY("NReports", "t", NULL, SHOWN(info.n_reports), CHANGES),
 	SD_BUS_PROPERTY("Feed", "s", NULL, SHOWN(info.feed), CHANGES),
+	SD_BUS_PROPERTY("IsUnheard", "b", NULL, SHOWN(is_unheard), CHANGES),
 	SD_BUS_PROPERTY("Prospect", "s", NULL, SHOWN(prospect), CHANGES),
 	SD_BUS_PROPERTY("BeganRealtime", "t", NULL, SHOWN(began_us), CHANGES),
 	SD_BUS_PROPERTY("FinishedRealtime", "t", NULL, SHOWN(finished_us), CHANGES),
+	SD_BUS_PROPERTY("ExitStatus", "i", NULL, SHOWN(exit_status), CHANGES),
 	SD_BUS_VTABLE_END,
 };
 
@@ -381,6 +391,6 @@ void task_tell_changed(struct governor_bus *bus, uint64_t number)
 	if (is_backed_up(bus))
 		return;
 	(void)sd_bus_emit_properties_changed(bus->bus, task_path(path, number), TASK_INTERFACE,
-		"Phase", "Outcome", "ShareCPUs", "CPUUSec", "Value", "NReports", "Feed", "Prospect",
-		"BeganRealtime", "FinishedRealtime", NULL);
+		"Phase", "Outcome", "ShareCPUs", "CPUUSec", "Value", "NReports", "Feed",
+		"IsUnheard", "Prospect", "BeganRealtime", "FinishedRealtime", "ExitStatus", NULL);
 }

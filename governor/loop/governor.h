@@ -53,7 +53,8 @@ int governor_give_on(struct governor *governor, uint64_t now_ns, struct fault *f
 
 /* How a task has ended. */
 struct task_end {
-	int exit_status;    /* as a shell would give it */
+	int exit_status; /* as a shell would give it */
+	bool is_untold; /* nobody said with which: exit_status is 0 then, and the outcome as of that */
 	const char *reason; /* why it could not be started, or NULL */
 	uint64_t cpu_ns; /* what its first process is known to have used, 0 where not known; counts
 	                     * where the meter has seen less */

@@ -337,6 +337,9 @@ void governor_task_ended(
 	}
 	if (how->reason)
 		record_event(governor, now_ns, id, kind, "%s", how->reason);
+	else if (how->is_untold)
+		record_event(
+			governor, now_ns, id, kind, "ended, and nobody said with which status");
 	else
 		record_event(governor, now_ns, id, kind, "ended with status %d", how->exit_status);
 	stage->ops->clear(stage, id);

@@ -85,6 +85,10 @@ static bool change_row(struct daemon_task_info *row, const char *what, const cha
 		row->prospect = strcmp(value, "likely") == 0 ? PROSPECT_LIKELY : PROSPECT_UNLIKELY;
 	else if (strcmp(what, "phase") == 0)
 		row->phase = strcmp(value, "yielded") == 0 ? PHASE_YIELDED : PHASE_WAITING;
+	else if (strcmp(what, "unheard") == 0)
+		row->is_unheard = strcmp(value, "yes") == 0;
+	else if (strcmp(what, "status") == 0)
+		row->exit_status = (int)number;
 	else if (strcmp(what, "target") == 0)
 		row->has_target = parse_target("accuracy >= 0.9 for 3", &row->target, NULL) == 0;
 	else

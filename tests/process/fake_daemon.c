@@ -325,6 +325,8 @@ int daemon_pause(struct daemon *daemon, uint64_t number, bool is_paused, struct 
 
 	if (r < 0)
 		return r;
+	if (strcmp(row->name, "overloaded") == 0)
+		return fault_set(fault, -EDQUOT, "that is too much at once");
 	(void)printf("call %s %s\n", is_paused ? "pause" : "resume", row->name);
 	row->is_paused = is_paused;
 	return 0;

@@ -19,7 +19,10 @@
 /* submit_once [--pid PID|--no-process|--ended] [--times N] [--end STATUS] [KEY:TYPE=VALUE...]: submits
  * a process that waits, its own child where no other is named, and prints what comes back: "task PATH
  * PROSPECT TOKEN", or "error NAME: SENTENCE" for each of N calls that are all sent before the first
- * answer is waited for. Words of an "as" are separated by commas. */
+ * answer is waited for. Words of an "as" are separated by commas.
+ *
+ * submit_once --do METHOD [--times N] PATH: instead, calls a method of a task that is there, and prints "done" or
+ * the error for each. */
 
 static unsigned n_open;
 
@@ -109,6 +112,28 @@ static int submit(sd_bus *bus, int fd, char *options[], char ret_path[static 256
 	return r;
 }
 
+static int done(sd_bus_message *reply, void *userdata, sd_bus_error *ignored)
+{
+	const sd_bus_error *error = sd_bus_message_get_error(reply);
+
+	(void)userdata, (void)ignored;
+	n_open--;
+	if (error)
+		(void)printf("error %s: %s\n", error->name, error->message);
+	else
+		(void)puts("done");
+	return 0;
+}
+
+static int call_task(sd_bus *bus, const char *path, const char *method)
+{
+	int r = sd_bus_call_method_async(bus, /* slot= */ NULL, GOVERNOR_NAME, path, TASK_INTERFACE,
+		method, done, /* userdata= */ NULL, /* types= */ NULL);
+
+	n_open += r >= 0;
+	return r;
+}
+
 static pid_t start_waiting(int *ret_gate)
 {
 	int gate[2];
@@ -146,6 +171,7 @@ int main(int argc, char *argv[])
 	int gate = -1, times = 1, status = -1, i = 1, fd, r = 0;
 	bool is_process = true, has_ended = false;
 	char path[256] = "";
+	const char *method = NULL;
 	pid_t pid = 0, child = 0;
 
 	for (; i < argc && strncmp(argv[i], "--", 2) == 0; i++) {
@@ -155,6 +181,8 @@ int main(int argc, char *argv[])
 			times = atoi(argv[++i]);
 		else if (strcmp(argv[i], "--end") == 0)
 			status = atoi(argv[++i]);
+		else if (strcmp(argv[i], "--do") == 0)
+			method = argv[++i];
 		else if (strcmp(argv[i], "--no-process") == 0)
 			is_process = false;
 		else if (strcmp(argv[i], "--ended") == 0)
@@ -172,7 +200,7 @@ int main(int argc, char *argv[])
 		return 1;
 	}
 	while (times-- > 0 && r >= 0)
-		r = submit(bus, fd, argv + i, path);
+		r = method ? call_task(bus, argv[i], method) : submit(bus, fd, argv + i, path);
 	while (r >= 0 && n_open > 0) {
 		r = sd_bus_process(bus, NULL);
 		if (r == 0)

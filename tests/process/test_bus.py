@@ -174,6 +174,41 @@ class Flood(BusCase):
             f"error {ERROR}.OverLimit", "error org.freedesktop.DBus.Error.LimitsExceeded"))]), n - 4)
 
 
+    def call(self, n, number, method, user):
+        return subprocess.Popen(
+            [bus_case.SUBMIT, "--do", method, "--times", str(n), task(number)], env=self.env,
+            text=True, stdout=subprocess.PIPE, **self.as_user(user))
+
+    def test_one_user_changes_often(self):
+        """So often at once, so often a second, whatever the method; others do not notice, and it may end
+        its tasks at any time."""
+        for name, user in (("theirs", NOBODY), ("other", SOMEBODY), ("ours", 0)):
+            self.host.tell(f"task {name} {user}")
+        for method in ("Pause", "Resume", "Pause"):
+            start = time.monotonic()
+            lines = self.call(100, 1, method, NOBODY).communicate(timeout=PATIENCE)[0].splitlines()
+            self.assertEqual(len(lines), 100)
+            self.assertLessEqual(lines.count("done"), 21 + 10 * (time.monotonic() - start))
+            refused = [line for line in lines if line != "done"]
+            self.assertEqual(set(refused), {
+                f"error {ERROR}.OverLimit: user {NOBODY} changes tasks too often (20 times at once, "
+                "then 10 a second); try again in a moment"})
+            calls = [line for line in self.host.take() if line.startswith("call")]
+            self.assertEqual(calls, [f"call {method.lower()} theirs"] * lines.count("done"))
+        self.assertEqual(self.send(task(2), f"{TASK}.Pause", user=SOMEBODY), (0, ""))
+        lines = self.call(100, 3, "Pause", 0).communicate(timeout=PATIENCE)[0].splitlines()
+        self.assertEqual(lines, ["done"] * 100)
+        self.assertEqual(self.send(task(1), f"{TASK}.Cancel", user=NOBODY), (0, ""))
+
+    def test_what_is_refused_counts(self):
+        """Nor can the tasks of others be used to keep the governor busy."""
+        self.host.tell("task ours 0")
+        lines = self.call(100, 1, "Pause", NOBODY).communicate(timeout=PATIENCE)[0].splitlines()
+        errors = [line.split()[1] for line in lines]
+        self.assertGreaterEqual(errors.count(f"{ERROR}.NotYours:"), 20)
+        self.assertGreater(errors.count(f"{ERROR}.OverLimit:"), 0)
+
+
 class WaitStart(BusCase):
     def start(self, *options):
         process = subprocess.Popen(
@@ -246,10 +281,14 @@ class Look(BusCase):
                 ("DeadlineRealtime", f"uint64 {2**64 - 1}"), ("Threads", "uint32 1"),
                 ("Phase", "alive"), ("Outcome", ""), ("ShareCPUs", "double 0.75"),
                 ("CPUUSec", "uint64 1500000"), ("Value", "double 0.25"), ("NReports", "uint64 0"),
-                ("Feed", "none"), ("Prospect", "unknown"), ("BeganRealtime", "uint64 1000000"),
-                ("FinishedRealtime", "uint64 0")):
+                ("Feed", "none"), ("IsUnheard", "boolean false"), ("Prospect", "unknown"), ("BeganRealtime", "uint64 1000000"),
+                ("FinishedRealtime", "uint64 0"), ("ExitStatus", "int32 -1")):
             with self.subTest(name):
                 self.assertEqual(self.get(task(1), name), value)
+        self.host.tell("unheard mine yes")
+        self.assertEqual(self.get(task(1), "IsUnheard"), "boolean true")
+        self.host.tell("status mine 3")
+        self.assertEqual(self.get(task(1), "ExitStatus"), "int32 3")
         self.host.tell("phase mine yielded")
         self.assertEqual(self.get(task(1), "Phase"), "yielding")
         self.host.tell("end mine learned")

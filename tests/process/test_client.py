@@ -85,7 +85,8 @@ class List(ClientCase):
             "target": "accuracy >= 0.9 for 3", "deadline_unix_seconds": None, "threads": 1,
             "phase": "alive", "outcome": None, "prospect": "unknown", "share_cpus": 0,
             "cpu_seconds": 1.5, "value": None, "reports": 0, "feed": "none",
-            "began_unix_seconds": 1, "finished_unix_seconds": None})
+            "unheard": False, "began_unix_seconds": 1, "finished_unix_seconds": None,
+            "exit_status": None})
         self.assertEqual([(task["outcome"], task["finished_unix_seconds"])
                           for task in result["tasks"][1:]], [("failed", 2)])
         self.assertEqual(len(json.loads(self.done("list", "-j"))["tasks"]), 1)
@@ -107,6 +108,24 @@ class Show(ClientCase):
         self.assertEqual(lines["target"], "none")
         self.assertEqual(lines["value"], "- after 0 reports (none)")
         self.assertEqual(lines["finished"], "not yet")
+        self.assertNotIn("feed", lines)
+        self.assertNotIn("status", lines)
+
+    def shown(self):
+        return {line[:10].strip(): line[11:] for line in self.done("show", "mine").splitlines()}
+
+    def test_one_that_is_not_heard(self):
+        self.host.tell("unheard mine yes")
+        self.assertEqual(self.shown()["feed"],
+                         "nothing was reported in that time: see --feed in coregov-run(1)")
+        self.assertIs(json.loads(self.done("show", "-j", "mine"))["unheard"], True)
+
+    def test_status(self):
+        self.host.tell("end mine missed-target")
+        self.assertEqual(self.shown()["status"], "nobody said")
+        self.host.tell("status mine 3")
+        self.assertEqual(self.shown()["status"], "3")
+        self.assertEqual(json.loads(self.done("show", "-j", "mine"))["exit_status"], 3)
 
     def test_number(self):
         self.host.tell("end mine learned")
@@ -197,6 +216,15 @@ class Change(ClientCase):
                          [("mine", "paused"), ("theirs", "paused")])
         self.assertEqual(json.loads(self.done("cancel", "--json", "mine"))["outcome"], "cancelled")
         self.assertEqual(json.loads(self.done("set", "-j", "theirs", "threads=7"))["threads"], 7)
+
+    def test_many_are_done_in_turn(self):
+        """More than a user may ask for at once."""
+        self.done("pause", *["theirs"] * 30, user=NOBODY)
+        self.assertEqual(self.host.take(), ["call pause theirs"] * 30)
+
+    def test_too_much(self):
+        self.host.tell(f"task overloaded {os.geteuid()}")
+        self.failed(75, "that is too much at once", "pause", "overloaded")
 
     def test_one_of_several(self):
         status, out, err = self.coregov("cancel", "nothing", "mine")

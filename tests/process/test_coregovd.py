@@ -321,6 +321,28 @@ class Starts(BusCase):
             self.assertEqual((result.returncode, result.stderr), (0, ""))
             self.assertIn("coregovd", result.stdout)
 
+    def status_follows(self, heard):
+        """It has the tasks of the moment, is told now and then, and not at all while there is none."""
+        with subprocess.Popen([COREGOV, "run", "--quiet", "--", *SPIN], env=self.env) as task:
+            try:
+                told = self.statuses(heard, 8)
+                self.assertRegex(told[-1], r"^1 task, 0\.\d\d of 0\.4 CPUs used$")
+                self.assertLessEqual(len(told), 4)
+            finally:
+                task.terminate()
+        told = self.statuses(heard, 3)
+        self.assertEqual(told[-1:], ["no task"])
+        self.assertEqual(self.statuses(heard, 2), [])
+
+    @staticmethod
+    def statuses(heard, seconds):
+        """Each STATUS that comes in so many seconds."""
+        found, end = [], time.monotonic() + seconds
+        while time.monotonic() < end:
+            found += [line[len("STATUS="):] for line in heard.recv(4096).decode().splitlines()
+                      if line.startswith("STATUS=")]
+        return found
+
     def test_notifies(self):
         """As systemd has it: a socket that is told when tasks may come."""
         path = str(self.folder / "notify")
@@ -337,6 +359,7 @@ class Starts(BusCase):
                     told = heard.recv(4096).decode()
                 while "WATCHDOG=1" not in told:
                     told = heard.recv(4096).decode()
+                self.status_follows(heard)
                 daemon.send_signal(signal.SIGHUP)
                 while "RELOADING=1" not in told:
                     told = heard.recv(4096).decode()

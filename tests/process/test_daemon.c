@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -48,8 +49,10 @@ static struct busy tasks[N_TASKS];
 static char (*last_run)[64]; /* shared with the tests, which are processes of their own */
 static unsigned n_slots, n_added, n_ended;
 static uint64_t last_ended;
-static char kinds[4096];             /* of the events */
-static struct daemon_info last_slot; /* as when it was told */
+static char kinds[4096];                 /* of the events */
+static char texts[16384];                /* likewise, a line each */
+static struct daemon_event last_numbers; /* of the event of a task that came last */
+static struct daemon_info last_slot;     /* as when it was told */
 
 static void sleep_ms(long ms)
 {
@@ -166,7 +169,10 @@ static void on_event(void *unused, const struct daemon_event *event)
 	else
 		say("task %s: %s: %s (%.2f CPUs)", event->name, event->kind, event->text,
 			event->share_cpus);
+	if (event->number > 0)
+		last_numbers = *event;
 	(void)snprintf(kinds + strlen(kinds), sizeof(kinds) - strlen(kinds), "%s ", event->kind);
+	(void)snprintf(texts + strlen(texts), sizeof(texts) - strlen(texts), "%s\n", event->text);
 }
 
 static const struct daemon_setup usual = {
@@ -319,6 +325,19 @@ START_TEST(a_task_comes_is_governed_and_goes)
 	ck_assert_uint_gt(info_of(1).finished_realtime_ns, info_of(1).began_realtime_ns);
 	ck_assert_uint_eq(daemon_find(service, "train_me"), 1);
 	ck_assert_str_eq(kinds, "start share failed ");
+	ck_assert_ptr_nonnull(strstr(texts, "ended with status 137\n"));
+}
+END_TEST
+
+START_TEST(a_status_that_nobody_tells_is_not_told)
+{
+	open_daemon(&usual);
+	ck_assert_int_eq(submit(JOB_END_7, &plain, 0), 1);
+	RUN_UNTIL(n_ended == 1);
+	ck_assert_int_eq(info_of(1).outcome, OUTCOME_MISSED_TARGET);
+	ck_assert_int_eq(info_of(1).exit_status, -1);
+	ck_assert_ptr_nonnull(strstr(texts, "ended, and nobody said with which status\n"));
+	ck_assert_ptr_null(strstr(texts, "status 0"));
 }
 END_TEST
 
@@ -493,6 +512,43 @@ START_TEST(a_process_that_is_dead_is_not_taken)
 }
 END_TEST
 
+/* Descriptors run out at each step of a start. */
+START_TEST(a_start_that_fails_says_why)
+{
+	char name[32];
+	struct daemon_submission poor = {
+		.threads = 1, .deadline = {.at_ns = DAEMON_NO_DEADLINE}, .name = name};
+	struct rlimit all, few;
+	uint64_t number = 0, token;
+	int page_fd, r = -EMFILE, n_refused = 0;
+
+	open_daemon(&usual);
+	tasks[0] = start(JOB_SLEEP);
+	poor.pid = tasks[0].pid;
+	poor.pidfd = (int)syscall(SYS_pidfd_open, poor.pid, 0);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &all), 0);
+	few = all;
+	for (few.rlim_cur = (rlim_t)poor.pidfd + 1; r < 0 && few.rlim_cur < all.rlim_cur;
+		few.rlim_cur++) {
+		ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+		fault = FAULT_INIT;
+		(void)snprintf(name, sizeof(name), "poor-%d", n_refused);
+		r = daemon_submit(service, &poor, &number, &page_fd, &token, &fault);
+		ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &all), 0);
+		/* A library on the way may know no better: that is no end of the process either. */
+		if (r < 0)
+			ck_assert_msg(r == -EMFILE || r == -EIO, "%d: %s", r, fault.text);
+		n_refused += r < 0;
+	}
+	(void)close(poor.pidfd);
+	ck_assert_int_eq(r, 0);
+	ck_assert_int_gt(n_refused, 0);
+	ck_assert_uint_eq(number, 1);
+	ck_assert_ptr_nonnull(strstr(kinds, "failed "));
+	ck_assert_int_eq(kill(tasks[0].pid, 0), 0);
+}
+END_TEST
+
 START_TEST(who_cannot_make_it_is_at_risk)
 {
 	struct daemon_submission far = {
@@ -511,6 +567,48 @@ START_TEST(who_cannot_make_it_is_at_risk)
 	RUN_UNTIL(info_of(1).prospect == PROSPECT_UNLIKELY);
 	daemon_info(service, &info);
 	ck_assert_uint_eq(info.n_at_risk, 1);
+	RUN_UNTIL(strstr(kinds, "unlikely "));
+	ck_assert_ptr_nonnull(strstr(texts, "unlikely to reach its target in time: chance 0."));
+	ck_assert_double_ge(last_numbers.chance, 0);
+	ck_assert_double_lt(last_numbers.chance, 0.5);
+	/* Of 5 s at most, with half a CPU. */
+	ck_assert_double_le(last_numbers.left_s, 2.5);
+	ck_assert_double_gt(last_numbers.left_s, 0);
+	ck_assert_double_gt(last_numbers.need_s, last_numbers.left_s);
+	/* And not again. */
+	run_for(8 * SLOT_NS);
+	ck_assert_ptr_null(strstr(strstr(kinds, "unlikely ") + strlen("unlikely "), "likely "));
+	ck_assert_ptr_null(strstr(kinds, "unheard"));
+}
+END_TEST
+
+START_TEST(who_says_nothing_is_told_of)
+{
+	const struct daemon_submission silent = {
+		.has_target = true,
+		.target = {.metric = "loss", .value = 0.1, .in_a_row = 1},
+	};
+	struct daemon_setup impatient = usual;
+
+	impatient.unheard_cpu_ns = 50 * NSEC_PER_MSEC;
+	open_daemon(&impatient);
+	ck_assert_int_eq(submit(JOB_BUSY, &silent, 0), 1);
+	ck_assert(!info_of(1).is_unheard);
+	RUN_UNTIL(strstr(kinds, "unheard "));
+	ck_assert(info_of(1).is_unheard);
+	ck_assert_ptr_nonnull(strstr(texts, "s of CPU time and not reported its loss; see --feed"));
+	ck_assert(isnan(last_numbers.chance));
+	/* Once; and neither those who speak nor those without a target. */
+	run_for(4 * SLOT_NS);
+	ck_assert_int_eq(daemon_cancel(service, 1, &fault), 0);
+	RUN_UNTIL(n_ended == 1);
+	ck_assert_int_eq(submit(JOB_LEARN, &silent, 1), 2);
+	RUN_UNTIL(info_of(2).n_reports == 100);
+	ck_assert_int_eq(submit(JOB_BUSY, &plain, 2), 3);
+	RUN_UNTIL(info_of(3).cpu_ns > 100 * NSEC_PER_MSEC);
+	ck_assert(!info_of(2).is_unheard);
+	ck_assert(!info_of(3).is_unheard);
+	ck_assert_ptr_null(strstr(strstr(kinds, "unheard ") + 1, "unheard "));
 }
 END_TEST
 
@@ -628,6 +726,29 @@ START_TEST(a_change_may_come_later_than_the_deadline_was_seen)
 }
 END_TEST
 
+/* The loop may be held up: what is reported between the deadline and the next look came too late. */
+START_TEST(a_deadline_is_where_it_was_however_late_it_is_seen)
+{
+	struct daemon_submission soon = {
+		.has_target = true,
+		.target = {.metric = "loss", .value = 0.0101, .in_a_row = 1}, /* after 200 ms */
+		.deadline = {DAEMON_BOOTTIME, 0},
+	};
+	struct timespec now;
+
+	open_daemon(&usual);
+	(void)clock_gettime(CLOCK_BOOTTIME, &now);
+	soon.deadline.at_ns = (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec +
+		150 * NSEC_PER_MSEC;
+	ck_assert_msg(submit(JOB_LEARN, &soon, 0) == 1, "%s", fault.text);
+	sleep_ms(600);
+	RUN_UNTIL(info_of(1).outcome != OUTCOME_NONE);
+	ck_assert_int_eq(info_of(1).outcome, OUTCOME_MISSED_DEADLINE);
+	RUN_UNTIL(info_of(1).value < 0.0101); /* it has met the target, too late */
+	ck_assert_int_eq(info_of(1).outcome, OUTCOME_MISSED_DEADLINE);
+}
+END_TEST
+
 START_TEST(a_target_can_be_moved_within_its_metric)
 {
 	const struct daemon_submission far = {
@@ -676,6 +797,37 @@ START_TEST(the_budget_can_be_changed)
 	ck_assert_str_eq(fault.text, "a budget of 1e-06 CPUs is too small to be enforced");
 	daemon_info(service, &info);
 	ck_assert_double_eq_tol(info.budget_cpus, 0.2, 1e-9);
+}
+END_TEST
+
+/* A decision before its time says how much was used in the time that had passed. */
+START_TEST(an_early_slot_tells_what_was_used)
+{
+	struct daemon_setup slow = usual;
+	struct daemon_info info;
+	uint64_t cpu_ns, from_ns;
+	double used_cpus;
+
+	slow.slot_ns = NSEC_PER_SEC;
+	open_daemon(&slow);
+	ck_assert_int_eq(submit(JOB_BUSY, &plain, 0), 1);
+	RUN_UNTIL(n_slots >= 2);
+	n_slots = 0;
+	RUN_UNTIL(n_slots >= 1);
+	from_ns = busy_clock_ns();
+	cpu_ns = info_of(1).cpu_ns;
+	run_for(400 * NSEC_PER_MSEC);
+	n_slots = 0;
+	ck_assert_int_eq(daemon_set_budget(service, 0.4, &fault), 0);
+	used_cpus = (double)(info_of(1).cpu_ns - cpu_ns) / (double)(busy_clock_ns() - from_ns);
+	daemon_info(service, &info);
+	ck_assert_double_gt(used_cpus, 0.1);
+	ck_assert_double_eq_tol(info.used_cpus, used_cpus, 0.35 * used_cpus);
+	/* At once again: too little time has passed to tell anything else. */
+	used_cpus = info.used_cpus;
+	ck_assert_int_eq(daemon_set_budget(service, 0.45, &fault), 0);
+	daemon_info(service, &info);
+	ck_assert_double_eq_tol(info.used_cpus, used_cpus, 1e-9);
 }
 END_TEST
 
@@ -812,6 +964,7 @@ static Suite *make_suite(void)
 	tcase_set_timeout(tcase, 60);
 	suite_add_tcase(suite, tcase);
 	tcase_add_test(tcase, a_task_comes_is_governed_and_goes);
+	tcase_add_test(tcase, a_status_that_nobody_tells_is_not_told);
 	tcase_add_test(tcase, without_a_task_nothing_wakes_up);
 	tcase_add_test(tcase, who_learns_is_not_killed_for_it);
 	tcase_add_test(tcase, who_is_to_stop_at_its_target_is_asked_and_then_ended);
@@ -819,14 +972,18 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, a_process_is_of_one_task);
 	tcase_add_test(tcase, names_are_made_and_told_apart);
 	tcase_add_test(tcase, a_process_that_is_dead_is_not_taken);
+	tcase_add_test(tcase, a_start_that_fails_says_why);
 	tcase_add_test(tcase, who_cannot_make_it_is_at_risk);
+	tcase_add_test(tcase, who_says_nothing_is_told_of);
 	tcase_add_test(tcase, who_is_paused_stands_still);
 	tcase_add_test(tcase, who_is_cancelled_twice_is_killed);
 	tcase_add_test(tcase, what_forks_away_is_governed_on);
 	tcase_add_test(tcase, a_deadline_can_be_moved_and_passes);
 	tcase_add_test(tcase, a_change_may_come_later_than_the_deadline_was_seen);
+	tcase_add_test(tcase, a_deadline_is_where_it_was_however_late_it_is_seen);
 	tcase_add_test(tcase, a_target_can_be_moved_within_its_metric);
 	tcase_add_test(tcase, the_budget_can_be_changed);
+	tcase_add_test(tcase, an_early_slot_tells_what_was_used);
 	tcase_add_test(tcase, a_user_has_no_more_than_his_cap);
 	tcase_add_test(tcase, the_policy_and_the_floor_can_be_changed);
 	tcase_add_test(tcase, who_still_runs_at_the_end_is_let_go);

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "journal.h"
+
+#include <math.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include "nsec.h"
+#include "suite.h"
+
+/* What of an event comes into the journal, with the call into it wrapped. */
+
+#define SENT_MAX 8192
+
+static char sent[SENT_MAX]; /* the fields of the newest line, each with a newline at its end */
+static unsigned n_sent;
+
+int __wrap_sd_journal_sendv(const struct iovec *fields, int n);
+int __wrap_sd_journal_sendv(const struct iovec *fields, int n)
+{
+	size_t length = 0;
+
+	n_sent++;
+	for (int i = 0; i < n; i++)
+		length += (size_t)snprintf(sent + length, sizeof(sent) - length, "%.*s\n",
+			(int)fields[i].iov_len, (const char *)fields[i].iov_base);
+	return 0;
+}
+
+/* As systemd does for a service. */
+static void setup(void)
+{
+	struct stat stat;
+	char text[64];
+
+	ck_assert_int_eq(fstat(STDERR_FILENO, &stat), 0);
+	(void)snprintf(text, sizeof(text), "%llu:%llu", (unsigned long long)stat.st_dev,
+		(unsigned long long)stat.st_ino);
+	ck_assert_int_eq(setenv("JOURNAL_STREAM", text, /* overwrite= */ 1), 0);
+	n_sent = 0;
+	sent[0] = '\0';
+}
+
+static struct daemon_event event_of(const char *kind, const char *text)
+{
+	return (struct daemon_event){
+		.kind = kind,
+		.text = text,
+		.number = 7,
+		.name = "mlp",
+		.owner = 1000,
+		.slot = 42,
+		.share_cpus = 0.5,
+		.old_share_cpus = (double)NAN,
+		.value = 0.25,
+		.cpu_ns = 1500 * NSEC_PER_MSEC,
+		.chance = (double)NAN,
+		.need_s = (double)NAN,
+		.left_s = (double)NAN,
+	};
+}
+
+static bool has(const char *field)
+{
+	const char *found = strstr(sent, field);
+
+	return found && (found == sent || found[-1] == '\n') && found[strlen(field)] == '\n';
+}
+
+START_TEST(a_prospect_has_its_numbers)
+{
+	struct daemon_event event = event_of("unlikely", "unlikely to reach its target");
+
+	event.chance = 0.125;
+	event.need_s = 300;
+	event.left_s = 120.5;
+	journal_event(&event);
+	ck_assert_uint_eq(n_sent, 1);
+	ck_assert(has("MESSAGE=task mlp: unlikely to reach its target"));
+	ck_assert(has("COREGOV_EVENT=unlikely"));
+	ck_assert(has("COREGOV_TASK=mlp"));
+	ck_assert(has("COREGOV_NUMBER=7"));
+	ck_assert(has("COREGOV_OWNER_UID=1000"));
+	ck_assert(has("COREGOV_SLOT=42"));
+	ck_assert(has("COREGOV_CHANCE=0.125"));
+	ck_assert(has("COREGOV_NEED_SECONDS=300"));
+	ck_assert(has("COREGOV_LEFT_SECONDS=120.5"));
+	ck_assert(has("COREGOV_CPU_SECONDS=1.5"));
+}
+END_TEST
+
+START_TEST(what_is_no_number_is_left_out)
+{
+	struct daemon_event event = event_of("likely", "likely again to reach its target");
+
+	event.chance = 0.75;
+	event.need_s = event.left_s = (double)INFINITY;
+	journal_event(&event);
+	ck_assert(has("COREGOV_CHANCE=0.75"));
+	ck_assert_ptr_null(strstr(sent, "COREGOV_NEED_SECONDS"));
+	ck_assert_ptr_null(strstr(sent, "COREGOV_LEFT_SECONDS"));
+	event = event_of("unheard", "unheard: it has used 30.0 s of CPU time");
+	journal_event(&event);
+	ck_assert(has("MESSAGE=task mlp: unheard: it has used 30.0 s of CPU time"));
+	ck_assert_ptr_null(strstr(sent, "COREGOV_CHANCE"));
+	ck_assert_ptr_null(strstr(sent, "COREGOV_OLD_SHARE"));
+}
+END_TEST
+
+START_TEST(each_has_its_id)
+{
+	static const char *const kinds[] = {"unlikely", "likely", "unheard"};
+
+	for (size_t i = 0; i < 3; i++) {
+		struct daemon_event event = event_of(kinds[i], "why");
+		char id[64];
+
+		ck_assert_ptr_nonnull(journal_message_id(kinds[i]));
+		(void)snprintf(id, sizeof(id), "MESSAGE_ID=%s", journal_message_id(kinds[i]));
+		journal_event(&event);
+		ck_assert(has(id));
+	}
+	ck_assert_ptr_null(journal_message_id("no such kind"));
+}
+END_TEST
+
+/* Of the whole: once in a while. Of a task: each. */
+START_TEST(what_comes_again_and_again_is_told_once)
+{
+	struct daemon_event event = {.kind = "excess", .text = "too much"};
+
+	for (int i = 0; i < 100; i++)
+		journal_event(&event);
+	ck_assert_uint_eq(n_sent, 1);
+	ck_assert(has("MESSAGE=excess: too much"));
+	ck_assert_ptr_null(strstr(sent, "COREGOV_TASK"));
+	event = event_of("share", "share 0.50 CPUs");
+	for (int i = 0; i < 3; i++)
+		journal_event(&event);
+	ck_assert_uint_eq(n_sent, 4);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *suite = suite_create("journal");
+	TCase *tcase = tcase_create("fields");
+
+	tcase_add_checked_fixture(tcase, setup, /* teardown= */ NULL);
+	suite_add_tcase(suite, tcase);
+	tcase_add_test(tcase, a_prospect_has_its_numbers);
+	tcase_add_test(tcase, what_is_no_number_is_left_out);
+	tcase_add_test(tcase, each_has_its_id);
+	tcase_add_test(tcase, what_comes_again_and_again_is_told_once);
+	return suite;
+}
+
+int main(void)
+{
+	return suite_run(make_suite());
+}
