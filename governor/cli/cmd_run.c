@@ -111,6 +111,7 @@ static int take_threads(struct submission *request, const char *text, struct fau
 		if (r < 0)
 			return fault_wrap(fault, r, "neither 'auto' nor a number of CPUs");
 	}
+	request->has_threads = true;
 	request->threads = (uint32_t)threads;
 	return 0;
 }

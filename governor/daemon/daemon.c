@@ -128,8 +128,11 @@ int daemon_change(struct daemon *daemon, uint64_t number, const struct daemon_ch
 		member->deadline = change->deadline;
 		planned->deadline_ns = daemon_deadline_ns(daemon, &member->deadline);
 	}
-	if (change->has_threads)
-		planned->threads = member->threads = change->threads;
+	if (change->has_threads) {
+		member->threads = change->threads;
+		planned->threads = daemon_threads_cpus(daemon, change->threads);
+		planned->finds_threads = !(change->threads > 0);
+	}
 	if (change->has_deadline || change->has_threads)
 		governor_replan(daemon->governor, member->seat, daemon_now_ns(daemon));
 	if (change->has_target)
@@ -266,7 +269,7 @@ static double chance_of(
 	if (!(left_s > 0))
 		return 0;
 	n = forecast_from_now(&member->forecast, nsec_to_seconds(status->cpu_ns),
-		left_s * fmin(member->threads, daemon->setup.budget_cpus), need_s, chance);
+		left_s * fmin(status->counted_cpus, daemon->setup.budget_cpus), need_s, chance);
 	return n > 0 ? chance[n - 1] : 0;
 }
 

@@ -63,6 +63,8 @@ uint32_t party_n_tasks(const struct daemon *daemon, uid_t owner);
 /* daemon_submit.c: 0, or -ERANGE where it has passed; -EINVAL where it is no number above 0. */
 int daemon_check_deadline(const struct daemon_deadline *deadline, struct fault *fault);
 int daemon_check_threads(double threads, struct fault *fault);
+/* What a task can use at most, in CPUs. */
+double daemon_threads_cpus(const struct daemon *daemon, double threads);
 
 int daemon_set_up_slots(struct daemon *daemon, struct fault *fault);
 void daemon_take_down_slots(struct daemon *daemon);

@@ -91,9 +91,15 @@ int daemon_check_deadline(const struct daemon_deadline *deadline, struct fault *
 
 int daemon_check_threads(double threads, struct fault *fault)
 {
-	if (!(threads > 0) || threads > SHARE_NUMBER_MAX)
-		return fault_set(fault, -EINVAL, "%g threads: a number above 0 is needed", threads);
+	if (!(threads >= 0) || threads > SHARE_NUMBER_MAX)
+		return fault_set(fault, -EINVAL,
+			"%g threads: a number above 0 is needed, or 0 for auto", threads);
 	return 0;
+}
+
+double daemon_threads_cpus(const struct daemon *daemon, double threads)
+{
+	return threads > 0 ? threads : daemon->setup.capacity_cpus;
 }
 
 static int check_grace(uint64_t grace_ns, struct fault *fault)
@@ -140,7 +146,8 @@ static void plan_task(
 		.target = member->target,
 		.party = party_join(daemon, member->owner),
 		.is_background = !member->has_target,
-		.threads = member->threads,
+		.threads = daemon_threads_cpus(daemon, member->threads),
+		.finds_threads = !(member->threads > 0),
 		.feed = FEED_SHM,
 		.on_target = submission->on_target == AT_END_STOP ? AT_END_STOP : AT_END_YIELD,
 		.on_deadline = submission->on_deadline == AT_END_STOP ? AT_END_STOP : AT_END_YIELD,

@@ -194,6 +194,17 @@ class Submitted(Case):
                      "WaitStart", "DeadlineRealtime", "DeadlineBoottime"):
             self.assertIsNone(governor.option(name), name)
 
+    def test_threads(self):
+        """auto is said where it was said: another default of the governor does not count then."""
+        for words, asked, variable in ((("--threads", "auto"), "0", "unset"), ((), None, "unset"),
+                                       (("--threads", "2"), "2", "2")):
+            governor = self.govern()
+            status, out, err = self.run_it("-q", *words, "sh", "-c",
+                                           "echo ${OMP_NUM_THREADS-unset}")
+            self.assertEqual((status, out, err), (0, variable + "\n", ""))
+            self.assertEqual(governor.option("Threads"), asked)
+            governor.end()
+
     def test_deadline_of_the_clock(self):
         governor = self.govern()
         status, _, err = self.run_it("--deadline", "2100-01-01 00:00", "true",
