@@ -22,8 +22,9 @@
  *    use; the more promising first where deadlines are equal; what they leave goes to the others,
  *    the most promising first.
  *
- * A slot's shares go by what the tasks can use in it, the plan behind them by their threads: what a
- * task does in a slot says little of the time until its deadline.
+ * A slot's shares go by what the tasks can use in it, the plan behind them by their threads, or where
+ * nobody knows these by what they have been seen to use for a while: what a task does in a slot says
+ * little of the time until its deadline.
  *
  * Nothing is decided for good: a plan is made afresh every slot, without hysteresis, from the cached
  * forecasts. Being written off only means to come after the chosen; such a task runs on leftovers,
@@ -139,7 +140,7 @@ static void stakes_init(
 			.rank = i,
 			.due_ns = due_ns,
 			.due_s = due_s,
-			.threads = fmin(task->threads, view->budget_cpus),
+			.threads = fmin(task->counted, view->budget_cpus),
 		};
 		feasible_add_moment(feasible, due_s, CAPACITY_PART * view->budget_cpus);
 	}

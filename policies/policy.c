@@ -58,6 +58,7 @@ void view_check(const struct policy_view *view)
 		assert(task->id < view->n_bundle);
 		assert(task->name && task->history);
 		assert(isfinite(task->threads) && task->threads > 0);
+		assert(task->counted > 0 && task->counted <= task->threads);
 		assert(task->usable > 0 && task->usable <= task->threads);
 		assert(isfinite(task->target));
 		assert(task->begin_ns < task->deadline_ns);

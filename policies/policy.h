@@ -34,7 +34,10 @@ struct policy_task {
 	const char *name;     /* unique in the bundle */
 	uint64_t begin_ns;    /* when it arrived, from the start of the bundle */
 	uint64_t deadline_ns; /* when it must have learned, from the start of the bundle */
-	double threads;       /* the most CPUs it can use at once, > 0: what a forecast counts on */
+	double threads;       /* the most CPUs it can use at once, > 0 */
+	double counted;       /* the CPUs that a plan up to its deadline counts on, in (0, threads];
+	                       * less where threads is only what the machine has, and the task has
+	                       * not been seen to use it */
 	double usable;        /* the most it can use in the coming slot, in (0, threads]; less than
 	                       * threads where it has been seen to need less */
 	double target;        /* finite; learned well when the metric gets there */

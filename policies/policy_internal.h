@@ -10,7 +10,7 @@ extern const struct policy policy_core, policy_edf, policy_equal, policy_exclusi
 	policy_fixed, policy_script;
 
 /* Asserts what policy.h promises of a view: a finite budget >= 0, at most as many tasks as the
- * bundle has, ids below that, finite threads > 0, usable in
+ * bundle has, ids below that, finite threads > 0, counted and usable in
  * (0, threads], a finite target, a deadline after begin, a name
  * and a history. Linear. */
 void view_check(const struct policy_view *view);

@@ -181,11 +181,11 @@ static int read_target(const char *value, struct remote_change *change, struct f
 
 static int read_threads(const char *value, struct remote_change *change, struct fault *fault)
 {
-	uint64_t threads;
-	int r = parse_count(value, 1, UINT32_MAX, &threads, fault);
+	uint64_t threads = 0;
+	int r = strcmp(value, "auto") == 0 ? 0 : parse_count(value, 1, UINT32_MAX, &threads, fault);
 
 	if (r < 0)
-		return fault_wrap(fault, r, "threads");
+		return fault_wrap(fault, r, "threads: neither 'auto' nor a number of CPUs");
 	change->has_threads = true;
 	change->threads = (uint32_t)threads;
 	return 0;
@@ -235,7 +235,7 @@ int cmd_set(int argc, char *argv[])
 		.help = "Changes what is asked of a task:\n"
 			"  deadline=45min|now+2h|18:30|'2026-12-01 18:30'|none\n"
 			"  target='loss <= 0.1'|none\n"
-			"  threads=N\n",
+			"  threads=N|auto\n",
 		.n_least = 2,
 		.n_most = -1,
 		.missing = "expected a task and KEY=VALUE",

@@ -12,6 +12,7 @@
 #include "choice.h"
 #include "cleanup.h"
 #include "cmd.h"
+#include "config.h"
 #include "gate.h"
 #include "launcher.h"
 #include "locate.h"
@@ -110,6 +111,7 @@ static int take_threads(struct submission *request, const char *text, struct fau
 		if (r < 0)
 			return fault_wrap(fault, r, "neither 'auto' nor a number of CPUs");
 	}
+	request->has_threads = true;
 	request->threads = (uint32_t)threads;
 	return 0;
 }
@@ -244,6 +246,41 @@ static int parse(int argc, char *argv[], struct options *options)
 	return check_together(options);
 }
 
+static bool names_a_folder(const char *variable)
+{
+	const char *value = secure_getenv(variable);
+
+	return value && *value == '/';
+}
+
+/* The configuration, for the presets that it names: with the user's own files unless it is the
+ * system's governor that is asked for. The rest of it is the governor's affair, as is what is wrong
+ * with it: that is said, and keeps nobody from running. What is not for us to read is passed over. */
+static struct config *read_config(enum governor_place place)
+{
+	const struct config_setup setup = {
+		.is_user = place != GOVERNOR_SYSTEM &&
+			(names_a_folder("XDG_CONFIG_HOME") || names_a_folder("HOME")),
+	};
+	struct fault fault = FAULT_INIT;
+	struct config *config = NULL;
+	int r = config_load(&config, &setup, &fault);
+
+	if (r < 0 && r != -EACCES && r != -EPERM)
+		cmd_message("%s: presets that the configuration names are not read", fault.text);
+	return r < 0 ? NULL : config;
+}
+
+static int find_directories(enum governor_place place, char ***ret_directories)
+{
+	struct config *config = read_config(place);
+	int r = preset_directories(
+		preset_directory(), config ? config->presets : NULL, ret_directories);
+
+	(void)config_free(config);
+	return r;
+}
+
 /* Presets are read where output may be; what is wrong with a file of them keeps nobody from running,
  * unless it was asked for by name. */
 static int read_presets(const struct launcher_setup *setup, struct preset_set **ret_presets)
@@ -258,7 +295,7 @@ static int read_presets(const struct launcher_setup *setup, struct preset_set **
 		(setup->feed != FEED_AUTO || !setup->request.target ||
 			(isatty(STDOUT_FILENO) && isatty(STDERR_FILENO))))
 		return 0;
-	r = preset_directories(preset_directory(), &directories);
+	r = find_directories(setup->place, &directories);
 	if (r < 0)
 		(void)fault_errno(&fault, r, "presets");
 	else

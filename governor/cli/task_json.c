@@ -80,7 +80,7 @@ static struct json_object *new_task(const struct remote_task *task)
 	add(object, "directory", new_text(task->directory));
 	add(object, "target", new_text(task->target));
 	add(object, "deadline_unix_seconds", new_moment(task->deadline_us));
-	add(object, "threads", json_object_new_int64(task->threads));
+	add(object, "threads", task->threads > 0 ? json_object_new_int64(task->threads) : NULL);
 	add(object, "phase", new_text(task->phase));
 	add(object, "outcome", new_text(task->outcome));
 	add(object, "prospect", new_text(task->prospect));

@@ -206,7 +206,10 @@ void view_task(const struct remote_task *task, uint64_t now_ns)
 				words, sizeof(words), (const char *[]){task->directory, NULL}));
 	(void)printf("%-10s %s\n", "target", task->target[0] ? task->target : "none");
 	print_deadline(task, now_ns);
-	(void)printf("%-10s %" PRIu32 "\n", "threads", task->threads);
+	if (task->threads > 0)
+		(void)printf("%-10s %" PRIu32 "\n", "threads", task->threads);
+	else
+		(void)printf("%-10s %s\n", "threads", "auto");
 	(void)printf("%-10s %s\n", "phase", task->phase);
 	if (task->outcome[0])
 		(void)printf("%-10s %s\n", "outcome", task->outcome);

@@ -24,8 +24,9 @@ struct submission {
 	bool has_deadline;
 	struct moment deadline;
 	uint64_t now_boottime_ns; /* what a deadline that is a span counts from */
-	uint32_t threads;         /* 0: not said */
-	const char *on_target;    /* NULL: not said */
+	bool has_threads;
+	uint32_t threads;      /* 0: auto */
+	const char *on_target; /* NULL: not said */
 	const char *on_deadline;
 	bool has_grace;
 	uint64_t grace_ns;

@@ -63,7 +63,7 @@ static int append_options(sd_bus_message *call, const struct submission *submiss
 		r = append_string(call, "Target", submission->target);
 	if (r >= 0)
 		r = append_deadline(call, submission);
-	if (r >= 0 && submission->threads > 0)
+	if (r >= 0 && submission->has_threads)
 		r = sd_bus_message_append(call, "{sv}", "Threads", "u", submission->threads);
 	if (r >= 0)
 		r = append_string(call, "OnTarget", submission->on_target);

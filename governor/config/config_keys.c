@@ -138,9 +138,12 @@ PARSER(parse_policy)
 	r = parse_word("policy", text, names, &chosen, fault);
 	if (r < 0)
 		return r;
-	if (policies[chosen]->needs_schedule)
+	/* As the daemon does when it starts; told here, --check-config tells it, too. */
+	if (policies[chosen]->needs_schedule || policies[chosen]->has_reserve)
 		return fault_set(fault, -EINVAL,
-			"the policy '%s' needs a schedule, which only a bundle has", names[chosen]);
+			"the policy '%s' has to know all tasks before they come, as only a bundle "
+			"does; see coregov-policies(7)",
+			names[chosen]);
 	*(const struct policy **)destination = policies[chosen];
 	return 0;
 }

@@ -114,8 +114,11 @@ int daemon_change(struct daemon *daemon, uint64_t number, const struct daemon_ch
 		member->deadline = change->deadline;
 		planned->deadline_ns = daemon_deadline_ns(daemon, &member->deadline);
 	}
-	if (change->has_threads)
-		planned->threads = member->threads = change->threads;
+	if (change->has_threads) {
+		member->threads = change->threads;
+		planned->threads = daemon_threads_cpus(daemon, change->threads);
+		planned->finds_threads = !(change->threads > 0);
+	}
 	if (change->has_deadline || change->has_threads)
 		governor_replan(daemon->governor, member->seat, daemon_now_ns(daemon));
 	if (change->has_target)

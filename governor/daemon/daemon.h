@@ -26,6 +26,10 @@
 
 #define DAEMON_NO_DEADLINE UINT64_MAX
 
+/* For the threads of a task: nobody has said. It may use the whole capacity, and what it does use is found
+ * out (demand.h). */
+#define DAEMON_THREADS_AUTO 0.0
+
 struct daemon;
 
 struct daemon_caps {
@@ -104,7 +108,7 @@ struct daemon_submission {
 	bool has_target;
 	struct target target;
 	struct daemon_deadline deadline;
-	double threads;
+	double threads; /* > 0, or DAEMON_THREADS_AUTO; likewise below */
 	enum at_end on_target,
 		on_deadline; /* AT_END_DEFAULT: yield, nothing is killed for having learned */
 	uint64_t grace_ns;

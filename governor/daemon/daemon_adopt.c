@@ -113,7 +113,7 @@ static bool is_sound(const struct ledger_task *task)
 		memchr(task->directory, '\0', sizeof(task->directory)) &&
 		memchr(task->target.metric, '\0', sizeof(task->target.metric)) &&
 		isfinite(task->target.value) && task->target.in_a_row >= 1 && task->pid > 0 &&
-		task->threads > 0 && task->threads <= SHARE_NUMBER_MAX &&
+		task->threads >= 0 && task->threads <= SHARE_NUMBER_MAX &&
 		(past->phase == PHASE_ALIVE || past->phase == PHASE_YIELDED ||
 			past->phase == PHASE_STOPPING) &&
 		(unsigned)past->outcome < _OUTCOME_MAX &&
@@ -226,27 +226,36 @@ static int open_page(struct daemon *daemon, struct member *member, const struct 
 		/* fault= */ NULL);
 }
 
-static int make_member(
-	struct daemon *daemon, const struct ledger_task *task, struct member **ret_member)
+/* As if it were submitted now. */
+static struct daemon_submission submission_of(const struct ledger_task *task)
 {
-	const char *words[WORDS_MAX];
-	const struct daemon_submission submission = {
-		.pidfd = open_process(task),
+	return (struct daemon_submission){
+		.pidfd = -EBADF,
 		.pid = task->pid,
 		.owner = task->owner,
-		.argv = words,
 		.directory = task->directory,
 		.has_target = task->has_target,
 		.target = task->target,
 		.deadline = task->deadline,
 		.threads = task->threads,
+		.on_target = task->on_target,
+		.on_deadline = task->on_deadline,
+		.grace_ns = task->grace_ns,
 	};
+}
+
+static int make_member(
+	struct daemon *daemon, const struct ledger_task *task, struct member **ret_member)
+{
+	struct daemon_submission submission = submission_of(task);
+	_cleanup_close_ int pidfd = open_process(task);
+	const char *words[WORDS_MAX];
 	int r;
 
 	unpack_words(task->argv, words);
+	submission.argv = words;
+	submission.pidfd = pidfd;
 	r = member_new(ret_member, &submission, task->name, task->number);
-	if (submission.pidfd >= 0)
-		(void)close(submission.pidfd);
 	if (r < 0)
 		return r;
 	(*ret_member)->daemon = daemon;
@@ -272,24 +281,12 @@ static uint64_t used_so_far(struct daemon *daemon, const struct ledger_task *tas
 static void seat_member(
 	struct daemon *daemon, struct member *member, uint32_t id, const struct ledger_task *task)
 {
+	const struct daemon_submission submission = submission_of(task);
 	struct task_past past = task->past;
 
 	past.cpu_ns = used_so_far(daemon, task, id);
 	member->seat = id;
-	daemon->bundle.tasks[id] = (struct bundle_task){
-		.name = member->name,
-		.argv = member->argv,
-		.begin_ns = past.begin_ns,
-		.deadline_ns = daemon_deadline_ns(daemon, &member->deadline),
-		.target = member->target,
-		.party = party_join(daemon, member->owner),
-		.is_background = !member->has_target,
-		.threads = member->threads,
-		.feed = FEED_SHM,
-		.on_target = task->on_target,
-		.on_deadline = task->on_deadline,
-		.grace_ns = task->grace_ns,
-	};
+	daemon_plan_task(daemon, member, &submission, past.begin_ns);
 	governor_seat_again(daemon->governor, id, daemon_now_ns(daemon), &past);
 }
 

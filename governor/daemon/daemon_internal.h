@@ -86,11 +86,16 @@ int daemon_open_past(struct daemon *daemon, struct fault *fault);
 /* And its tasks. What cannot be taken over is told of. */
 void daemon_adopt(struct daemon *daemon);
 
-/* daemon_submit.c: watches the process of a task for its end. */
+/* daemon_submit.c: what the loop plans with for a member in its seat. */
+void daemon_plan_task(struct daemon *daemon, struct member *member,
+	const struct daemon_submission *submission, uint64_t begin_ns);
+/* Watches the process of a task for its end. */
 int daemon_watch(struct daemon *daemon, struct member *member, struct fault *fault);
 /* 0, or -ERANGE where it has passed; -EINVAL where it is no number above 0. */
 int daemon_check_deadline(const struct daemon_deadline *deadline, struct fault *fault);
 int daemon_check_threads(double threads, struct fault *fault);
+/* What a task can use at most, in CPUs. */
+double daemon_threads_cpus(const struct daemon *daemon, double threads);
 
 /* daemon_outlook.c */
 enum prospect daemon_prospect(

@@ -29,12 +29,13 @@ const char *prospect_to_string(enum prospect prospect)
 }
 
 /* The CPU time that it can have until its deadline, as far as it can use it. */
-static double left_cpu_s(const struct daemon *daemon, const struct member *member)
+static double left_cpu_s(
+	const struct daemon *daemon, const struct member *member, const struct task_status *status)
 {
 	double left_s = nsec_to_seconds(
 		nsec_sub(daemon_deadline_ns(daemon, &member->deadline), daemon_now_ns(daemon)));
 
-	return left_s * fmin(member->threads, daemon->setup.budget_cpus);
+	return left_s * fmin(status->counted_cpus, daemon->setup.budget_cpus);
 }
 
 static const struct forecast *forecast_of(
@@ -53,7 +54,7 @@ static double chance_of(
 {
 	const struct forecast *forecast = forecast_of(daemon, member, status);
 	double need_s[FORECAST_POINTS_MAX], chance[FORECAST_POINTS_MAX];
-	double left_s = left_cpu_s(daemon, member);
+	double left_s = left_cpu_s(daemon, member, status);
 	uint32_t n;
 
 	if (!(left_s > 0))
@@ -103,7 +104,7 @@ static void tell_prospect(
 	struct outlook_numbers numbers = {
 		.chance = chance_of(daemon, member, status),
 		.need_s = need_cpu_s(daemon, member, status),
-		.left_s = has_deadline ? left_cpu_s(daemon, member) : INFINITY,
+		.left_s = has_deadline ? left_cpu_s(daemon, member, status) : INFINITY,
 	};
 	char text[SENTENCE_MAX];
 	int n = snprintf(text, sizeof(text), "%s to reach its target%s: chance %.2f at best, ",

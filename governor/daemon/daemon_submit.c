@@ -93,9 +93,15 @@ int daemon_check_deadline(const struct daemon_deadline *deadline, struct fault *
 
 int daemon_check_threads(double threads, struct fault *fault)
 {
-	if (!(threads > 0) || threads > SHARE_NUMBER_MAX)
-		return fault_set(fault, -EINVAL, "%g threads: a number above 0 is needed", threads);
+	if (!(threads >= 0) || threads > SHARE_NUMBER_MAX)
+		return fault_set(fault, -EINVAL,
+			"%g threads: a number above 0 is needed, or 0 for auto", threads);
 	return 0;
+}
+
+double daemon_threads_cpus(const struct daemon *daemon, double threads)
+{
+	return threads > 0 ? threads : daemon->setup.capacity_cpus;
 }
 
 static int check_grace(uint64_t grace_ns, struct fault *fault)
@@ -130,19 +136,19 @@ static int choose_name(const struct daemon *daemon, const struct daemon_submissi
 	return 0;
 }
 
-/* What the loop plans with. */
-static void plan_task(
-	struct daemon *daemon, struct member *member, const struct daemon_submission *submission)
+void daemon_plan_task(struct daemon *daemon, struct member *member,
+	const struct daemon_submission *submission, uint64_t begin_ns)
 {
 	daemon->bundle.tasks[member->seat] = (struct bundle_task){
 		.name = member->name,
 		.argv = member->argv,
-		.begin_ns = daemon_now_ns(daemon),
+		.begin_ns = begin_ns,
 		.deadline_ns = daemon_deadline_ns(daemon, &member->deadline),
 		.target = member->target,
 		.party = party_join(daemon, member->owner),
 		.is_background = !member->has_target,
-		.threads = member->threads,
+		.threads = daemon_threads_cpus(daemon, member->threads),
+		.finds_threads = !(member->threads > 0),
 		.feed = FEED_SHM,
 		.on_target = submission->on_target == AT_END_STOP ? AT_END_STOP : AT_END_YIELD,
 		.on_deadline = submission->on_deadline == AT_END_STOP ? AT_END_STOP : AT_END_YIELD,
@@ -223,7 +229,7 @@ static int seat(struct daemon *daemon, struct member *member,
 	daemon_wake(daemon);
 	member->seat = id;
 	daemon->stage.seats[id] = member;
-	plan_task(daemon, member, submission);
+	daemon_plan_task(daemon, member, submission, daemon_now_ns(daemon));
 	daemon->stage.fault = FAULT_INIT;
 	governor_seat(daemon->governor, id, daemon_now_ns(daemon));
 	governor_task_status(daemon->governor, id, &status);

@@ -17,7 +17,7 @@ struct governor_bus;
 
 /* What a submission does not say. */
 struct governor_bus_defaults {
-	double threads; /* 0: 1 */
+	double threads; /* 0: auto, see daemon.h */
 	uint64_t grace_ns;
 	enum at_end on_target, on_deadline;
 };

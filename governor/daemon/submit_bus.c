@@ -42,9 +42,7 @@ static int read_submission(struct governor_bus *bus, const struct options *optio
 		return fault_set(fault, -EACCES,
 			"process %d is of user %u, and user %u may submit only their own",
 			(int)submission.pid, (unsigned)submission.owner, (unsigned)sender);
-	submission.threads = options->has_threads ? options->threads
-		: defaults->threads > 0           ? defaults->threads
-						  : 1;
+	submission.threads = options->has_threads ? options->threads : defaults->threads;
 	submission.grace_ns = options->has_grace ? options->grace_ns
 		: defaults->grace_ns > 0         ? defaults->grace_ns
 						 : GRACE_DEFAULT_NS;

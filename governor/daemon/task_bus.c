@@ -96,7 +96,8 @@ static bool show(struct governor_bus *bus, uint64_t number)
 	shown->bus = bus;
 	shown->owner = info->owner;
 	shown->pid = (uint32_t)info->pid;
-	shown->threads = (uint32_t)lround(fmax(info->threads, 1));
+	/* 0 is auto; less than one is one. */
+	shown->threads = info->threads > 0 ? (uint32_t)lround(fmax(info->threads, 1)) : 0;
 	show_target(shown);
 	shown->number = (uint32_t)info->number;
 	shown->deadline_us = deadline_realtime_us(&info->deadline);

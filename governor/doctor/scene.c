@@ -73,7 +73,7 @@ struct scene *scene_look(void)
 	scene->uid = geteuid();
 	scene->learners = learner_directory();
 	scene->library = library_directory();
-	if (preset_directories(preset_directory(), &scene->presets) < 0)
+	if (preset_directories(preset_directory(), /* more= */ NULL, &scene->presets) < 0)
 		return scene_free(scene);
 	look_at_limits(scene);
 	look_at_groups(scene);

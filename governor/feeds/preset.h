@@ -67,8 +67,9 @@ int preset_set_read(
 struct preset_set *preset_set_free(struct preset_set *set);
 
 /* Where presets are looked for, NULL-ended, lowest precedence first: `own` (coregov's, see locate.h);
- * /etc/coregov/presets; $XDG_CONFIG_HOME/coregov/presets (~/.config without it). -ENOMEM. */
-int preset_directories(const char *own, char ***ret_directories);
+ * /etc/coregov/presets; $XDG_CONFIG_HOME/coregov/presets (~/.config without it); `more` (the
+ * configuration's; NULL-ended, copied; NULL: none). -ENOMEM. */
+int preset_directories(const char *own, char *const more[], char ***ret_directories);
 char **preset_directories_free(char **directories);
 
 /* The NULL-ended names, sorted; owned by the set. */

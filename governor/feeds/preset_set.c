@@ -194,13 +194,16 @@ char **preset_directories_free(char **directories)
 	return NULL;
 }
 
-int preset_directories(const char *own, char ***ret_directories)
+int preset_directories(const char *own, char *const more[], char ***ret_directories)
 {
 	const char *home = secure_getenv("HOME");
 	const char *config = secure_getenv("XDG_CONFIG_HOME");
-	char **list = calloc(4, sizeof(*list));
-	int n = 0;
+	size_t n = 0, n_more = 0;
+	char **list;
 
+	while (more && more[n_more])
+		n_more++;
+	list = calloc(n_more + 4, sizeof(*list));
 	if (!list)
 		return -ENOMEM;
 	list[n] = strdup(own);
@@ -212,8 +215,15 @@ int preset_directories(const char *own, char ***ret_directories)
 	if (config && *config == '/') {
 		if (asprintf(&list[n], "%s/coregov/presets", config) < 0)
 			goto out_of_memory;
+		n++;
 	} else if (home && *home == '/') {
 		if (asprintf(&list[n], "%s/.config/coregov/presets", home) < 0)
+			goto out_of_memory;
+		n++;
+	}
+	for (size_t i = 0; i < n_more; i++, n++) {
+		list[n] = strdup(more[i]);
+		if (!list[n])
 			goto out_of_memory;
 	}
 	*ret_directories = list;

@@ -30,6 +30,13 @@
  * there is nothing to be seen, and what was seen before becomes old: the level goes back half-way to
  * all threads with every such slot.
  *
+ * Where nobody has said how many threads a task has, `threads` is all that there is. Then two things are
+ * found out besides. What it may be counted on to use until its deadline is the most that it has wanted,
+ * and is forgotten slowly; one CPU at first, as most programs use, and at least. And since threads are
+ * whole, the margin ends at the next whole one where waiting is known: one thread that is busy is
+ * offered one CPU. Where waiting is not known that would look like a grant that is used up, so there
+ * the margin stays, but only up to a CPU it is the wide one.
+ *
  * Small changes downwards are left out: every change of a share is a write to the kernel, which refills
  * quotas. */
 
@@ -56,15 +63,23 @@
  * the slot which it costs does not matter. */
 #define WOKEN 16
 
+/* What is above a whole number by less than this is an error of measurement, not a thread. */
+#define WHOLE_TOLERANCE 0.05
+
+/* How much of the way down what a task is counted on for goes with a slot: a half in eleven. */
+#define FORGOTTEN_PART (1.0 / 16)
+
 /* A fall of what is usable by less than this part is left out. */
 #define FALL_LEAST 0.1
 
-void demand_init(struct demand *demand, double threads)
+void demand_init(struct demand *demand, double threads, bool is_guess)
 {
 	*demand = (struct demand){
 		.threads = threads,
+		.is_guess = is_guess,
 		.usable_cpus = threads,
 		.level_cpus = threads,
+		.counted_cpus = is_guess ? fmin(1, threads) : threads,
 	};
 }
 
@@ -89,13 +104,43 @@ static bool has_woken(const struct demand_sample *sample, double wanted)
 	return sample->has_wait && sample->n_runnable > WOKEN * wanted;
 }
 
+/* What a guess may be counted on for. A meter that knows no waiting has seen no more than the use, and
+ * that is no reason to count on less where the grant was used up. */
+static void observe_counted(
+	struct demand *demand, const struct demand_sample *sample, double wanted)
+{
+	double used = fmin((double)sample->used_ns / (double)sample->given_ns, demand->threads);
+	bool is_used_up = (double)sample->used_ns >= USED_UP * (double)sample->granted_ns;
+	double seen = sample->has_wait ? wanted : used;
+
+	seen = fmax(seen, fmin(1, demand->threads));
+	if (seen >= demand->counted_cpus)
+		demand->counted_cpus = seen;
+	else if (sample->has_wait || !is_used_up)
+		demand->counted_cpus += (seen - demand->counted_cpus) * FORGOTTEN_PART;
+}
+
+static double with_margin(const struct demand *demand, const struct demand_sample *sample)
+{
+	double level = demand->level_cpus;
+	double narrow = (1 + MARGIN_PART) * level, wide = (1 + MARGIN_PART_BLIND) * level;
+
+	if (!demand->is_guess)
+		return (sample->has_wait ? narrow : wide) + FLOOR_CPUS;
+	if (!sample->has_wait)
+		return fmax(narrow, fmin(wide, 1)) + FLOOR_CPUS;
+	return fmin(narrow + FLOOR_CPUS,
+		fmax(fmax(ceil(level - WHOLE_TOLERANCE), 1), sample->n_runnable));
+}
+
 void demand_observe(struct demand *demand, const struct demand_sample *sample)
 {
 	bool is_seen = sample->given_ns > 0 && sample->given_ns >= sample->elapsed_ns / 2;
 	double wanted = is_seen ? wanted_cpus(demand, sample) : demand->threads;
-	double margin = sample->has_wait ? MARGIN_PART : MARGIN_PART_BLIND;
 	double usable;
 
+	if (is_seen && demand->is_guess)
+		observe_counted(demand, sample, wanted);
 	if (is_seen && demand->n_samples < SAMPLES_BELIEVED) {
 		demand->n_samples++;
 		return;
@@ -107,7 +152,7 @@ void demand_observe(struct demand *demand, const struct demand_sample *sample)
 	else
 		demand->level_cpus += (wanted - demand->level_cpus) / 2;
 
-	usable = (1 + margin) * demand->level_cpus + FLOOR_CPUS;
+	usable = with_margin(demand, sample);
 	if (is_seen && has_woken(sample, wanted))
 		usable = fmax(usable, sample->n_runnable);
 	usable = fmin(usable, demand->threads);

@@ -143,6 +143,7 @@ struct task_status {
 	uint64_t n_reports; /* taken, not-finite ones included */
 	uint64_t n_not_finite;
 	double share_cpus;   /* in force */
+	double counted_cpus; /* what a forecast counts on, see policy_task; 0 before it begins */
 	enum why why;        /* the policy's reason for it */
 	uint64_t granted_ns; /* in this slot */
 	const char *feed;

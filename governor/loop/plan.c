@@ -40,6 +40,7 @@ static void fill_view_task(const struct governor *governor, uint32_t id, struct 
 		.begin_ns = planned->begin_ns,
 		.deadline_ns = planned->deadline_ns,
 		.threads = planned->threads,
+		.counted = task->demand.counted_cpus,
 		.usable = governor_usable_cpus(governor, id),
 		.target = planned->target.value,
 		.is_raised = planned->target.is_raised,

@@ -131,7 +131,8 @@ void governor_seat_again(
 		.demand_cpu_ns = past->cpu_ns,
 		.demand_wait_ns = past->wait_ns,
 	};
-	demand_init(&task->demand, governor->setup.bundle->tasks[id].threads);
+	demand_init(&task->demand, governor->setup.bundle->tasks[id].threads,
+		governor->setup.bundle->tasks[id].finds_threads);
 	insert(governor, id);
 	governor->n_admitted++;
 	governor->n_decided += task->outcome != OUTCOME_NONE;
@@ -164,11 +165,12 @@ void governor_replan(struct governor *governor, uint32_t id, uint64_t now_ns)
 
 	assert(task->outcome == OUTCOME_NONE);
 	if (task_is_running(task))
-		demand_init(&task->demand, planned->threads);
+		demand_init(&task->demand, planned->threads, planned->finds_threads);
 	forget(governor, id);
 	governor->has_news = true;
-	record_event(governor, now_ns, id, "set", "deadline %.3f s, threads %g",
-		(double)planned->deadline_ns * 1e-9, planned->threads);
+	record_event(governor, now_ns, id, "set", "deadline %.3f s, threads %s%g",
+		(double)planned->deadline_ns * 1e-9, planned->finds_threads ? "auto, at most " : "",
+		planned->threads);
 }
 
 void governor_retarget(

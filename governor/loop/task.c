@@ -250,7 +250,8 @@ void task_start(struct governor *governor, uint32_t id, uint64_t now_ns)
 	task->is_background = governor->setup.bundle->tasks[id].is_background;
 	task->was_started = true;
 	task->read_ns = now_ns;
-	demand_init(&task->demand, governor->setup.bundle->tasks[id].threads);
+	demand_init(&task->demand, governor->setup.bundle->tasks[id].threads,
+		governor->setup.bundle->tasks[id].finds_threads);
 	record_event(governor, now_ns, id, "start", "begun");
 	/* What it has to say before it has run: a curve's row at 0 CPU-seconds. */
 	task_observe(governor, id, now_ns);
@@ -363,6 +364,7 @@ void governor_task_status(
 		.n_reports = task->n_reports,
 		.n_not_finite = task->history.n_not_finite,
 		.share_cpus = task_is_running(task) ? task->share_cpus : 0,
+		.counted_cpus = task->demand.counted_cpus,
 		.why = task->why,
 		.granted_ns = task_is_running(task) ? task->granted_ns : 0,
 		.feed = stage->ops->feed_name(stage, id),

@@ -248,7 +248,7 @@ static int read_presets(struct run *run, enum run_error *ret_error, struct fault
 {
 	const struct bundle *bundle = run->setup.bundle;
 	char **directories;
-	int r = preset_directories(preset_directory(), &directories);
+	int r = preset_directories(preset_directory(), /* more= */ NULL, &directories);
 
 	if (r < 0)
 		return fault_errno(fault, r, "presets");

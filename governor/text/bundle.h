@@ -31,7 +31,8 @@ struct bundle_task {
 	uint64_t begin_ns;    /* from the bundle's start */
 	uint64_t deadline_ns; /* > begin_ns */
 	struct target target;
-	double threads; /* > 0, default 1 */
+	double threads;     /* > 0, default 1 */
+	bool finds_threads; /* threads is what there is; what it uses is found out; in no file */
 	enum feed_kind feed;
 	char *feed_preset;  /* for FEED_OUTPUT, else NULL: any */
 	char *feed_path;    /* for FEED_FILE, resolved */

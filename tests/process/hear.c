@@ -172,7 +172,7 @@ int main(int argc, char *argv[])
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (!own)
 		say_and_exit(64, "usage", "COREGOV_PRESETS is not set");
-	r = preset_directories(own, &directories);
+	r = preset_directories(own, /* more= */ NULL, &directories);
 	if (r == 0)
 		r = preset_set_read(&presets, (const char *const *)directories, &fault);
 	setup.presets = presets;

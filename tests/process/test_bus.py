@@ -51,8 +51,14 @@ class Submit(BusCase):
 
     def test_defaults(self):
         self.assertRegex(self.accepted("Command:as=train"),
-                         r"name=- words=train directory=- target=none deadline=none threads=1 "
+                         r"name=- words=train directory=- target=none deadline=none threads=0 "
                          r"on-target=0 on-deadline=0 grace=10000000000$")
+
+    def test_threads_that_are_found_out(self):
+        (line,) = self.submit("Name:s=any", "Threads:u=0")
+        (call,) = [call for call in self.host.take() if call.startswith("call submit")]
+        self.assertIn(" threads=0 ", call)
+        self.assertEqual(self.get(re.match(r"task (\S+) ", line)[1], "Threads"), "uint32 0")
 
     def test_neither_name_nor_command(self):
         for options in ([], ["Command:as="]):
@@ -76,7 +82,6 @@ class Submit(BusCase):
                 (INVALID, "unknown option 'zzz'", "Name:s=a", "zzz:u=1"),
                 (INVALID, ("Threads", "'s'", "'u'"), "Name:s=a", "Threads:s=1"),
                 (INVALID, ("Command", "'s'", "'as'"), "Command:s=a"),
-                (INVALID, "1 or more", "Name:s=a", "Threads:u=0"),
                 (INVALID, "twice", "Name:s=a", "Name:s=b"),
                 (INVALID, "no name of a task", "Name:s=a b"),
                 (INVALID, "no name of a task", "Name:s=" + "x" * 65),

@@ -197,8 +197,8 @@ class Change(ClientCase):
                 ("has passed already", "mine", "deadline=2001-01-01 00:00"),
                 ("has passed already", "mine", "deadline=0s"),
                 ("write '<='", "mine", "target=loss < 1"),
-                ("threads: '0'", "mine", "threads=0"),
-                ("threads: 'auto'", "mine", "threads=auto"),
+                ("threads: neither 'auto' nor a number", "mine", "threads=0"),
+                ("threads: neither 'auto' nor a number", "mine", "threads=any"),
                 ("given twice", "mine", "threads=1", "threads=2"),
                 ("expected a task and KEY=VALUE", "mine")):
             with self.subTest(words):
@@ -216,6 +216,8 @@ class Change(ClientCase):
                          [("mine", "paused"), ("theirs", "paused")])
         self.assertEqual(json.loads(self.done("cancel", "--json", "mine"))["outcome"], "cancelled")
         self.assertEqual(json.loads(self.done("set", "-j", "theirs", "threads=7"))["threads"], 7)
+        self.assertIsNone(json.loads(self.done("set", "-j", "theirs", "threads=auto"))["threads"])
+        self.assertRegex(self.done("show", "theirs"), r"(?m)^threads +auto$")
 
     def test_many_are_done_in_turn(self):
         """More than a user may ask for at once."""

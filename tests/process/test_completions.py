@@ -169,6 +169,7 @@ class Words(ShellCase):
     def test_keys(self):
         self.becomes("coregov set x dead", "x", "deadline=")
         self.becomes("coregov set x target=no", "target=none")
+        self.becomes("coregov set x threads=a", "threads=auto")
 
     def test_files(self):
         self.becomes("coregov bundle m", "my file")

@@ -221,6 +221,14 @@ class Configuration(Service):
         self.assertEqual(status, 0, told)
         self.started("spin", "--", *SPIN)
         self.assertEqual(self.task_now("spin")["threads"], 3)
+        # auto is asked for by name, and given up again.
+        self.started("free", "--threads", "auto", "--", *SPIN)
+        self.assertIsNone(self.task_now("free")["threads"])
+        self.assertEqual(self.coregov("set", "free", "threads=2")[0], 0)
+        self.assertEqual(self.task_now("free")["threads"], 2)
+        self.assertEqual(self.coregov("set", "free", "threads=auto")[0], 0)
+        self.assertIsNone(self.task_now("free")["threads"])
+        self.until(lambda: "threads auto, at most" in self.log.read_text())
 
     def test_reload_of_a_wrong_one(self):
         for text, sentence in (

@@ -194,6 +194,17 @@ class Submitted(Case):
                      "WaitStart", "DeadlineRealtime", "DeadlineBoottime"):
             self.assertIsNone(governor.option(name), name)
 
+    def test_threads(self):
+        """auto is said where it was said: another default of the governor does not count then."""
+        for words, asked, variable in ((("--threads", "auto"), "0", "unset"), ((), None, "unset"),
+                                       (("--threads", "2"), "2", "2")):
+            governor = self.govern()
+            status, out, err = self.run_it("-q", *words, "sh", "-c",
+                                           "echo ${OMP_NUM_THREADS-unset}")
+            self.assertEqual((status, out, err), (0, variable + "\n", ""))
+            self.assertEqual(governor.option("Threads"), asked)
+            governor.end()
+
     def test_deadline_of_the_clock(self):
         governor = self.govern()
         status, _, err = self.run_it("--deadline", "2100-01-01 00:00", "true",
@@ -303,6 +314,53 @@ class Feeds(Case):
             self.assertEqual(self.reports(), self.EXPECTED)
             self.assertIn("facts speaks=0 relayed=1", self.governor.lines)
             self.governor.lines.clear()
+
+    def configure(self, text):
+        os.makedirs(self.path("coregov"), exist_ok=True)
+        with open(self.path("coregov/coregov.conf"), "w", encoding="ascii") as file:
+            file.write(text)
+        return self.environment(XDG_CONFIG_HOME=self.folder.name)
+
+    # What no preset knows.
+    MINE = "for i in 1 2; do echo \"<<$i/0.$((9 - i))>>\"; done"
+
+    def test_presets_of_the_configuration(self):
+        env = self.configure(f"[governor]\npresets = /nowhere '{self.path('my own')}'\n")
+        os.makedirs(self.path("my own"))
+        with open(self.path("my own/mine.preset"), "w", encoding="ascii") as file:
+            file.write("[preset]\n[line one]\n"
+                       r"match = '^<<(?<step>\d+)/(?<loss>(?&number))>>'" "\n")
+        for words in (("--target", "0.1"), ("--feed", "output:mine"),
+                      ("--user", "--feed", "output")):
+            status, _, err = self.run_it("-q", *words, "sh", "-c", self.MINE, env=env)
+            self.assertEqual((status, err), (0, ""))
+            self.governor.wait_for("ended")
+            self.assertEqual(self.reports(), ["1 0.8", "2 0.7"], words)
+            self.governor.lines.clear()
+        # The system's governor has not been told of them, nor has another configuration.
+        elsewhere = self.environment(XDG_CONFIG_HOME="/nowhere")
+        for words, other in ((("--system",), env), ((), elsewhere)):
+            status, out, err = self.run_it(*words, "--feed", "output:mine", "echo", "ran",
+                                           env=other)
+            self.assertEqual((status, out), (64, ""))
+            self.assertIn("unknown preset 'mine'", err)
+
+    def test_configuration_that_is_wrong(self):
+        """It is the governor's, and keeps nobody from running."""
+        env = self.configure("[governor]\npresets = more\n")
+        for words in (("--target", "0.1"), ("--feed", "output:generic")):
+            status, out, err = self.run_it("-q", *words, "sh", "-c", LEARN, env=env)
+            self.assertEqual((status, out.count("\n")), (0, 5))
+            self.assertIn("coregov.conf:2: presets: 'more' is not an absolute path", err)
+            self.assertEqual(err.count("\n"), 1)
+            self.governor.wait_for("ended")
+            self.assertEqual(self.reports(), self.EXPECTED)
+            self.governor.lines.clear()
+        # What else is wrong in there is not this command's, and unread where nothing is printed.
+        env = self.configure("[governor]\nbudgte = 1cpu\nbudget = 100000cpu\n")
+        self.assertEqual(self.run_it("-q", "--target", "1", "true", env=env), (0, "", ""))
+        env = self.configure("nonsense")
+        self.assertEqual(self.run_it("-q", "true", env=env), (0, "", ""))
 
     def test_output_is_left_alone(self):
         for words in ((), ("--target", "0.1", "--feed", "none"),

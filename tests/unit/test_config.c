@@ -277,7 +277,12 @@ static const struct {
 	{"[governor]\npolicy = cor\n",
 		"a.conf:2: policy: unknown policy 'cor'; did you mean "
 		"'core'?; expected core, edf"},
-	{"[governor]\npolicy = script\n", "a.conf:2: policy: the policy 'script' needs a schedule"},
+	{"[governor]\npolicy = script\n",
+		"a.conf:2: policy: the policy 'script' has to know all tasks before they come"},
+	{"[governor]\npolicy = fixed\n",
+		"a.conf:2: policy: the policy 'fixed' has to know all tasks before they come"},
+	{"[governor]\npolicy = exclusive\n",
+		"a.conf:2: policy: the policy 'exclusive' has to know all tasks before they come"},
 	{"[governor]\nenforcer = cgroup3\n",
 		"a.conf:2: enforcer: unknown enforcer 'cgroup3'; did you mean 'cgroup"},
 	{"[governor]\nmeter = zzzzzzz\n",

@@ -105,6 +105,23 @@ START_TEST(the_written_off_get_what_is_left)
 }
 END_TEST
 
+/* Two that are the same but for what they have been seen to use: the plan is for that. */
+START_TEST(threads_that_are_not_used_are_not_counted_on)
+{
+	for (uint32_t i = 0; i < 2; i++) {
+		make_promising(i);
+		views.tasks[i].deadline_ns = views.view.now_ns + 2 * SECOND;
+	}
+	plan(2);
+	ck_assert_double_eq(shares[0], 1);
+	views.tasks[0].counted = 0.5;
+	plan(2);
+	ck_assert_double_eq(shares[0], 0);
+	ck_assert_double_eq(shares[1], 1);
+	ck_assert_int_eq((int)why[1], WHY_CHOSEN);
+}
+END_TEST
+
 START_TEST(no_report_yet_is_a_fair_chance)
 {
 	make_hopeless(0);
@@ -270,6 +287,7 @@ int main(void)
 	tcase_add_test(tcase, a_plateau_loses_against_a_slope);
 	tcase_add_loop_test(tcase, noise_in_time_writes_nobody_off, 0, 100);
 	tcase_add_test(tcase, the_written_off_get_what_is_left);
+	tcase_add_test(tcase, threads_that_are_not_used_are_not_counted_on);
 	tcase_add_test(tcase, no_report_yet_is_a_fair_chance);
 	tcase_add_test(tcase, the_chosen_run_by_deadline);
 	tcase_add_test(tcase, too_many_are_cut_down_to_what_fits);

@@ -44,7 +44,7 @@ static void play(double threads, const struct line lines[], size_t n)
 {
 	struct demand demand;
 
-	demand_init(&demand, threads);
+	demand_init(&demand, threads, /* is_guess= */ false);
 	ck_assert_double_eq(demand.usable_cpus, threads);
 	for (size_t i = 0; i < n; i++) {
 		const struct line *line = &lines[i];
@@ -163,7 +163,7 @@ START_TEST(a_grant_for_part_of_a_slot)
 	struct demand_sample sample = second(1, 0.25, 0, 0);
 	struct demand demand;
 
-	demand_init(&demand, 1);
+	demand_init(&demand, 1, /* is_guess= */ false);
 	for (int i = 0; i < 3; i++)
 		demand_observe(&demand, &sample);
 	/* Half of the slot: half a CPU of the one that it had. */
@@ -207,7 +207,7 @@ START_TEST(always_something_never_more_than_threads)
 	unsigned seed = (unsigned)_i;
 	struct demand demand;
 
-	demand_init(&demand, threads[_i % 6]);
+	demand_init(&demand, threads[_i % 6], /* is_guess= */ false);
 	for (int slot = 0; slot < 2000; slot++) {
 		struct demand_sample sample = random_sample(&seed, rand_r(&seed) % 2);
 
@@ -228,7 +228,7 @@ START_TEST(who_wants_it_has_it)
 	double threads = _i % 4 < 2 ? 1 : 4, share = 0.01 + uniform(&seed) * 2;
 	struct demand demand;
 
-	demand_init(&demand, threads);
+	demand_init(&demand, threads, /* is_guess= */ false);
 	for (int slot = 0; slot < 200; slot++) {
 		struct demand_sample sample = random_sample(&seed, has_wait);
 
@@ -254,7 +254,7 @@ START_TEST(who_wants_less_has_less_in_the_end)
 	double wants = uniform(&seed), margin = _i % 2 == 0 ? 1.25 : 2;
 	struct demand demand;
 
-	demand_init(&demand, 1);
+	demand_init(&demand, 1, /* is_guess= */ false);
 	for (int slot = 0; slot < 200; slot++) {
 		struct demand_sample sample = random_sample(&seed, _i % 2 == 0);
 
@@ -272,12 +272,122 @@ START_TEST(who_wants_less_has_less_in_the_end)
 }
 END_TEST
 
+/* Threads that nobody has said: eight are there. */
+struct guess_line {
+	double granted, used, wait;
+	double usable, counted; /* afterwards */
+};
+
+static void play_guess(const struct guess_line lines[], size_t n)
+{
+	struct demand demand;
+
+	demand_init(&demand, 8, /* is_guess= */ true);
+	ck_assert_double_eq(demand.usable_cpus, 8);
+	ck_assert_double_eq(demand.counted_cpus, 1);
+	for (size_t i = 0; i < n; i++) {
+		const struct guess_line *line = &lines[i];
+		struct demand_sample sample = second(line->granted, line->used, line->wait, 1);
+
+		demand_observe(&demand, &sample);
+		ck_assert_msg(fabs(demand.usable_cpus - line->usable) < 0.006 &&
+				fabs(demand.counted_cpus - line->counted) < 0.006,
+			"line %zu: %.4f CPUs, counted on for %.4f", i + 1, demand.usable_cpus,
+			demand.counted_cpus);
+	}
+}
+
+#define PLAY_GUESS(...)                                                 \
+	do {                                                            \
+		static const struct guess_line lines[] = {__VA_ARGS__}; \
+		play_guess(lines, sizeof(lines) / sizeof(lines[0]));    \
+	} while (0)
+
+START_TEST(one_thread_is_found_out)
+{
+	/* clang-format off */
+	PLAY_GUESS({8, 1, 0, 8, 1},
+		{8, 1, 0, 8, 1},
+		{8, 1, 0, 8, 1},
+		/* Half-way down in each slot, and not above the next whole thread. */
+		{8, 1, 0, 5, 1},
+		{5, 1, 0, 3, 1},
+		{3, 1, 0, 2, 1},
+		{2, 1, 0, 2, 1},
+		{2, 1, 0, 1.543, 1},
+		{1.5, 1, 0, 1.543, 1},
+		{1.5, 1, 0, 1.338, 1},
+		/* From 1.05 on it is one, and what one thread cannot use it is not offered. */
+		{1.3, 1, 0, 1, 1},
+		{1, 1, 0.01, 1, 1.01},
+		/* A second one shows at once, in what it waits. */
+		{1, 1, 1, 2, 2});
+	/* clang-format on */
+}
+END_TEST
+
+START_TEST(many_threads_are_counted_on_as_soon_as_they_are_seen)
+{
+	/* clang-format off */
+	PLAY_GUESS({0.5, 0.5, 3.5, 8, 4},
+		{0.5, 0.5, 3.5, 8, 4},
+		{0.5, 0.5, 3.5, 8, 4},
+		/* And forgotten slowly. */
+		{0.5, 0.5, 0.5, 5, 3.8125},
+		{0.5, 0, 0, 2.832, 3.6367});
+	/* clang-format on */
+}
+END_TEST
+
+START_TEST(without_a_meter_that_knows_waiting)
+{
+	/* clang-format off */
+	PLAY_GUESS({8, 1, NOT_KNOWN, 8, 1},
+		{8, 1, NOT_KNOWN, 8, 1},
+		{8, 1, NOT_KNOWN, 8, 1},
+		{8, 1, NOT_KNOWN, 5.645, 1},
+		{5.6, 1, NOT_KNOWN, 3.457, 1},
+		{3.4, 1, NOT_KNOWN, 2.364, 1},
+		{2.3, 1, NOT_KNOWN, 1.817, 1},
+		{1.8, 1, NOT_KNOWN, 1.543, 1},
+		/* What it uses up may be less than it could use: all again, and no fewer counted on. */
+		{1.5, 1.5, NOT_KNOWN, 8, 1.5},
+		{1, 1, NOT_KNOWN, 8, 1.5});
+	/* clang-format on */
+}
+END_TEST
+
+/* Busy on one CPU it does not swing, whatever the meter knows: it keeps between a CPU and a third more. */
+START_TEST(a_busy_thread_settles)
+{
+	struct demand demand;
+
+	demand_init(&demand, 8, /* is_guess= */ true);
+	for (int i = 0; i < 100; i++) {
+		double granted = demand.usable_cpus;
+		struct demand_sample sample = second(
+			granted, fmin(granted, 1), _i == 0 ? NOT_KNOWN : 0, 1);
+
+		demand_observe(&demand, &sample);
+		if (i < 20)
+			continue;
+		ck_assert_double_ge(demand.usable_cpus, 1);
+		ck_assert_double_le(demand.usable_cpus, 1.42);
+		ck_assert_double_eq_tol(demand.counted_cpus, 1, 1e-9);
+	}
+}
+END_TEST
+
 static Suite *demand_suite(void)
 {
 	Suite *suite = suite_create("demand");
 	TCase *tcase = tcase_create("demand");
 
 	tcase_add_test(tcase, a_busy_task_keeps_its_threads);
+	tcase_add_test(tcase, one_thread_is_found_out);
+	tcase_add_test(tcase, many_threads_are_counted_on_as_soon_as_they_are_seen);
+	tcase_add_test(tcase, without_a_meter_that_knows_waiting);
+	tcase_add_loop_test(tcase, a_busy_thread_settles, 0, 2);
 	tcase_add_test(tcase, a_sleeper_falls_to_the_floor);
 	tcase_add_test(tcase, a_slot_of_reading_files_costs_half_a_share);
 	tcase_add_test(tcase, pauses_cost_one_slot);

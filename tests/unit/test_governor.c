@@ -976,6 +976,36 @@ START_TEST(a_deadline_that_is_moved_counts)
 }
 END_TEST
 
+START_TEST(threads_that_nobody_has_said_are_found_out)
+{
+	prepare_open("[bundle]\nbudget = 4cpu\n" TASK("a") "99s\n" TASK("b") "99s\n", "edf");
+	for (uint32_t i = 0; i < 2; i++) {
+		bundle->tasks[i].threads = 4;
+		bundle->tasks[i].finds_threads = i == 0;
+		governor_seat(governor, i, 0);
+	}
+	ck_assert_double_eq(status_of(0).counted_cpus, 1);
+	ck_assert_double_eq(status_of(1).counted_cpus, 4);
+	/* Offered all, it uses one, and the rest goes to the other. */
+	use_both(0, 1, 1, 4);
+	ck_assert_double_eq_tol(machine.share_cpus[0], 4, 1e-9);
+	use_both(1, 20, 1, 4);
+	ck_assert_double_eq_tol(machine.share_cpus[0], 1, 1e-9);
+	ck_assert_double_eq_tol(machine.share_cpus[1], 3, 1e-9);
+	ck_assert_double_eq_tol(status_of(0).counted_cpus, 1, 1e-9);
+	use_both(21, 2, 3, 4);
+	ck_assert_double_eq_tol(status_of(0).counted_cpus, 3, 1e-9);
+	ck_assert_double_eq_tol(machine.share_cpus[0], 3, 1e-9);
+	bundle->tasks[0].threads = 2;
+	bundle->tasks[0].finds_threads = false;
+	governor_replan(governor, 0, 23 * SECOND);
+	ck_assert_double_eq(status_of(0).counted_cpus, 2);
+	bundle->tasks[0].finds_threads = true;
+	governor_replan(governor, 0, 23 * SECOND);
+	ck_assert_ptr_nonnull(strstr(machine.events, "threads auto, at most 2\n"));
+}
+END_TEST
+
 /* Who asks cannot know how long it takes until he is heard. */
 START_TEST(a_change_may_come_as_late_as_the_deadline)
 {
@@ -1220,6 +1250,7 @@ static Suite *governor_suite(void)
 	tcase_add_test(tcase, a_task_that_is_to_begin_later_waits_in_its_seat);
 	tcase_add_test(tcase, a_seat_is_used_again);
 	tcase_add_test(tcase, a_deadline_that_is_moved_counts);
+	tcase_add_test(tcase, threads_that_nobody_has_said_are_found_out);
 	tcase_add_test(tcase, a_change_may_come_as_late_as_the_deadline);
 	tcase_add_test(tcase, a_target_that_is_moved_counts);
 	tcase_add_test(tcase, another_metric_begins_anew);

@@ -229,7 +229,7 @@ START_TEST(directories_in_their_order)
 	char **list;
 
 	ck_assert_int_eq(setenv("XDG_CONFIG_HOME", "/x", 1), 0);
-	ck_assert_int_eq(preset_directories("/own", &list), 0);
+	ck_assert_int_eq(preset_directories("/own", NULL, &list), 0);
 	ck_assert_str_eq(list[0], "/own");
 	ck_assert_str_eq(list[1], "/etc/coregov/presets");
 	ck_assert_str_eq(list[2], "/x/coregov/presets");
@@ -237,12 +237,31 @@ START_TEST(directories_in_their_order)
 	preset_directories_free(list);
 	ck_assert_int_eq(unsetenv("XDG_CONFIG_HOME"), 0);
 	ck_assert_int_eq(setenv("HOME", "/h", 1), 0);
-	ck_assert_int_eq(preset_directories("/own", &list), 0);
+	ck_assert_int_eq(preset_directories("/own", NULL, &list), 0);
 	ck_assert_str_eq(list[2], "/h/.config/coregov/presets");
 	preset_directories_free(list);
 	ck_assert_int_eq(unsetenv("HOME"), 0);
-	ck_assert_int_eq(preset_directories("/own", &list), 0);
+	ck_assert_int_eq(preset_directories("/own", NULL, &list), 0);
 	ck_assert_ptr_null(list[2]);
+	preset_directories_free(list);
+}
+END_TEST
+
+START_TEST(directories_of_the_configuration_come_last)
+{
+	char one[] = "/one", two[] = "/two", *more[] = {one, two, NULL}, **list;
+
+	ck_assert_int_eq(setenv("XDG_CONFIG_HOME", "/x", 1), 0);
+	ck_assert_int_eq(preset_directories("/own", more, &list), 0);
+	ck_assert_str_eq(list[2], "/x/coregov/presets");
+	ck_assert_str_eq(list[3], "/one");
+	ck_assert_str_eq(list[4], "/two");
+	ck_assert_ptr_null(list[5]);
+	preset_directories_free(list);
+	ck_assert_int_eq(unsetenv("XDG_CONFIG_HOME"), 0);
+	ck_assert_int_eq(unsetenv("HOME"), 0);
+	ck_assert_int_eq(preset_directories("/own", more, &list), 0);
+	ck_assert_str_eq(list[2], "/one");
 	preset_directories_free(list);
 }
 END_TEST
@@ -324,6 +343,7 @@ int main(void)
 
 	tcase = tcase_create("names");
 	tcase_add_test(tcase, directories_in_their_order);
+	tcase_add_test(tcase, directories_of_the_configuration_come_last);
 	tcase_add_test(tcase, names_of_metrics);
 	tcase_add_loop_test(tcase, values_of_metrics, 0, ARRAY_LENGTH(values));
 	suite_add_tcase(suite, tcase);

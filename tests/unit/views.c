@@ -33,6 +33,7 @@ void views_init(struct views *views, uint32_t n)
 			.name = views->names[i],
 			.deadline_ns = 100 * SECOND,
 			.threads = 1,
+			.counted = 1,
 			.usable = 1,
 			.target = 0.5,
 			.in_a_row = 1,
@@ -83,6 +84,7 @@ void views_reports(struct views *views, uint32_t task, uint32_t n, double step_s
 void views_threads(struct views *views, uint32_t task, double threads)
 {
 	views->tasks[task].threads = threads;
+	views->tasks[task].counted = threads;
 	views->tasks[task].usable = threads;
 }
 
@@ -133,7 +135,7 @@ void views_random(struct views *views, uint32_t n, uint64_t seed)
 		task->begin_ns = (uint64_t)between(&seed, 0, 10.99) * SECOND;
 		task->deadline_ns = (uint64_t)between(&seed, 11, 60) * SECOND;
 		task->threads = threads[(int)between(&seed, 0, 8)];
-		task->usable = task->threads;
+		task->counted = task->usable = task->threads;
 		task->target = between(&seed, -0.5, 1.5);
 		task->is_raised = views_uniform(&seed) < 0.2;
 		task->in_a_row = views_uniform(&seed) < 0.2 ? 3 : 1;

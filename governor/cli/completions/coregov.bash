@@ -174,6 +174,7 @@ _coregov_reply_argument()
 		0,*) _coregov_reply '' "$(_coregov_tasks "${place[@]}")" ;;
 		*,deadline=*) _coregov_reply deadline= 'none now+' ;;
 		*,target=*) _coregov_reply target= none ;;
+		*,threads=*) _coregov_reply threads= auto ;;
 		*) _coregov_reply '' 'deadline= target= threads=' ;;
 		esac
 		;;

@@ -45,6 +45,8 @@ function __coregov_changes
             string split ' ' 'deadline=none deadline=now+'
         case 'target=*'
             echo target=none
+        case 'threads=*'
+            echo threads=auto
         case '*'
             string split ' ' 'deadline= target= threads='
     end

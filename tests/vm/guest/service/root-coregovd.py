@@ -132,6 +132,33 @@ class Service(inside.Case):
         self.assertIn("budget 0.3cpu", self.coregov("list")[1])
         CONF.write_text("[governor]\nbudget = 0.5cpu\nslot = 200ms\n")
 
+    def test_a_policy_preset(self):
+        drop_ins = CONF.parent / "coregov.conf.d"
+        drop_ins.mkdir(exist_ok=True)
+        for policy, name in (("equal", "even"), ("edf", "due-first")):
+            link = drop_ins / "50-preset.conf"
+            link.symlink_to(f"/usr/local/share/coregov/policies/{name}.conf")
+            self.addCleanup(link.unlink, missing_ok=True)
+            self.assertEqual(systemctl("reload", "coregovd").returncode, 0)
+            self.until(lambda: self.policy() == policy)
+            link.unlink()
+        self.assertEqual(systemctl("reload", "coregovd").returncode, 0)
+        self.until(lambda: self.policy() == "core")
+
+    def policy(self):
+        return json.loads(self.coregov("list", "--json")[1])["governor"]["policy"]
+
+    def test_folder_of_the_running_system(self):
+        subprocess.run(["systemd-tmpfiles", "--create", "coregov.conf"], check=True)
+        found = pathlib.Path("/run/coregov").stat()
+        self.assertEqual((found.st_mode & 0o7777, found.st_uid, found.st_gid), (0o755, 0, 0))
+        conf = pathlib.Path("/run/coregov/coregov.conf.d/90-now.conf")
+        conf.parent.mkdir(exist_ok=True)
+        self.addCleanup(conf.unlink)
+        conf.write_text("[governor]\nbudget = 0.2cpu\n")
+        self.assertEqual(systemctl("reload", "coregovd").returncode, 0)
+        self.until(lambda: "budget 0.2cpu" in self.coregov("list")[1])
+
     def test_killed_it_comes_again(self):
         pid = systemctl("show", "-P", "MainPID", "coregovd").stdout.strip()
         subprocess.run(["kill", "-9", pid], check=True)
