@@ -25,6 +25,7 @@ struct remote_governor {
 	uint64_t slot_us;
 	double capacity_cpus, budget_cpus, granted_cpus, used_cpus;
 	uint32_t n_tasks, n_at_risk;
+	uint32_t n_vacant; /* tasks of ours that it would take now; UINT32_MAX: not told */
 	int is_draining;
 };
 

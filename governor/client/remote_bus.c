@@ -122,7 +122,7 @@ static int get_all(struct remote *remote, const char *path, const char *interfac
 int remote_governor(
 	struct remote *remote, struct remote_governor *ret_governor, struct fault *fault)
 {
-	*ret_governor = (struct remote_governor){0};
+	*ret_governor = (struct remote_governor){.n_vacant = UINT32_MAX};
 	return get_all(remote, GOVERNOR_PATH, GOVERNOR_INTERFACE, governor_properties, ret_governor,
 		fault);
 }

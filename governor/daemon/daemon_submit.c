@@ -142,8 +142,8 @@ static void plan_task(
 		.is_background = !member->has_target,
 		.threads = member->threads,
 		.feed = FEED_SHM,
-		.on_target = submission->on_target == AT_END_STOP ? AT_END_STOP : AT_END_YIELD,
-		.on_deadline = submission->on_deadline == AT_END_STOP ? AT_END_STOP : AT_END_YIELD,
+		.on_target = submission->on_target,
+		.on_deadline = submission->on_deadline,
 		.grace_ns = submission->grace_ns,
 	};
 }
