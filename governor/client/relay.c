@@ -223,6 +223,9 @@ static _Noreturn void run(const struct relay_setup *setup, int fd)
 	if (r == 0)
 		while (step(&relayer))
 			;
+	/* Both streams had ended by the time that the command had. */
+	if (r == 0 && !relayer.is_caught_up)
+		catch_up(&relayer);
 	_exit(r == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 

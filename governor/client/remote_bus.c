@@ -367,8 +367,8 @@ static int told_change(sd_bus_message *message, void *userdata, sd_bus_error *er
 {
 	struct remote *remote = userdata;
 	const struct remote_listener *listener = remote->listener;
-	struct remote_task *task =
-		listener->find(listener->userdata, sd_bus_message_get_path(message));
+	struct remote_task *task = listener->find(
+		listener->userdata, sd_bus_message_get_path(message));
 
 	(void)error;
 	/* What cannot be read now comes again with the next change. */
