@@ -162,8 +162,6 @@ int launcher_process_next(struct launcher_process *process, struct launcher_news
 		return 1;
 	if (length < 0 && errno == EAGAIN)
 		return -EAGAIN;
-	cleanup_close(&process->fd);
-	process->fd = -EBADF;
 	while (waitpid(process->pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	process->pid = 0;

@@ -46,5 +46,6 @@ int launcher_process_next(struct launcher_process *process, struct launcher_news
 /* To the launcher, which passes it on to the command; SIGKILL to all that are in its session still. */
 void launcher_process_signal(const struct launcher_process *process, int signo);
 
-/* Lets go of it: it goes on by itself. */
+/* Closes the descriptor, which is polled no more: a process that has just been forked still has it, too, so
+ * that closing it does not end the polling. One that runs goes on by itself. */
 void launcher_process_forget(struct launcher_process *process);

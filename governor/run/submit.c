@@ -268,6 +268,7 @@ static void launcher_ended(struct entry *entry)
 	struct remote_task now;
 
 	entry->source = sd_event_source_disable_unref(entry->source);
+	launcher_process_forget(&entry->process);
 	entry->has_launcher_ended = true;
 	if (entry->told.path[0] == '\0') {
 		never_governed(entry);
