@@ -210,6 +210,11 @@ static int finish_submitted(struct submit *submit, const struct options *options
 	return flush_result(status);
 }
 
+static enum view_kind view_kind(const struct options *options)
+{
+	return view_can_redraw(stderr) && !options->is_verbose ? VIEW_TABLE : VIEW_LINES;
+}
+
 static int run_submitted(const struct options *options, struct bundle *bundle, struct view *view)
 {
 	const struct submit_setup setup = {
@@ -218,18 +223,21 @@ static int run_submitted(const struct options *options, struct bundle *bundle, s
 		.output_directory = options->output,
 		.is_verbose = options->is_verbose,
 		.view = view_recorder(view),
+		.is_drawn = view_kind(options) == VIEW_TABLE,
 		.say = cmd_message,
 	};
 	struct fault fault = FAULT_INIT;
 	struct submit *submit;
 	enum run_error error;
-	int signo, status = EXIT_STATUS_DONE;
+	int signo, r, status = EXIT_STATUS_DONE;
 
 	if (submit_new(&submit, &setup, &error, &fault) < 0) {
 		cmd_message("%s", fault.text);
 		return status_of(error);
 	}
-	if (submit_loop(submit, &signo, &error, &fault) < 0) {
+	r = submit_loop(submit, &signo, &error, &fault);
+	view_end(view);
+	if (r < 0) {
 		cmd_message("%s", fault.text);
 		status = status_of(error);
 	} else if (signo > 0) {
@@ -450,7 +458,7 @@ static int run_embedded(const struct options *options, struct view_setup *view_s
 
 static int submit(const struct options *options)
 {
-	struct view_setup view_setup = {.to = stderr, .kind = VIEW_LINES};
+	struct view_setup view_setup = {.to = stderr, .kind = view_kind(options)};
 	struct fault fault = FAULT_INIT;
 	struct bundle *bundle = NULL;
 	struct view *view = NULL;
@@ -488,7 +496,7 @@ int cmd_bundle(int argc, char *argv[])
 	}
 	if (options.is_submitted)
 		return submit(&options);
-	view_setup.kind = view_can_redraw(stderr) && !options.is_verbose ? VIEW_TABLE : VIEW_LINES;
+	view_setup.kind = view_kind(&options);
 	if (options.is_dry)
 		view_setup.grants_to = options.is_json ? stderr : stdout;
 	return run_embedded(&options, &view_setup);

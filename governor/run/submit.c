@@ -61,8 +61,10 @@ struct submit {
 	struct remote_listener listener;
 	struct preset_set *presets;
 	sd_event *event;
-	sd_event_source *begin_timer;
-	uint64_t start_ns; /* CLOCK_BOOTTIME */
+	sd_event_source *begin_timer, *view_timer;
+	struct slot_task *rows; /* of the view; n_entries of them */
+	uint64_t seen_used_ns;  /* by all tasks, as it was last shown */
+	uint64_t start_ns;      /* CLOCK_BOOTTIME */
 	size_t n_entries, n_over;
 	bool has_accepted; /* one of them */
 	bool is_gone;      /* the governor */
@@ -72,7 +74,7 @@ struct submit {
 	enum run_error error_kind;
 	struct fault fault;
 	struct governor_totals totals;
-	struct task_status *statuses;
+	struct task_status *statuses; /* n_entries of them */
 	struct entry entries[];
 };
 
@@ -607,6 +609,60 @@ static int on_begin(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
+/* Showing. */
+
+static enum phase phase_of(const struct remote_task *told)
+{
+	if (told->phase && strcmp(told->phase, "yielding") == 0)
+		return PHASE_YIELDED;
+	if (told->phase && strcmp(told->phase, "stopping") == 0)
+		return PHASE_STOPPING;
+	return PHASE_ALIVE;
+}
+
+/* What has been heard of the slot that is over; a governor that is asked for nothing does not mind. */
+static void show(struct submit *submit)
+{
+	uint64_t slot_ns = submit->setup.bundle->slot_ns, used_ns = 0;
+	struct slot_record record = {
+		.now_ns = now_ns(submit),
+		.slot_ns = slot_ns,
+		.budget_ns = (uint64_t)llround(submit->governor.budget_cpus * (double)slot_ns),
+		.tasks = submit->rows,
+	};
+
+	for (uint32_t id = 0; id < submit->n_entries; id++) {
+		const struct entry *entry = &submit->entries[id];
+		const struct remote_task *told = &entry->told;
+		uint64_t cpu_ns = (uint64_t)llround(told->share_cpus * (double)slot_ns);
+
+		used_ns += told->cpu_us * NSEC_PER_USEC;
+		if (told->path[0] == '\0' || entry->has_ended || entry->is_over)
+			continue;
+		record.granted_ns += cpu_ns;
+		submit->rows[record.n_tasks++] = (struct slot_task){
+			.seen = {.task = id, .phase = phase_of(told), .value = told->value},
+			.share_cpus = told->share_cpus,
+			.grant = {.cpu_ns = cpu_ns},
+		};
+	}
+	record.used_ns = nsec_sub(used_ns, submit->seen_used_ns);
+	submit->seen_used_ns = used_ns;
+	submit->setup.view->ops->slot(submit->setup.view, &record);
+}
+
+static int on_view(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct submit *submit = userdata;
+	int r;
+
+	(void)usec;
+	show(submit);
+	r = sd_event_source_set_time_relative(
+		source, submit->setup.bundle->slot_ns / NSEC_PER_USEC);
+	return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
 /* Setting up. */
 
 static int add_sources(struct submit *submit, struct fault *fault)
@@ -629,6 +685,10 @@ static int add_sources(struct submit *submit, struct fault *fault)
 			UINT64_MAX, TIMER_ACCURACY_US, on_begin, submit);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(submit->begin_timer, SD_EVENT_OFF);
+	if (r >= 0 && submit->setup.is_drawn)
+		r = sd_event_add_time_relative(submit->event, &submit->view_timer, CLOCK_MONOTONIC,
+			submit->setup.bundle->slot_ns / NSEC_PER_USEC, TIMER_ACCURACY_US, on_view,
+			submit);
 	return r < 0 ? fault_errno(fault, r, "event loop") : 0;
 }
 
@@ -705,8 +765,9 @@ int submit_new(struct submit **ret_submit, const struct submit_setup *setup,
 	submit->n_entries = n;
 	init_entries(submit);
 	submit->statuses = calloc(n + 1, sizeof(submit->statuses[0]));
-	r = submit->statuses ? set_up(submit, ret_error, fault)
-			     : fault_errno(fault, -ENOMEM, "run");
+	submit->rows = calloc(n + 1, sizeof(submit->rows[0]));
+	r = submit->statuses && submit->rows ? set_up(submit, ret_error, fault)
+					     : fault_errno(fault, -ENOMEM, "run");
 	if (r < 0) {
 		(void)submit_free(submit);
 		return r;
@@ -791,11 +852,13 @@ struct submit *submit_free(struct submit *submit)
 		remote_task_done(&entry->told);
 	}
 	(void)sd_event_source_disable_unref(submit->begin_timer);
+	(void)sd_event_source_disable_unref(submit->view_timer);
 	submit->remote = remote_free(submit->remote);
 	remote_governor_done(&submit->governor);
 	(void)sd_event_unref(submit->event);
 	submit->presets = preset_set_free(submit->presets);
 	free(submit->statuses);
+	free(submit->rows);
 	free(submit);
 	return NULL;
 }

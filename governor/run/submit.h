@@ -20,6 +20,7 @@ struct submit_setup {
 	const char *output_directory; /* or NULL */
 	bool is_verbose;
 	struct recorder *view; /* is told of events */
+	bool is_drawn;         /* the view wants slots, too */
 	void (*say)(const char *format, ...) __attribute__((format(printf, 1, 2)));
 };
 

@@ -187,6 +187,29 @@ class Submitted(Bundles):
         self.assertRegex(out, r"\na +loss <= 0\.5 +60\.0 s +\d+\.\d s .* learned +output\n")
         self.assertIn("core: kappa 1.00 (1 of 1 learned)", out)
 
+    def test_on_a_terminal(self):
+        """The table of a run of its own, from what the governor tells."""
+        path = self.bundle({"a": self.learning(target="1e-9"), "b": self.learning(command="sleep 2")})
+        ours, its = os.openpty()
+        process = subprocess.Popen([COREGOV, "bundle", path, "--submit"], stderr=its, text=True,
+                                   env={**self.env, "TERM": "xterm"}, stdout=subprocess.PIPE,
+                                   stdin=subprocess.DEVNULL)
+        self.processes.append(process)
+        os.close(its)
+        shown = b""
+        try:
+            while len(shown) < 1000000:
+                shown += os.read(ours, 65536)
+        except OSError:  # it has ended
+            pass
+        os.close(ours)
+        out, _ = process.communicate(timeout=PATIENCE)
+        self.assertEqual(process.returncode, 0, shown)
+        self.assertIn("kappa 0.50", out)
+        shown = shown.decode()
+        self.assertRegex(shown, r"budget 0\.50, granted 0\.[1-5]\d, used 0\.\d\d CPU; 2 run, 0 learned")
+        self.assertRegex(shown, r"\na +alive +0\.\d\d [#-]{10} +0\.\d+ <= 1e-09 +\d+ s left")
+
     def test_output_and_what_the_task_has(self):
         (self.folder / "sub").mkdir()
         says = "pwd; echo $WHO $OMP_NUM_THREADS $OMP_WAIT_POLICY $PYTHONUNBUFFERED; echo no >&2; cat"
