@@ -20,8 +20,9 @@
 #include "submit.h"
 #include "view.h"
 
-/* `coregov bundle`: the governor embedded in the command, or with --submit the one that is there. Results go to stdout, everything else to
- * stderr; with --json nothing but the one object is on stdout. */
+/* `coregov bundle`: the governor embedded in the command, or with --submit the one that is there.
+ * Results go to stdout, everything else to stderr; with --json nothing but the one object is on
+ * stdout. */
 
 struct options {
 	const char *path;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`coregov bundle --submit`: bundles under a real coregovd, on a bus of the test's own; and a bundle with
-a governor of its own beside one."""
+"""`coregov bundle --submit`: bundles under a real coregovd, on a bus of the test's own; and a bundle
+with a governor of its own beside one."""
 
 import json
 import os
@@ -189,7 +189,8 @@ class Submitted(Bundles):
 
     def test_on_a_terminal(self):
         """The table of a run of its own, from what the governor tells."""
-        path = self.bundle({"a": self.learning(target="1e-9"), "b": self.learning(command="sleep 2")})
+        path = self.bundle({"a": self.learning(target="1e-9"),
+                            "b": self.learning(command="sleep 2")})
         ours, its = os.openpty()
         process = subprocess.Popen([COREGOV, "bundle", path, "--submit"], stderr=its, text=True,
                                    env={**self.env, "TERM": "xterm"}, stdout=subprocess.PIPE,
@@ -207,12 +208,14 @@ class Submitted(Bundles):
         self.assertEqual(process.returncode, 0, shown)
         self.assertIn("kappa 0.50", out)
         shown = shown.decode()
-        self.assertRegex(shown, r"budget 0\.50, granted 0\.[1-5]\d, used 0\.\d\d CPU; 2 run, 0 learned")
+        self.assertRegex(shown, r"budget 0\.50, granted 0\.[1-5]\d, used 0\.\d\d CPU; "
+                                r"2 run, 0 learned")
         self.assertRegex(shown, r"\na +alive +0\.\d\d [#-]{10} +0\.\d+ <= 1e-09 +\d+ s left")
 
     def test_output_and_what_the_task_has(self):
         (self.folder / "sub").mkdir()
-        says = "pwd; echo $WHO $OMP_NUM_THREADS $OMP_WAIT_POLICY $PYTHONUNBUFFERED; echo no >&2; cat"
+        says = ("pwd; echo $WHO $OMP_NUM_THREADS $OMP_WAIT_POLICY $PYTHONUNBUFFERED; "
+                "echo no >&2; cat")
         result, err = self.done(
             {"a": {"command": f"sh -c '{says}'", "directory": "sub", "environment": "WHO=me",
                    "deadline": "30s", "target": "1", "threads": "2.5"}},
@@ -224,7 +227,8 @@ class Submitted(Bundles):
         self.assertIn("task a: threads 2.5 becomes 3", err)
 
     def test_verbose(self):
-        tasks = {"a": {"command": "sh -c 'echo one; echo two >&2'", "deadline": "30s", "target": "1"},
+        tasks = {"a": {"command": "sh -c 'echo one; echo two >&2'", "deadline": "30s",
+                       "target": "1"},
                  "b": {"command": "echo three", "deadline": "30s", "target": "1", "feed": "none"}}
         _, err = self.done(tasks, "--verbose", "--output", str(self.folder / "out"))
         self.assertIn("a: one\n", err)
@@ -245,8 +249,8 @@ class Submitted(Bundles):
         self.write("log.py", "import time\nfor i in range(200):\n"
                              "    open('log.csv', 'a').write(f'{i},{1 / (i + 1)}\\n' if i else "
                              "'step,loss\\n')\n    time.sleep(0.05)\n")
-        result, _ = self.done({"a": self.learning(command=self.python("log.py"), feed="file:log.csv",
-                                                  target="0.3")})
+        result, _ = self.done({"a": self.learning(command=self.python("log.py"), target="0.3",
+                                                  feed="file:log.csv")})
         self.assertEqual((result["results"]["a"]["outcome"], result["results"]["a"]["feed"]),
                          ("learned", "file"))
 
@@ -310,8 +314,8 @@ class Submitted(Bundles):
 
     def test_governor_that_goes(self):
         process = self.start(self.bundle({
-            "a": self.learning(command="sh -c 'sleep 2; exit 4'"), "later": self.learning(begin="50s")}),
-                             "--submit", "--json")
+            "a": self.learning(command="sh -c 'sleep 2; exit 4'"),
+            "later": self.learning(begin="50s")}), "--submit", "--json")
         self.until(lambda: "a" in self.tasks_now())
         self.daemon.kill()
         out, err = process.communicate(timeout=PATIENCE)
@@ -350,8 +354,9 @@ class Submitted(Bundles):
 
     def test_curve_only(self):
         self.write("a.csv", "cpu_seconds,loss\n1,0.5\n")
-        self.refused({"a": self.learning(), "curve": {"curve": "a.csv", "deadline": "9s", "target": "1"}},
-                     65, "test.bundle:11: [task curve] is only a recorded curve")
+        curve = {"curve": "a.csv", "deadline": "9s", "target": "1"}
+        self.refused({"a": self.learning(), "curve": curve}, 65,
+                     "test.bundle:11: [task curve] is only a recorded curve")
         self.assertEqual(self.tasks_now("--all"), {})
 
     def test_unknown_preset(self):
@@ -370,8 +375,8 @@ class Submitted(Bundles):
     def test_a_run_of_its_own_beside_it(self):
         process = self.start(self.bundle({}, head="budget = 0.1cpu\n"))
         _, err = process.communicate(timeout=PATIENCE)
-        self.assertRegex(err, r"a governor is running on this machine \(budget 0\.5 of [\d.]+ CPUs\): "
-                              r"--submit would run this bundle under it\n")
+        self.assertRegex(err, r"a governor is running on this machine \(budget 0\.5 of [\d.]+ "
+                              r"CPUs\): --submit would run this bundle under it\n")
         self.assertEqual(process.returncode, 0, err)
 
     def test_a_run_of_its_own_that_does_not_fit_beside_it(self):
@@ -395,7 +400,8 @@ class Limited(Bundles):
         self.assertEqual(self.tasks_now("--all"), {})
 
     def test_one_after_another(self):
-        result, _ = self.done({"a": self.learning(deadline="20s"), "b": self.learning(deadline="20s"),
+        result, _ = self.done({"a": self.learning(deadline="20s"),
+                               "b": self.learning(deadline="20s"),
                                "c": self.learning(begin="20s", deadline="50s")})
         self.assertEqual(result["kappa"], 1)
 
