@@ -14,18 +14,24 @@
 #include "machine.h"
 #include "meter.h"
 #include "policy.h"
+#include "remote.h"
 #include "result.h"
 #include "run.h"
+#include "submit.h"
 #include "view.h"
 
-/* `coregov bundle`: the governor embedded in the command. Results go to stdout, everything else to
- * stderr; with --json nothing but the one object is on stdout. */
+/* `coregov bundle`: the governor embedded in the command, or with --submit the one that is there.
+ * Results go to stdout, everything else to stderr; with --json nothing but the one object is on
+ * stdout. */
 
 struct options {
 	const char *path;
 	const struct policy *policy; /* NULL: the bundle's */
 	const char *enforcer, *meter, *trace, *output;
 	bool is_json, is_dry, is_verbose, is_help;
+	bool is_submitted; /* to the governor that is there */
+	bool wants_user, wants_system;
+	enum governor_place place;
 };
 
 static void print_help(void)
@@ -42,6 +48,9 @@ static void print_help(void)
 		"  -o, --output DIR   keep the output of each task as DIR/NAME.out and .err\n"
 		"  -v, --verbose      show the output of the tasks on stderr, with a prefix\n"
 		"  -n, --dry-run      do not govern; print what would have been granted\n"
+		"  -S, --submit       run it under the governor that is there, coregovd\n"
+		"  -u, --user         with --submit: under your own governor\n"
+		"  -s, --system       with --submit: under the system's\n"
 		"  -j, --json         one JSON object on stdout, see coregov.bundle(5)\n"
 		"  -h, --help         this text\n",
 		cmd_policy_names());
@@ -94,6 +103,7 @@ static int status_of(enum run_error error)
 	case RUN_ERROR_DATA:
 		return EXIT_STATUS_DATA;
 	case RUN_ERROR_ENFORCER:
+	case RUN_ERROR_GOVERNOR:
 		return EXIT_STATUS_UNAVAILABLE;
 	case RUN_ERROR_BUDGET:
 		return EXIT_STATUS_TEMPORARY;
@@ -105,33 +115,57 @@ static int status_of(enum run_error error)
 	return EXIT_STATUS_FAILED;
 }
 
-/* Why the failed ones failed, as far as they said so themselves. */
-static void print_last_words(const struct run *run, const struct result_setup *result)
+static void status_in(
+	const struct result_setup *result, uint32_t id, struct task_status *ret_status)
 {
-	for (uint32_t id = 0; id < result->bundle->n_tasks; id++) {
-		struct task_status status;
-		const char *words = run_last_words(run, id);
-
-		governor_task_status(result->governor, id, &status);
-		if (status.outcome != OUTCOME_FAILED || words[0] == '\0')
-			continue;
-		(void)fprintf(stderr, "coregov: task %s said last:\n%s%s",
-			result->bundle->tasks[id].name, words,
-			words[strlen(words) - 1] == '\n' ? "" : "\n");
-	}
+	if (result->governor)
+		governor_task_status(result->governor, id, ret_status);
+	else
+		*ret_status = result->tasks[id];
 }
 
-static void print_lost_output(const struct run *run, const struct result_setup *result)
+/* Why a failed one failed, as far as it said so itself. */
+static void print_last_words(const struct result_setup *result, uint32_t id, const char *words)
 {
-	for (uint32_t id = 0; id < result->bundle->n_tasks; id++) {
-		int error = 0;
-		uint64_t n_bytes = run_lost_bytes(run, id, &error);
+	struct task_status status;
 
-		if (n_bytes > 0)
-			cmd_message("task %s: %" PRIu64
-				    " bytes of its output could not be kept: %s",
-				result->bundle->tasks[id].name, n_bytes, strerror(-error));
+	status_in(result, id, &status);
+	if (status.outcome != OUTCOME_FAILED || words[0] == '\0')
+		return;
+	(void)fprintf(stderr, "coregov: task %s said last:\n%s%s", result->bundle->tasks[id].name,
+		words, words[strlen(words) - 1] == '\n' ? "" : "\n");
+}
+
+static void print_lost_output(
+	const struct result_setup *result, uint32_t id, uint64_t n_bytes, int error)
+{
+	if (n_bytes > 0)
+		cmd_message("task %s: %" PRIu64 " bytes of its output could not be kept: %s",
+			result->bundle->tasks[id].name, n_bytes, strerror(-error));
+}
+
+/* *ret_json is for a trace, NULL where memory is gone. */
+static int print_result(const struct options *options, const struct result_setup *result,
+	char **ret_json, int status)
+{
+	*ret_json = result_json(result);
+	if (!*ret_json) {
+		cmd_message("out of memory");
+		return EXIT_STATUS_FAILED;
 	}
+	if (options->is_json)
+		(void)puts(*ret_json);
+	else
+		result_print(result, stdout);
+	return status;
+}
+
+static int flush_result(int status)
+{
+	if (fflush(stdout) == 0)
+		return status;
+	cmd_message("write the result: %s", strerror(errno));
+	return EXIT_STATUS_FAILED;
 }
 
 /* Prints the result; its JSON goes into the trace too. */
@@ -143,25 +177,94 @@ static int finish(struct run *run, const struct options *options, int status)
 	int trace_error;
 
 	run_result(run, &result);
-	json = result_json(&result);
-	if (!json) {
-		cmd_message("out of memory");
-		status = EXIT_STATUS_FAILED;
-	} else if (options->is_json) {
-		(void)puts(json);
-	} else {
-		result_print(&result, stdout);
+	status = print_result(options, &result, &json, status);
+	for (uint32_t id = 0; id < result.bundle->n_tasks; id++)
+		print_last_words(&result, id, run_last_words(run, id));
+	for (uint32_t id = 0; id < result.bundle->n_tasks; id++) {
+		int error = 0;
+		uint64_t n_bytes = run_lost_bytes(run, id, &error);
+
+		print_lost_output(&result, id, n_bytes, error);
 	}
-	print_last_words(run, &result);
-	print_lost_output(run, &result);
 	(void)run_free(run, json, &trace_error, &fault);
 	if (trace_error < 0)
 		cmd_message("%s", fault.text);
-	if (fflush(stdout) != 0) {
-		cmd_message("write the result: %s", strerror(errno));
-		status = EXIT_STATUS_FAILED;
+	return flush_result(status);
+}
+
+/* The same under a governor. */
+static int finish_submitted(struct submit *submit, const struct options *options, int status)
+{
+	struct result_setup result;
+	_cleanup_free_ char *json = NULL;
+
+	submit_result(submit, &result);
+	status = print_result(options, &result, &json, status);
+	for (uint32_t id = 0; id < result.bundle->n_tasks; id++)
+		print_last_words(&result, id, submit_last_words(submit, id));
+	for (uint32_t id = 0; id < result.bundle->n_tasks; id++) {
+		int error = 0;
+		uint64_t n_bytes = submit_lost_bytes(submit, id, &error);
+
+		print_lost_output(&result, id, n_bytes, error);
 	}
+	return flush_result(status);
+}
+
+static enum view_kind view_kind(const struct options *options)
+{
+	return view_can_redraw(stderr) && !options->is_verbose ? VIEW_TABLE : VIEW_LINES;
+}
+
+static int run_submitted(const struct options *options, struct bundle *bundle, struct view *view)
+{
+	const struct submit_setup setup = {
+		.bundle = bundle,
+		.place = options->place,
+		.output_directory = options->output,
+		.is_verbose = options->is_verbose,
+		.view = view_recorder(view),
+		.is_drawn = view_kind(options) == VIEW_TABLE,
+		.say = cmd_message,
+	};
+	struct fault fault = FAULT_INIT;
+	struct submit *submit;
+	enum run_error error;
+	int signo, r, status = EXIT_STATUS_DONE;
+
+	if (submit_new(&submit, &setup, &error, &fault) < 0) {
+		cmd_message("%s", fault.text);
+		return status_of(error);
+	}
+	r = submit_loop(submit, &signo, &error, &fault);
+	view_end(view);
+	if (r < 0) {
+		cmd_message("%s", fault.text);
+		status = status_of(error);
+	} else if (signo > 0) {
+		status = EXIT_STATUS_SIGNAL + signo;
+	}
+	/* Where the first was refused there is no result. */
+	if (error == RUN_ERROR_OTHER)
+		status = finish_submitted(submit, options, status);
+	(void)submit_free(submit);
 	return status;
+}
+
+/* Both share the machine, and whoever has a governor may not know of --submit. */
+static void tell_of_governor(void)
+{
+	struct remote *remote = NULL;
+	struct remote_governor governor;
+
+	if (remote_open_running(&remote, /* fault= */ NULL) == 0 &&
+		remote_governor(remote, &governor, /* fault= */ NULL) == 0) {
+		cmd_message("a governor is running on this machine (budget %g of %g CPUs): "
+			    "--submit would run this bundle under it",
+			governor.budget_cpus, governor.capacity_cpus);
+		remote_governor_done(&governor);
+	}
+	(void)remote_free(remote);
 }
 
 static int run(const struct options *options, const struct bundle *bundle,
@@ -185,6 +288,7 @@ static int run(const struct options *options, const struct bundle *bundle,
 	struct run *the_run;
 	int signo, status = EXIT_STATUS_DONE;
 
+	tell_of_governor();
 	if (run_new(&the_run, &setup, &error, &fault) < 0) {
 		cmd_message("%s", fault.text);
 		return status_of(error);
@@ -197,6 +301,34 @@ static int run(const struct options *options, const struct bundle *bundle,
 	}
 	view_end(view);
 	return finish(the_run, options, status);
+}
+
+/* What only a governor of our own can do, or only one that is not. */
+static int check_together(const struct options *options)
+{
+	const struct {
+		bool is_given;
+		const char *name;
+	} own[] = {
+		{options->policy, "--policy"},
+		{options->enforcer, "--enforcer"},
+		{options->meter, "--meter"},
+		{options->trace, "--trace"},
+		{options->is_dry, "--dry-run"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(own) && options->is_submitted; i++)
+		if (own[i].is_given)
+			return cmd_usage_error("bundle",
+				"%s and --submit exclude each other: that is the governor's own",
+				own[i].name);
+	if (options->wants_user && options->wants_system)
+		return cmd_usage_error("bundle", "--user and --system: which of the two?");
+	if ((options->wants_user || options->wants_system) && !options->is_submitted)
+		return cmd_usage_error("bundle",
+			"%s without --submit: there is no governor to choose",
+			options->wants_user ? "--user" : "--system");
+	return 0;
 }
 
 /* A name that exists nowhere is a slip of the finger; one that does not work here is seen later. */
@@ -229,6 +361,9 @@ static int parse(int argc, char *argv[], struct options *ret_options)
 		{"output", required_argument, NULL, 'o'},
 		{"verbose", no_argument, NULL, 'v'},
 		{"dry-run", no_argument, NULL, 'n'},
+		{"submit", no_argument, NULL, 'S'},
+		{"user", no_argument, NULL, 'u'},
+		{"system", no_argument, NULL, 's'},
 		{"json", no_argument, NULL, 'j'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
@@ -236,7 +371,7 @@ static int parse(int argc, char *argv[], struct options *ret_options)
 	int option;
 
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":p:e:m:t:o:vnjh", options, NULL)) >= 0) {
+	while ((option = getopt_long(argc, argv, ":p:e:m:t:o:vnSusjh", options, NULL)) >= 0) {
 		switch (option) {
 		case 'p':
 			ret_options->policy = cmd_policy("bundle", optarg);
@@ -261,6 +396,17 @@ static int parse(int argc, char *argv[], struct options *ret_options)
 		case 'n':
 			ret_options->is_dry = true;
 			break;
+		case 'S':
+			ret_options->is_submitted = true;
+			break;
+		case 'u':
+			ret_options->wants_user = true;
+			ret_options->place = GOVERNOR_USER;
+			break;
+		case 's':
+			ret_options->wants_system = true;
+			ret_options->place = GOVERNOR_SYSTEM;
+			break;
 		case 'j':
 			ret_options->is_json = true;
 			break;
@@ -279,18 +425,68 @@ static int parse(int argc, char *argv[], struct options *ret_options)
 		return cmd_usage_error(
 			"bundle", "one bundle at a time; '%s' is too many", argv[optind + 1]);
 	ret_options->path = argv[optind];
-	return check_names(ret_options);
+	return check_names(ret_options) != 0 ? EXIT_STATUS_USAGE : check_together(ret_options);
+}
+
+/* For a governor of our own. */
+static int run_embedded(const struct options *options, struct view_setup *view_setup)
+{
+	struct fault fault = FAULT_INIT;
+	const struct policy *policy = NULL;
+	struct bundle *bundle = NULL;
+	struct view *view = NULL;
+	double machine_cpus;
+	int status;
+
+	if (machine_capacity(&machine_cpus, &fault) < 0) {
+		cmd_message("%s", fault.text);
+		return EXIT_STATUS_FAILED;
+	}
+	status = read_bundle(options, machine_cpus, &bundle, &policy);
+	if (status == 0 && options->output)
+		status = make_output_directory(options->output);
+	view_setup->bundle = bundle;
+	if (status == 0 && view_new(&view, view_setup, &fault) < 0) {
+		cmd_message("%s", fault.text);
+		status = EXIT_STATUS_FAILED;
+	}
+	if (status == 0)
+		status = run(options, bundle, policy, machine_cpus, view);
+	(void)view_free(view);
+	(void)bundle_free(bundle);
+	return status;
+}
+
+static int submit(const struct options *options)
+{
+	struct view_setup view_setup = {.to = stderr, .kind = view_kind(options)};
+	struct fault fault = FAULT_INIT;
+	struct bundle *bundle = NULL;
+	struct view *view = NULL;
+	int status = 0;
+
+	if (bundle_read(options->path, &bundle, &fault) < 0) {
+		cmd_message("%s", fault.text);
+		return EXIT_STATUS_DATA;
+	}
+	if (options->output)
+		status = make_output_directory(options->output);
+	view_setup.bundle = bundle;
+	if (status == 0 && view_new(&view, &view_setup, &fault) < 0) {
+		cmd_message("%s", fault.text);
+		status = EXIT_STATUS_FAILED;
+	}
+	if (status == 0)
+		status = run_submitted(options, bundle, view);
+	(void)view_free(view);
+	(void)bundle_free(bundle);
+	return status;
 }
 
 int cmd_bundle(int argc, char *argv[])
 {
 	struct options options = {0};
 	struct view_setup view_setup = {.to = stderr};
-	struct fault fault = FAULT_INIT;
-	const struct policy *policy = NULL;
-	struct bundle *bundle = NULL;
-	struct view *view = NULL;
-	double machine_cpus;
 	int status = parse(argc, argv, &options);
 
 	if (status != 0)
@@ -299,24 +495,10 @@ int cmd_bundle(int argc, char *argv[])
 		print_help();
 		return EXIT_STATUS_DONE;
 	}
-	if (machine_capacity(&machine_cpus, &fault) < 0) {
-		cmd_message("%s", fault.text);
-		return EXIT_STATUS_FAILED;
-	}
-	status = read_bundle(&options, machine_cpus, &bundle, &policy);
-	if (status == 0 && options.output)
-		status = make_output_directory(options.output);
-	view_setup.bundle = bundle;
-	view_setup.kind = view_can_redraw(stderr) && !options.is_verbose ? VIEW_TABLE : VIEW_LINES;
+	if (options.is_submitted)
+		return submit(&options);
+	view_setup.kind = view_kind(&options);
 	if (options.is_dry)
 		view_setup.grants_to = options.is_json ? stderr : stdout;
-	if (status == 0 && view_new(&view, &view_setup, &fault) < 0) {
-		cmd_message("%s", fault.text);
-		status = EXIT_STATUS_FAILED;
-	}
-	if (status == 0)
-		status = run(&options, bundle, policy, machine_cpus, view);
-	(void)view_free(view);
-	(void)bundle_free(bundle);
-	return status;
+	return run_embedded(&options, &view_setup);
 }

@@ -175,7 +175,7 @@ static void take_flag(struct options *options, int option)
 		options->launcher.request.waits_start = true;
 		break;
 	case 'r':
-		options->launcher.is_required = true;
+		options->launcher.required_by = "--require";
 		break;
 	case 'u':
 		options->wants_user = true;

@@ -104,19 +104,31 @@ static int start_governor(sd_bus *bus, enum governor_place place, struct fault *
 		way_to_start(place));
 }
 
+static bool connect_running(enum governor_place place, sd_bus **ret_bus)
+{
+	_cleanup_(cleanup_sd_bus_flush_close_unref) sd_bus *bus = NULL;
+
+	if (connect_bus(place, &bus, /* fault= */ NULL) < 0 || !is_owned(bus))
+		return false;
+	*ret_bus = TAKE_PTR(bus);
+	return true;
+}
+
+int connect_running_governor(sd_bus **ret_bus)
+{
+	if (connect_running(GOVERNOR_USER, ret_bus) || connect_running(GOVERNOR_SYSTEM, ret_bus))
+		return 0;
+	return -ENOTCONN;
+}
+
 int connect_governor(enum governor_place place, sd_bus **ret_bus, struct fault *fault)
 {
 	_cleanup_(cleanup_sd_bus_flush_close_unref) sd_bus *bus = NULL;
 	struct fault why = FAULT_INIT;
 	int r;
 
-	if (place == GOVERNOR_ANY) {
-		if (connect_bus(GOVERNOR_USER, &bus, /* fault= */ NULL) >= 0 && is_owned(bus)) {
-			*ret_bus = TAKE_PTR(bus);
-			return 0;
-		}
-		bus = sd_bus_flush_close_unref(bus);
-	}
+	if (place == GOVERNOR_ANY && connect_running(GOVERNOR_USER, ret_bus))
+		return 0;
 	if (connect_bus(place, &bus, &why) < 0)
 		return fault_set(fault, -ENOTCONN, "no governor can be reached: %s; %s", why.text,
 			way_to_start(place));

@@ -36,6 +36,13 @@ void fd_list_done(struct fd_list *list)
 	*list = (struct fd_list){NULL, 0};
 }
 
+void fd_list_remove(struct fd_list *list, int fd)
+{
+	for (size_t i = 0; i < list->n_fds; i++)
+		if (list->fds[i] == fd)
+			list->fds[i--] = list->fds[--list->n_fds];
+}
+
 void fd_list_close(const struct fd_list *list)
 {
 	for (size_t i = 0; i < list->n_fds; i++)

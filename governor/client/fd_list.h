@@ -13,5 +13,8 @@ struct fd_list {
 void fd_list_read(struct fd_list *ret_list);
 void fd_list_done(struct fd_list *list);
 
+/* That one is not to be closed; nothing where it is not in the list. */
+void fd_list_remove(struct fd_list *list, int fd);
+
 /* Closes those of the list. */
 void fd_list_close(const struct fd_list *list);

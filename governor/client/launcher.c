@@ -37,7 +37,9 @@ struct launcher {
 	struct client *client;
 	struct stand_in *stand_in;
 	struct output *output;
+	int prefixed_to; /* owned */
 	struct relay relay;
+	struct relay_end relayed;
 	bool has_ended;
 	int status;
 	bool was_interrupted;
@@ -61,6 +63,7 @@ static void release(struct launcher *self)
 	self->stand_in = stand_in_free(self->stand_in);
 	self->output = output_free(self->output);
 	relay_done(&self->relay);
+	cleanup_close(&self->prefixed_to);
 	fd_list_done(&self->inherited);
 }
 
@@ -91,6 +94,7 @@ static void let_go(struct launcher *self)
 
 	for (int fd = STDIN_FILENO; null_fd >= 0 && fd <= STDERR_FILENO; fd++)
 		(void)dup2(null_fd, fd);
+	fd_list_remove(&self->inherited, self->setup->kept_fd);
 	fd_list_close(&self->inherited);
 }
 
@@ -159,8 +163,9 @@ static int give_up(struct launcher *self, const char *why, struct launcher_resul
 		self->child_source = sd_event_source_disable_unref(self->child_source);
 		gate_drop(&self->gate);
 	}
-	if (setup->is_required) {
-		setup->say("%s, and --require asks for one: the command was not run", why);
+	if (setup->required_by) {
+		setup->say("%s, and %s asks for one: the command was not run", why,
+			setup->required_by);
 		*ret_result = (struct launcher_result){.answer = CLIENT_ABSENT};
 		return 0;
 	}
@@ -199,7 +204,7 @@ static bool reads_output(const struct launcher_setup *setup)
 static int listen_to_output(struct launcher *self, struct fault *fault)
 {
 	const struct launcher_setup *setup = self->setup;
-	const struct output_setup output_setup = {
+	struct output_setup output_setup = {
 		.name = client_reply(self->client)->name,
 		.target = stand_in_target(self->stand_in),
 		.presets = setup->presets,
@@ -207,9 +212,18 @@ static int listen_to_output(struct launcher *self, struct fault *fault)
 		.stdout_to = STDOUT_FILENO,
 		.stderr_to = STDERR_FILENO,
 		.leaves_terminals = setup->feed == FEED_AUTO,
+		.prefix = setup->prefix,
 	};
-	int r = output_new(&self->output, &output_setup, fault);
+	int r;
 
+	if (setup->prefix) {
+		/* One of the output's own: what was there before is not the relay's to keep. */
+		self->prefixed_to = fcntl(setup->prefixed_to, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+		if (self->prefixed_to < 0)
+			return fault_errno(fault, -errno, "show what the command writes");
+		output_setup.prefixed_to = self->prefixed_to;
+	}
+	r = output_new(&self->output, &output_setup, fault);
 	if (r == 0 && output_poll_fd(self->output, 1) < 0 && output_poll_fd(self->output, 2) < 0)
 		self->output = output_free(self->output);
 	return r;
@@ -289,6 +303,7 @@ static int on_relayed(sd_event_source *source, int fd, uint32_t events, void *da
 
 	(void)fd;
 	(void)events;
+	relay_end(&self->relay, &self->relayed);
 	relay_done(&self->relay);
 	return sd_event_source_set_enabled(source, SD_EVENT_OFF);
 }
@@ -316,6 +331,8 @@ static int govern(struct launcher *self, struct launcher_result *ret_result, str
 		self->setup->say(
 			"%s: its progress is heard only if it reports by itself", small.text);
 	say_prospect(self);
+	if (self->setup->accepted)
+		self->setup->accepted(client_reply(self->client));
 	r = let_in(self);
 	if (r < 0)
 		return give_up(self, strerror(-r), ret_result);
@@ -331,6 +348,7 @@ static int govern(struct launcher *self, struct launcher_result *ret_result, str
 		.answer = CLIENT_ACCEPTED,
 		.status = self->status,
 		.was_interrupted = self->was_interrupted,
+		.relayed = self->relayed,
 	};
 	return 0;
 }
@@ -371,6 +389,7 @@ int launcher_run(
 		.setup = setup,
 		.relay = {.fd = -EBADF},
 		.gate = {.fd = -EBADF, .pidfd = -EBADF},
+		.prefixed_to = -EBADF,
 	};
 	int r;
 

@@ -6,6 +6,7 @@
 #include "choice.h"
 #include "fault.h"
 #include "client_bus.h"
+#include "relay.h"
 
 /* Runs one command under a governor that is there already, in the caller's session. */
 
@@ -17,8 +18,14 @@ struct launcher_setup {
 	enum feed_kind feed;
 	const char *feed_more;            /* the preset, or the path; NULL: none */
 	const struct preset_set *presets; /* NULL: output is not read */
-	bool is_required;                 /* not without a governor */
+	const char *required_by;          /* the option that wants a governor; NULL: none does */
 	bool is_quiet;                    /* nothing is said about a task that was accepted */
+	const char *prefix; /* before each line of what is read, which is shown on `prefixed_to`,
+	                     * too; NULL: it is not */
+	int prefixed_to;
+	/* Told once, before the command runs; may be NULL. */
+	void (*accepted)(const struct client_reply *reply);
+	int kept_fd; /* above the standard three: not let go of with what we have inherited; 0: none */
 	void (*say)(const char *format, ...) __attribute__((format(printf, 1, 2)));
 };
 
@@ -28,6 +35,7 @@ struct launcher_result {
 	enum client_answer answer;
 	int status;
 	bool was_interrupted; /* the command died of SIGINT from the terminal, which came to us, too */
+	struct relay_end relayed;
 };
 
 /* Returns when the command has ended. Where there is no governor, and none is required, it becomes the

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -137,8 +138,15 @@ static void resize(struct relayer *relayer)
 
 static void catch_up(struct relayer *relayer)
 {
+	struct relay_end end = {0};
+
 	report(relayer);
-	(void)send(relayer->fd, "", 1, MSG_NOSIGNAL);
+	if (relayer->output) {
+		end.n_lost_bytes = output_lost_bytes(relayer->output, &end.lost_error);
+		(void)snprintf(end.last_words, sizeof(end.last_words), "%s",
+			output_last_words(relayer->output));
+	}
+	(void)send(relayer->fd, &end, sizeof(end), MSG_NOSIGNAL);
 	relayer->is_caught_up = true;
 }
 
@@ -215,6 +223,9 @@ static _Noreturn void run(const struct relay_setup *setup, int fd)
 	if (r == 0)
 		while (step(&relayer))
 			;
+	/* Both streams had ended by the time that the command had. */
+	if (r == 0 && !relayer.is_caught_up)
+		catch_up(&relayer);
 	_exit(r == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
@@ -223,7 +234,7 @@ int relay_start(struct relay *ret_relay, const struct relay_setup *setup, struct
 	int ends[2];
 	pid_t pid;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return fault_errno(fault, -errno, "listen to the command");
 	pid = fork();
 	if (pid < 0) {
@@ -240,6 +251,12 @@ int relay_start(struct relay *ret_relay, const struct relay_setup *setup, struct
 	(void)close(ends[1]);
 	ret_relay->fd = ends[0];
 	return 0;
+}
+
+void relay_end(const struct relay *relay, struct relay_end *ret_end)
+{
+	if (recv(relay->fd, ret_end, sizeof(*ret_end), MSG_DONTWAIT) != (ssize_t)sizeof(*ret_end))
+		*ret_end = (struct relay_end){0};
 }
 
 void relay_done(struct relay *relay)

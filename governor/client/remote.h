@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <systemd/sd-event.h>
 
 #include "connect_bus.h"
 #include "fault.h"
@@ -27,6 +28,7 @@ struct remote_governor {
 	uint64_t slot_us;
 	double capacity_cpus, budget_cpus, granted_cpus, used_cpus;
 	uint32_t n_tasks, n_at_risk;
+	uint32_t n_vacant; /* tasks of ours that it would take now; UINT32_MAX: not told */
 	int is_draining;
 };
 
@@ -56,6 +58,8 @@ struct remote_change {
 };
 
 int remote_open(enum governor_place place, struct remote **ret_remote, struct fault *fault);
+/* Only one that runs already is taken, and it has two seconds for each answer; -ENOTCONN. */
+int remote_open_running(struct remote **ret_remote, struct fault *fault);
 struct remote *remote_free(struct remote *remote);
 
 int remote_governor(
@@ -88,3 +92,17 @@ struct remote_end {
 	char outcome[32];
 };
 int remote_wait(struct remote *remote, struct remote_end *ret_end, struct fault *fault);
+
+/* Instead of remote_watch() and remote_wait(), where an event loop runs: hears what happens to tasks. */
+struct remote_listener {
+	void *userdata;
+	/* What is known of the task, to be brought up to date; NULL where it is not to be. */
+	struct remote_task *(*find)(void *userdata, const char *path);
+	void (*changed)(void *userdata, struct remote_task *task);
+	/* Told for each, also where a change was left out. */
+	void (*ended)(void *userdata, struct remote_task *task);
+	void (*gone)(void *userdata); /* the governor */
+};
+/* The listener is kept by pointer. 0 or a negative errno. */
+int remote_listen(struct remote *remote, sd_event *event, const struct remote_listener *listener,
+	struct fault *fault);

@@ -21,10 +21,13 @@
  * remote_wait(). */
 
 #define ANSWER_TIMEOUT_US (90 * USEC_PER_SEC)
+#define GLANCE_TIMEOUT_US (2 * USEC_PER_SEC) /* for what is good to know, and no more */
 #define ENDS_MAX_STEP 64
 
 struct remote {
 	sd_bus *bus;
+	uint64_t timeout_us;
+	const struct remote_listener *listener;
 	struct remote_end *ends; /* heard and not taken yet, from first_end on; owned */
 	size_t n_ends, first_end;
 	bool has_gone;
@@ -81,7 +84,7 @@ static int call(struct remote *remote, sd_bus_message *message, sd_bus_message *
 	int r = sd_bus_message_set_allow_interactive_authorization(message, /* b= */ true);
 
 	if (r >= 0)
-		r = sd_bus_call(remote->bus, message, ANSWER_TIMEOUT_US, &error, ret_reply);
+		r = sd_bus_call(remote->bus, message, remote->timeout_us, &error, ret_reply);
 	return r < 0 ? failed(fault, r, &error) : 0;
 }
 
@@ -123,7 +126,7 @@ static int get_all(struct remote *remote, const char *path, const char *interfac
 int remote_governor(
 	struct remote *remote, struct remote_governor *ret_governor, struct fault *fault)
 {
-	*ret_governor = (struct remote_governor){0};
+	*ret_governor = (struct remote_governor){.n_vacant = UINT32_MAX};
 	return get_all(remote, GOVERNOR_PATH, GOVERNOR_INTERFACE, governor_properties, ret_governor,
 		fault);
 }
@@ -359,6 +362,91 @@ int remote_watch(struct remote *remote, struct fault *fault)
 	return r < 0 ? fault_errno(fault, r, "listen to the governor") : 0;
 }
 
+/* The event loop. */
+
+static int told_change(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+	struct remote *remote = userdata;
+	const struct remote_listener *listener = remote->listener;
+	struct remote_task *task = listener->find(
+		listener->userdata, sd_bus_message_get_path(message));
+
+	(void)error;
+	/* What cannot be read now comes again with the next change. */
+	if (task && sd_bus_message_skip(message, "s") >= 0 &&
+		properties_read(message, task_properties, task) >= 0)
+		listener->changed(listener->userdata, task);
+	return 0;
+}
+
+static int told_end(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+	struct remote *remote = userdata;
+	const struct remote_listener *listener = remote->listener;
+	struct remote_task *task;
+	const char *path;
+
+	(void)error;
+	if (sd_bus_message_read(message, "o", &path) < 0)
+		return 0;
+	task = listener->find(listener->userdata, path);
+	if (task)
+		listener->ended(listener->userdata, task);
+	return 0;
+}
+
+static void tell_gone(struct remote *remote)
+{
+	if (!remote->has_gone)
+		remote->listener->gone(remote->listener->userdata);
+	remote->has_gone = true;
+}
+
+static int told_owner(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+	const char *name, *before, *after;
+
+	(void)error;
+	if (sd_bus_message_read(message, "sss", &name, &before, &after) >= 0 && *before)
+		tell_gone(userdata);
+	return 0;
+}
+
+static int told_disconnected(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+	(void)message, (void)error;
+	tell_gone(userdata);
+	return 0;
+}
+
+int remote_listen(struct remote *remote, sd_event *event, const struct remote_listener *listener,
+	struct fault *fault)
+{
+	int r;
+
+	remote->listener = listener;
+	r = sd_bus_add_match(remote->bus, /* slot= */ NULL,
+		"type='signal',sender='" GOVERNOR_NAME "',path_namespace='" TASK_PATH "',"
+		"interface='" PROPERTIES_INTERFACE "',member='PropertiesChanged'",
+		told_change, remote);
+	if (r >= 0)
+		r = sd_bus_match_signal(remote->bus, /* slot= */ NULL, GOVERNOR_NAME, GOVERNOR_PATH,
+			GOVERNOR_INTERFACE, "TaskEnded", told_end, remote);
+	if (r >= 0)
+		r = sd_bus_add_match(remote->bus, /* slot= */ NULL,
+			"type='signal',sender='" BUS_NAME "',"
+			"interface='" BUS_INTERFACE "',member='NameOwnerChanged',"
+			"arg0='" GOVERNOR_NAME "'",
+			told_owner, remote);
+	if (r >= 0)
+		r = sd_bus_match_signal(remote->bus, /* slot= */ NULL, /* sender= */ NULL,
+			"/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local", "Disconnected",
+			told_disconnected, remote);
+	if (r >= 0)
+		r = sd_bus_attach_event(remote->bus, event, SD_EVENT_PRIORITY_NORMAL);
+	return r < 0 ? fault_errno(fault, r, "listen to the governor") : 0;
+}
+
 int remote_wait(struct remote *remote, struct remote_end *ret_end, struct fault *fault)
 {
 	while (remote->first_end == remote->n_ends) {
@@ -382,9 +470,25 @@ int remote_open(enum governor_place place, struct remote **ret_remote, struct fa
 
 	if (!remote)
 		return fault_errno(fault, -ENOMEM, "call the governor");
+	remote->timeout_us = ANSWER_TIMEOUT_US;
 	r = connect_governor(place, &remote->bus, fault);
 	if (r < 0)
 		return r;
+	*ret_remote = TAKE_PTR(remote);
+	return 0;
+}
+
+int remote_open_running(struct remote **ret_remote, struct fault *fault)
+{
+	_cleanup_(cleanup_remote_free) struct remote *remote = calloc(1, sizeof(*remote));
+	int r;
+
+	if (!remote)
+		return fault_errno(fault, -ENOMEM, "call the governor");
+	remote->timeout_us = GLANCE_TIMEOUT_US;
+	r = connect_running_governor(&remote->bus);
+	if (r < 0)
+		return fault_set(fault, r, "no governor runs here");
 	*ret_remote = TAKE_PTR(remote);
 	return 0;
 }

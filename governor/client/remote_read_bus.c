@@ -49,6 +49,7 @@ const struct property governor_properties[] = {
 	{"Meter", 's', OF_GOVERNOR(meter)},
 	{"NAtRisk", 'u', OF_GOVERNOR(n_at_risk)},
 	{"NTasks", 'u', OF_GOVERNOR(n_tasks)},
+	{"NVacant", 'u', OF_GOVERNOR(n_vacant)},
 	{"Policy", 's', OF_GOVERNOR(policy)},
 	{"SlotUSec", 't', OF_GOVERNOR(slot_us)},
 	{"UsedCPUs", 'd', OF_GOVERNOR(used_cpus)},

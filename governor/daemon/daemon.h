@@ -109,8 +109,7 @@ struct daemon_submission {
 	struct target target;
 	struct daemon_deadline deadline;
 	double threads; /* > 0, or DAEMON_THREADS_AUTO; likewise below */
-	enum at_end on_target,
-		on_deadline; /* AT_END_DEFAULT: yield, nothing is killed for having learned */
+	enum at_end on_target, on_deadline;
 	uint64_t grace_ns;
 };
 
@@ -204,6 +203,8 @@ struct daemon_info {
 	bool is_draining;
 };
 void daemon_info(const struct daemon *daemon, struct daemon_info *ret_info);
+/* How many more tasks of that user would be taken now. */
+uint32_t daemon_n_vacant(const struct daemon *daemon, uid_t owner);
 
 /* Who hears of what happens. Any may be NULL. Not called from within the calls above, but from the
  * event loop. */

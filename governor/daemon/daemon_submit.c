@@ -150,8 +150,8 @@ void daemon_plan_task(struct daemon *daemon, struct member *member,
 		.threads = daemon_threads_cpus(daemon, member->threads),
 		.finds_threads = !(member->threads > 0),
 		.feed = FEED_SHM,
-		.on_target = submission->on_target == AT_END_STOP ? AT_END_STOP : AT_END_YIELD,
-		.on_deadline = submission->on_deadline == AT_END_STOP ? AT_END_STOP : AT_END_YIELD,
+		.on_target = submission->on_target,
+		.on_deadline = submission->on_deadline,
 		.grace_ns = submission->grace_ns,
 	};
 }

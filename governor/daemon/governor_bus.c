@@ -212,6 +212,21 @@ static int get_version(sd_bus *sd, const char *path, const char *interface, cons
 	return sd_bus_message_append(reply, "s", shown->bus->setup.version);
 }
 
+/* For who asks: the caps are a user's. */
+static int get_n_vacant(sd_bus *sd, const char *path, const char *interface, const char *property,
+	sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+	const struct governor_shown *shown = userdata;
+	sd_bus_message *message = sd_bus_get_current_message(shown->bus->bus);
+	uid_t sender;
+	int r = message ? sender_of(shown->bus, message, &sender, error) : -EOPNOTSUPP;
+
+	(void)sd, (void)path, (void)interface, (void)property;
+	if (r < 0)
+		return r;
+	return sd_bus_message_append(reply, "u", daemon_n_vacant(shown->bus->setup.daemon, sender));
+}
+
 #define SHOWN(member) offsetof(struct governor_shown, member)
 #define CONST SD_BUS_VTABLE_PROPERTY_CONST
 #define CHANGES SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
@@ -243,6 +258,7 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_PROPERTY("Guarantee", "s", NULL, SHOWN(info.guarantee), CHANGES),
 	SD_BUS_PROPERTY("NTasks", "u", NULL, SHOWN(info.n_tasks), CHANGES),
 	SD_BUS_PROPERTY("NAtRisk", "u", NULL, SHOWN(info.n_at_risk), CHANGES),
+	SD_BUS_PROPERTY("NVacant", "u", get_n_vacant, 0, 0),
 	SD_BUS_PROPERTY("IsDraining", "b", NULL, SHOWN(is_draining), CHANGES),
 	SD_BUS_SIGNAL_WITH_ARGS("TaskEnded", SD_BUS_ARGS("o", task, "s", name, "s", outcome), 0),
 	SD_BUS_VTABLE_END,

@@ -129,6 +129,7 @@ struct options {
 	struct target target; /* metric "" for none */
 	struct daemon_deadline deadline;
 	uint32_t threads;
+	bool has_on_target, has_on_deadline;
 	enum at_end on_target, on_deadline;
 	bool has_grace;
 	uint64_t grace_ns;

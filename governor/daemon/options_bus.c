@@ -125,20 +125,27 @@ static int take_threads(struct options *options, union value *value, sd_bus_erro
 static int take_at_end(
 	const char *name, enum at_end *ret_at_end, const char *word, sd_bus_error *error)
 {
-	if (strcmp(word, "stop") != 0 && strcmp(word, "yield") != 0)
+	if (strcmp(word, "stop") == 0)
+		*ret_at_end = AT_END_STOP;
+	else if (strcmp(word, "yield") == 0)
+		*ret_at_end = AT_END_YIELD;
+	else if (strcmp(word, "auto") == 0)
+		*ret_at_end = AT_END_DEFAULT;
+	else
 		return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
-			"%s: '%.60s' is unknown; expected stop or yield", name, word);
-	*ret_at_end = strcmp(word, "stop") == 0 ? AT_END_STOP : AT_END_YIELD;
+			"%s: '%.60s' is unknown; expected stop, yield or auto", name, word);
 	return 0;
 }
 
 static int take_on_target(struct options *options, union value *value, sd_bus_error *error)
 {
+	options->has_on_target = true;
 	return take_at_end("OnTarget", &options->on_target, value->s, error);
 }
 
 static int take_on_deadline(struct options *options, union value *value, sd_bus_error *error)
 {
+	options->has_on_deadline = true;
 	return take_at_end("OnDeadline", &options->on_deadline, value->s, error);
 }
 

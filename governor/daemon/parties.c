@@ -31,6 +31,18 @@ uint32_t party_n_tasks(const struct daemon *daemon, uid_t owner)
 	return party < daemon->setup.n_tasks_max ? daemon->parties[party].n_tasks : 0;
 }
 
+uint32_t daemon_n_vacant(const struct daemon *daemon, uid_t owner)
+{
+	uint32_t n_most = party_caps(daemon, owner).n_tasks, n_own = party_n_tasks(daemon, owner);
+	uint32_t n_free = 0, n_own_free = n_most > n_own ? n_most - n_own : 0;
+
+	if (daemon->is_draining)
+		return 0;
+	for (uint32_t id = 0; id < daemon->setup.n_tasks_max; id++)
+		n_free += !daemon->stage.seats[id];
+	return n_free < n_own_free ? n_free : n_own_free;
+}
+
 uint32_t party_join(struct daemon *daemon, uid_t owner)
 {
 	uint32_t party = party_of(daemon, owner);

@@ -31,8 +31,9 @@ static int read_submission(struct governor_bus *bus, const struct options *optio
 		.has_target = options->has_target && options->target.metric[0],
 		.target = options->target,
 		.deadline = options->deadline,
-		.on_target = options->on_target ? options->on_target : defaults->on_target,
-		.on_deadline = options->on_deadline ? options->on_deadline : defaults->on_deadline,
+		.on_target = options->has_on_target ? options->on_target : defaults->on_target,
+		.on_deadline = options->has_on_deadline ? options->on_deadline
+							: defaults->on_deadline,
 	};
 	int r = pidfd_read(pidfd, &submission.pid, &submission.owner, fault);
 

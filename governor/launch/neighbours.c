@@ -99,6 +99,7 @@ static bool parse_claim(
 
 struct others {
 	uint64_t microcpus;
+	bool have_service;
 	char names[FAULT_TEXT_MAX / 2]; /* for the sentence; cut where there are many */
 };
 
@@ -106,6 +107,8 @@ static void add_other(struct others *others, const char *run, uint64_t microcpus
 {
 	size_t length = strlen(others->names);
 
+	others->have_service |= strncmp(run, RUN_NAME_OF_SERVICE "-",
+					strlen(RUN_NAME_OF_SERVICE "-")) == 0;
 	others->microcpus += microcpus; /* 2^64 is out of reach of what a list can hold */
 	(void)snprintf(others->names + length, sizeof(others->names) - length, "%s%s (%g)",
 		length > 0 ? ", " : "", run, (double)microcpus / MICROCPUS_PER_CPU);
@@ -164,6 +167,13 @@ int neighbours_claim(
 		return fault_errno(fault, fd, "bind the socket '@%s'", name);
 	*ret_fd = TAKE_FD(fd);
 	return 0;
+}
+
+bool neighbours_have_service(void)
+{
+	struct others others = {.microcpus = 0};
+
+	return read_others(/* own= */ NULL, &others, /* fault= */ NULL) == 0 && others.have_service;
 }
 
 int neighbours_sum(double *ret_cpus, char ret_names[], size_t size, struct fault *fault)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,9 @@
  * keeper inherits it) holds the claim until it is closed everywhere. */
 int neighbours_claim(const char *run, double budget_cpus, double capacity_cpus, int *ret_fd,
 	struct fault *fault);
+
+/* Whether one of the others is coregovd, which would take tasks. False where that is not known. */
+bool neighbours_have_service(void);
 
 /* What others have claimed in all, in CPUs; `ret_names` says who, as "RUN (CPUS), ...", cut at `size`.
  * 0 or a negative errno. */

@@ -13,6 +13,22 @@
  * times are exact decimals of the loop's nanoseconds, not doubles printed, so that the same run
  * gives the same bytes everywhere. */
 
+static void status_of(const struct result_setup *setup, uint32_t id, struct task_status *ret_status)
+{
+	if (setup->governor)
+		governor_task_status(setup->governor, id, ret_status);
+	else
+		*ret_status = setup->tasks[id];
+}
+
+static void totals_of(const struct result_setup *setup, struct governor_totals *ret_totals)
+{
+	if (setup->governor)
+		governor_totals(setup->governor, ret_totals);
+	else
+		*ret_totals = *setup->totals;
+}
+
 size_t result_learned(const struct result_setup *setup)
 {
 	size_t n_learned = 0;
@@ -20,7 +36,7 @@ size_t result_learned(const struct result_setup *setup)
 	for (uint32_t i = 0; i < setup->bundle->n_tasks; i++) {
 		struct task_status status;
 
-		governor_task_status(setup->governor, i, &status);
+		status_of(setup, i, &status);
 		n_learned += status.outcome == OUTCOME_LEARNED;
 	}
 	return n_learned;
@@ -39,7 +55,7 @@ double result_data_throughput(const struct result_setup *setup)
 	struct governor_totals totals;
 	double capacity_seconds = 0;
 
-	governor_totals(setup->governor, &totals);
+	totals_of(setup, &totals);
 	for (uint64_t slot = 0; slot < totals.n_slots; slot++)
 		capacity_seconds += timeline_least(&bundle->capacity, slot * bundle->slot_ns,
 					    (slot + 1) * bundle->slot_ns) *
@@ -79,7 +95,7 @@ static struct json_object *json_task(const struct result_setup *setup, uint32_t 
 	struct json_object *json = json_object_new_object();
 	struct task_status status;
 
-	governor_task_status(setup->governor, id, &status);
+	status_of(setup, id, &status);
 	json_object_object_add(json, "name", json_object_new_string(planned->name));
 	json_object_object_add(
 		json, "outcome", json_object_new_string(outcome_to_string(status.outcome)));
@@ -103,7 +119,7 @@ char *result_json(const struct result_setup *setup)
 	const char *text;
 	char *copy;
 
-	governor_totals(setup->governor, &totals);
+	totals_of(setup, &totals);
 	json_object_object_add(json, "schema", json_object_new_int(1));
 	json_object_object_add(json, "bundle", json_object_new_string(bundle->path));
 	json_object_object_add(json, "policy", json_object_new_string(setup->policy));
@@ -153,7 +169,7 @@ static void print_task(const struct result_setup *setup, uint32_t id, int width,
 	struct task_status status;
 	char finish[32] = "-", value[32] = "-", target[METRIC_NAME_MAX + 32];
 
-	governor_task_status(setup->governor, id, &status);
+	status_of(setup, id, &status);
 	if (status.was_started)
 		(void)snprintf(finish, sizeof(finish), "%.1f s", nsec_to_seconds(status.finish_ns));
 	if (isfinite(status.value))
@@ -172,7 +188,7 @@ void result_print(const struct result_setup *setup, FILE *to)
 	struct governor_totals totals;
 	int width = name_width(bundle);
 
-	governor_totals(setup->governor, &totals);
+	totals_of(setup, &totals);
 	(void)fprintf(to, "%-*s %-16s %10s %9s %9s %8s %-15s %s\n", width, "task", "target",
 		"deadline", "finish", "CPU time", "reached", "outcome", "feed");
 	for (uint32_t i = 0; i < bundle->n_tasks; i++)

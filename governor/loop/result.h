@@ -11,7 +11,9 @@
 
 struct result_setup {
 	const struct bundle *bundle;
-	const struct governor *governor;
+	const struct governor *governor; /* NULL: somebody else's had the tasks, so here is told */
+	const struct task_status *tasks; /* what became of each, */
+	const struct governor_totals *totals; /* and the sums; what is not known is nan, or 0 */
 	const char *policy, *enforcer, *meter, *guarantee;
 };
 

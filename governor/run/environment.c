@@ -2,6 +2,7 @@
 #include "environment.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -138,15 +139,71 @@ int command_of_task(const struct bundle_task *task, char ***ret_argv, struct fau
 	return 0;
 }
 
-int search_path(char *const environment[], const char *learner_directory, char **ret_path,
-	struct fault *fault)
+static const char *path_of(char *const environment[])
 {
 	const char *path = DEFAULT_PATH;
 
 	for (char *const *item = environment; *item; item++)
 		if (strncmp(*item, "PATH=", strlen("PATH=")) == 0)
 			path = *item + strlen("PATH=");
-	if (asprintf(ret_path, "%s:%s", path, learner_directory) < 0)
+	return path;
+}
+
+int search_path(char *const environment[], const char *learner_directory, char **ret_path,
+	struct fault *fault)
+{
+	if (asprintf(ret_path, "%s:%s", path_of(environment), learner_directory) < 0)
 		return fault_errno(fault, -ENOMEM, "PATH");
+	return 0;
+}
+
+static bool is_in_path(const char *name, char *const environment[])
+{
+	bool is_there = false;
+
+	for (const char *next, *at = path_of(environment); at && !is_there; at = next) {
+		size_t length = strcspn(at, ":");
+		_cleanup_free_ char *file = NULL;
+
+		next = at[length] == ':' ? at + length + 1 : NULL;
+		if (asprintf(&file, "%.*s%s%s", (int)length, at, length > 0 ? "/" : "", name) < 0)
+			return true;
+		is_there = access(file, X_OK) == 0;
+	}
+	return is_there;
+}
+
+int find_learner(
+	char *argv[], char *const environment[], const char *learner_directory, struct fault *fault)
+{
+	char *file;
+
+	if (strchr(argv[0], '/') || is_in_path(argv[0], environment))
+		return 0;
+	if (asprintf(&file, "%s/%s", learner_directory, argv[0]) < 0)
+		return fault_errno(fault, -ENOMEM, "command");
+	if (access(file, X_OK) < 0) {
+		free(file);
+		return 0;
+	}
+	free(argv[0]);
+	argv[0] = file;
+	return 0;
+}
+
+int open_output_of_task(const char *directory, const char *name, const char *suffix, int *ret_fd,
+	struct fault *fault)
+{
+	_cleanup_free_ char *path = NULL;
+
+	*ret_fd = -EBADF;
+	if (!directory)
+		return 0;
+	if (asprintf(&path, "%s/%s.%s", directory, name, suffix) < 0)
+		return fault_errno(fault, -ENOMEM, "output of task %s", name);
+	*ret_fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+	if (*ret_fd < 0)
+		return fault_errno(
+			fault, -errno, "open '%s' for the output of task %s", path, name);
 	return 0;
 }

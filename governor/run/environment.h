@@ -22,4 +22,14 @@ int command_of_task(const struct bundle_task *task, char ***ret_argv, struct fau
 int search_path(char *const environment[], const char *learner_directory, char **ret_path,
 	struct fault *fault);
 
+/* Where argv[0] has no slash and is not in the environment's PATH, but among the learners: the path of it
+ * there instead. For who executes by that PATH. 0 or -ENOMEM. */
+int find_learner(char *argv[], char *const environment[], const char *learner_directory,
+	struct fault *fault);
+
+/* Opens DIRECTORY/NAME.SUFFIX anew for what a task writes. *ret_fd is -EBADF where there is no directory
+ * (NULL). 0 or a negative errno. */
+int open_output_of_task(const char *directory, const char *name, const char *suffix, int *ret_fd,
+	struct fault *fault);
+
 void cleanup_words(char ***words);

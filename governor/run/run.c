@@ -7,6 +7,7 @@
 #include <systemd/sd-event.h>
 #include <time.h>
 
+#include "bundle_presets.h"
 #include "choose.h"
 #include "cleanup.h"
 #include "descriptors.h"
@@ -230,35 +231,11 @@ static int block_signals(struct fault *fault)
 	return 0;
 }
 
-static int unknown_preset(
-	const struct run *run, const struct bundle_task *task, struct fault *fault)
-{
-	const char *path = run->setup.bundle->path, *preset = task->feed_preset;
-	const char *nearest = nearest_word(preset, preset_set_names(run->presets));
-
-	if (nearest)
-		return fault_set(fault, -EBADMSG,
-			"%s:%u: task %s: no preset '%s'; did you mean '%s'?", path, task->line,
-			task->name, preset, nearest);
-	return fault_set(fault, -EBADMSG, "%s:%u: task %s: no preset '%s' in %s", path, task->line,
-		task->name, preset, preset_directory());
-}
-
 static int read_presets(struct run *run, enum run_error *ret_error, struct fault *fault)
 {
-	const struct bundle *bundle = run->setup.bundle;
-	char **directories;
-	int r = preset_directories(preset_directory(), /* more= */ NULL, &directories);
+	int r = bundle_presets_read(&run->presets, run->setup.bundle, fault);
 
-	if (r < 0)
-		return fault_errno(fault, r, "presets");
-	r = preset_set_read(&run->presets, (const char *const *)directories, fault);
-	(void)preset_directories_free(directories);
-	*ret_error = RUN_ERROR_DATA;
-	for (size_t i = 0; i < bundle->n_tasks && r == 0; i++)
-		if (bundle->tasks[i].feed_preset &&
-			!preset_set_has(run->presets, bundle->tasks[i].feed_preset))
-			r = unknown_preset(run, &bundle->tasks[i], fault);
+	*ret_error = r == -ENOMEM ? RUN_ERROR_OTHER : RUN_ERROR_DATA;
 	if (r == 0)
 		*ret_error = RUN_ERROR_OTHER;
 	return r;
@@ -348,6 +325,20 @@ static int set_up_loop(struct run *run, struct fault *fault)
 	return r < 0 ? r : add_sources(run, fault);
 }
 
+/* What holds the CPUs may take the tasks, too. */
+static int tell_way_out(int error, struct fault *fault)
+{
+	struct fault why = *fault;
+
+	if (!neighbours_have_service())
+		return error;
+	return fault_set(fault, error,
+		"%s; " RUN_NAME_OF_SERVICE
+		" is the governor of this machine, and --submit would run this bundle "
+		"under it",
+		why.text);
+}
+
 static int set_up(struct run *run, enum run_error *ret_error, struct fault *fault)
 {
 	const struct bundle *bundle = run->setup.bundle;
@@ -374,8 +365,10 @@ static int set_up(struct run *run, enum run_error *ret_error, struct fault *faul
 	(void)leftover_clear(/* fault= */ NULL);
 	r = neighbours_claim(run->name, timeline_most(&bundle->budget), run->setup.capacity_cpus,
 		&run->claim_fd, fault);
-	if (r == -EDQUOT)
+	if (r == -EDQUOT) {
 		*ret_error = RUN_ERROR_BUDGET;
+		r = tell_way_out(r, fault);
+	}
 	if (r == 0)
 		r = keeper_start(&run->keeper, run->name, fault);
 	if (r == 0) {

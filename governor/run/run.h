@@ -36,7 +36,8 @@ enum run_error {
 	RUN_ERROR_OTHER,
 	RUN_ERROR_DATA,     /* an unknown preset, too many tasks */
 	RUN_ERROR_ENFORCER, /* none is usable, or the forced one is not there */
-	RUN_ERROR_BUDGET,   /* other runs have taken it */
+	RUN_ERROR_BUDGET,   /* other runs have taken it; the governor takes no more tasks now */
+	RUN_ERROR_GOVERNOR, /* the bundle is for one, and none is there */
 	RUN_ERROR_PERMISSION,
 };
 

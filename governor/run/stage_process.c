@@ -143,23 +143,6 @@ const char *stage_process_last_words(const struct stage_process *self, uint32_t 
 
 /* Feeds. */
 
-static int open_file(const struct stage_process *self, const char *name, const char *suffix,
-	int *ret_fd, struct fault *fault)
-{
-	_cleanup_free_ char *path = NULL;
-
-	*ret_fd = -EBADF;
-	if (!self->setup.output_directory)
-		return 0;
-	if (asprintf(&path, "%s/%s.%s", self->setup.output_directory, name, suffix) < 0)
-		return fault_errno(fault, -ENOMEM, "output of task %s", name);
-	*ret_fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
-	if (*ret_fd < 0)
-		return fault_errno(
-			fault, -errno, "open '%s' for the output of task %s", path, name);
-	return 0;
-}
-
 static bool reads_output(const struct bundle_task *planned)
 {
 	return planned->feed == FEED_AUTO || planned->feed == FEED_OUTPUT;
@@ -355,9 +338,11 @@ static int stage_process_start(
 	struct cast *cast = &self->casts[id];
 	int r;
 
-	r = open_file(self, planned->name, "out", &cast->files[0], fault);
+	r = open_output_of_task(
+		self->setup.output_directory, planned->name, "out", &cast->files[0], fault);
 	if (r == 0)
-		r = open_file(self, planned->name, "err", &cast->files[1], fault);
+		r = open_output_of_task(
+			self->setup.output_directory, planned->name, "err", &cast->files[1], fault);
 	if (r == 0)
 		r = make_feeds(self, id, now_ns, fault);
 	if (r == 0)

@@ -193,6 +193,7 @@ static int read_head(struct bundle *bundle, const struct ini *ini, struct fault 
 			"%s:1: no section [bundle]; a bundle has at least '[bundle]' and "
 			"'budget = SHARE'",
 			ini->path);
+	bundle->line = section->line;
 	r = read_keys(bundle, ini, section, bundle, fault);
 	if (r < 0)
 		return r;

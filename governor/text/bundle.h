@@ -64,7 +64,9 @@ double timeline_most(const struct timeline *timeline);
 struct bundle {
 	char *path;      /* as given */
 	char *directory; /* of the file */
+	unsigned line;   /* of [bundle]; also that of its keys that are not written */
 	uint64_t slot_ns;
+	unsigned slot_line;
 	bool has_capacity;
 	struct timeline capacity; /* after bundle_resolve() there is always one */
 	struct timeline budget;
@@ -97,3 +99,8 @@ enum bundle_use {
  * machine. Called once. 0, -EBADMSG (the sentence has file:line) or -ENOMEM. */
 int bundle_resolve(
 	struct bundle *bundle, enum bundle_use use, double machine_cpus, struct fault *fault);
+
+/* Instead of bundle_resolve(), for tasks that another governor takes: its capacity, budget and slot are
+ * put in the place of the bundle's, which count for nothing then. 0 or -ENOMEM. */
+int bundle_leave_to(struct bundle *bundle, double capacity_cpus, double budget_cpus,
+	uint64_t slot_ns, struct fault *fault);

@@ -34,6 +34,7 @@ PARSER(parse_time)
 
 PARSER(parse_slot)
 {
+	struct bundle *into = destination;
 	uint64_t ns;
 	int r;
 
@@ -43,7 +44,8 @@ PARSER(parse_slot)
 	if (ns < SLOT_NS_MIN || ns > SLOT_NS_MAX)
 		return fault_set(fault, -ERANGE, "'%s' is outside the range; expected 50ms to 60s",
 			key->value);
-	*(uint64_t *)destination = ns;
+	into->slot_ns = ns;
+	into->slot_line = key->line;
 	return 0;
 }
 
@@ -259,7 +261,7 @@ PARSER(parse_at_end_key)
 const struct bundle_key bundle_keys[] = {
 	{ "bundle", "capacity", KEY_OPTIONAL, NULL, "CPUs such as 2cpu", parse_budget, IN_BUNDLE(capacity) },
 	{ "bundle", "budget", KEY_REQUIRED, NULL, "CPUs such as 1.5cpu, or 75% of the capacity", parse_budget, IN_BUNDLE(budget) },
-	{ "bundle", "slot", KEY_DEFAULT, "1s", "a time from 50ms to 60s", parse_slot, IN_BUNDLE(slot_ns) },
+	{ "bundle", "slot", KEY_DEFAULT, "1s", "a time from 50ms to 60s", parse_slot, 0 },
 	{ "bundle", "policy", KEY_DEFAULT, "core", "the name of a policy", parse_policy, 0 },
 	{ "bundle", "schedule", KEY_OPTIONAL, NULL, "the path of a CSV file", parse_path, IN_BUNDLE(schedule_path) },
 

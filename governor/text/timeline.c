@@ -279,3 +279,25 @@ int bundle_resolve(
 	bundle->budget = joined;
 	return 0;
 }
+
+/* One value, for good. */
+static int timeline_set_only(struct timeline *timeline, double cpus)
+{
+	const struct share share = {.number = cpus};
+
+	timeline_done(timeline);
+	return timeline_set_start(timeline, &share, /* line= */ 0);
+}
+
+int bundle_leave_to(struct bundle *bundle, double capacity_cpus, double budget_cpus,
+	uint64_t slot_ns, struct fault *fault)
+{
+	int r = timeline_set_only(&bundle->capacity, capacity_cpus);
+
+	if (r == 0)
+		r = timeline_set_only(&bundle->budget, budget_cpus);
+	if (r < 0)
+		return fault_errno(fault, r, "%s", bundle->path);
+	bundle->slot_ns = slot_ns;
+	return 0;
+}

@@ -386,6 +386,16 @@ void daemon_info(const struct daemon *daemon, struct daemon_info *ret_info)
 	*ret_info = daemon->info;
 }
 
+uint32_t daemon_n_vacant(const struct daemon *daemon, uid_t owner)
+{
+	uint32_t n_own = 0;
+
+	for (size_t i = 0; i < ROWS_MAX; i++)
+		n_own += daemon->rows[i].number != 0 && daemon->rows[i].phase != PHASE_ENDED &&
+			daemon->rows[i].owner == owner;
+	return daemon->info.is_draining || n_own > PER_USER_MAX ? 0 : PER_USER_MAX - n_own;
+}
+
 void daemon_listen(struct daemon *daemon, const struct daemon_listener *listener)
 {
 	daemon->listener = *listener;

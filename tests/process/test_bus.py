@@ -85,8 +85,8 @@ class Submit(BusCase):
                 (INVALID, "twice", "Name:s=a", "Name:s=b"),
                 (INVALID, "no name of a task", "Name:s=a b"),
                 (INVALID, "no name of a task", "Name:s=" + "x" * 65),
-                (INVALID, "expected stop or yield", "Name:s=a", "OnTarget:s=kill"),
-                (INVALID, "expected stop or yield", "Name:s=a", "OnDeadline:s="),
+                (INVALID, "expected stop, yield or auto", "Name:s=a", "OnTarget:s=kill"),
+                (INVALID, "expected stop, yield or auto", "Name:s=a", "OnDeadline:s="),
                 (INVALID, "longer than", "Name:s=a", f"GraceUSec:t={2**63}"),
                 (INVALID, "only one", "Name:s=a", f"DeadlineRealtime:t={FAR}",
                  f"DeadlineBoottime:t={FAR}"),
@@ -273,6 +273,13 @@ class Look(BusCase):
                             ("IsDraining", "boolean false")):
             with self.subTest(name):
                 self.assertEqual(self.get(PATH, name), value)
+
+    def test_vacant_places_are_those_of_who_asks(self):
+        if os.geteuid() == NOBODY:
+            self.skipTest("theirs is ours")
+        self.host.tell(f"task more {os.geteuid()}")
+        self.assertEqual(self.get(PATH, "NVacant"), "uint32 2")
+        self.assertEqual(self.get(PATH, "NVacant", user=NOBODY), "uint32 3")
 
     def test_properties_of_a_task(self):
         self.host.tell("target mine x")

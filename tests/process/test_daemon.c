@@ -369,10 +369,13 @@ START_TEST(who_learns_is_not_killed_for_it)
 	const struct daemon_submission learning = {
 		.has_target = true,
 		.target = {.metric = "loss", .value = 0.1, .in_a_row = 1},
+		.on_target = AT_END_YIELD,
 	};
 
 	open_daemon(&usual);
+	ck_assert_int_eq(daemon_n_vacant(service, geteuid()), usual.n_tasks_max);
 	ck_assert_int_eq(submit(JOB_LEARN, &learning, 0), 1);
+	ck_assert_int_eq(daemon_n_vacant(service, geteuid()), usual.n_tasks_max - 1);
 	RUN_UNTIL(info_of(1).outcome != OUTCOME_NONE);
 	ck_assert_int_eq(info_of(1).outcome, OUTCOME_LEARNED);
 	ck_assert_int_eq(info_of(1).phase, PHASE_YIELDED);

@@ -18,7 +18,7 @@ _coregov_options()
 	case $1 in
 	budget | cancel | pause | resume | set | show) echo "$client" ;;
 	bundle) echo '-p/--policy= -e/--enforcer= -m/--meter= -t/--trace= -o/--output= -v/--verbose
-		-n/--dry-run -j/--json -h/--help' ;;
+		-n/--dry-run -S/--submit -u/--user -s/--system -j/--json -h/--help' ;;
 	doctor) echo '-j/--json -h/--help' ;;
 	drain) echo "-o/--off $client" ;;
 	list | wait) echo "-a/--all $client" ;;

@@ -128,6 +128,9 @@ complete -c coregov -n '__coregov_at bundle' -s t -l trace -r -F -d 'record ever
 complete -c coregov -n '__coregov_at bundle' -s o -l output -x -a "(__fish_complete_directories)" -d 'keep the output of each task'
 complete -c coregov -n '__coregov_at bundle' -s v -l verbose -d 'show the output of the tasks'
 complete -c coregov -n '__coregov_at bundle' -s n -l dry-run -d 'print what would have been granted'
+complete -c coregov -n '__coregov_at bundle' -s S -l submit -d 'run it under the governor that is there'
+complete -c coregov -n '__coregov_at bundle' -s u -l user -d 'with --submit: under your own governor'
+complete -c coregov -n '__coregov_at bundle' -s s -l system -d "with --submit: under the system's"
 complete -c coregov -n '__coregov_at bundle' -s j -l json -d 'for programs'
 complete -c coregov -n '__coregov_at bundle' -s h -l help -d 'print help'
 

@@ -1,0 +1,864 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "submit.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-event.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bundle_presets.h"
+#include "cleanup.h"
+#include "environment.h"
+#include "launcher_process.h"
+#include "locate.h"
+#include "nsec.h"
+#include "path.h"
+#include "remote.h"
+#include "submit_check.h"
+
+/* A bundle under a governor. Everything that governs is the governor's; here tasks are started when they
+ * arrive, watched, and asked to stop. A task is over when its launcher has ended (all that it wrote is
+ * where it belongs) and the governor has said what became of it.
+ *
+ * The first task goes ahead alone. What the governor has against it, it would have against the others (no
+ * permission, no governor after all), and then nothing has run. Once one is accepted, one that is refused
+ * is a task that has failed, as one whose command is not found.
+ *
+ * Time is CLOCK_BOOTTIME from the start of the run, as the deadlines are that the governor is given:
+ * arrivals and deadlines stay together also where the machine sleeps. */
+
+/* That a task was accepted is heard before what the governor says of it. */
+#define PRIORITY_NEWS (SD_EVENT_PRIORITY_NORMAL - 10)
+#define TIMER_ACCURACY_US 1
+
+struct entry {
+	struct submit *submit;
+	uint32_t id;
+	struct launcher_process process;
+	sd_event_source *source;
+	int files[2];              /* where its streams are kept; owned until it is started */
+	struct remote_task told;   /* path "" until it is accepted */
+	char said[FAULT_TEXT_MAX]; /* the last that its launcher had to say */
+	struct launcher_result result;
+	bool is_started, has_result, has_launcher_ended, has_ended, is_over;
+	bool is_outcome_told;
+	uint64_t outcome_ns; /* when it was heard */
+	struct task_status status;
+};
+
+struct submit {
+	struct submit_setup setup;
+	struct remote *remote;
+	struct remote_governor governor;
+	struct remote_listener listener;
+	struct preset_set *presets;
+	sd_event *event;
+	sd_event_source *begin_timer, *view_timer;
+	struct slot_task *rows; /* of the view; n_entries of them */
+	uint64_t seen_used_ns;  /* by all tasks, as it was last shown */
+	uint64_t start_ns;      /* CLOCK_BOOTTIME */
+	size_t n_entries, n_over;
+	bool has_accepted; /* one of them */
+	bool is_gone;      /* the governor */
+	int signo;
+	bool is_killing; /* a second signal has come */
+	int error;       /* what ended the loop early */
+	enum run_error error_kind;
+	struct fault fault;
+	struct governor_totals totals;
+	struct task_status *statuses; /* n_entries of them */
+	struct entry entries[];
+};
+
+static uint64_t boottime_ns(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t now_ns(const struct submit *submit)
+{
+	return nsec_sub(boottime_ns(), submit->start_ns);
+}
+
+static const struct bundle_task *planned_of(const struct entry *entry)
+{
+	return &entry->submit->setup.bundle->tasks[entry->id];
+}
+
+__attribute__((format(printf, 3, 4))) static void tell(
+	const struct entry *entry, const char *kind, const char *format, ...)
+{
+	struct recorder *view = entry->submit->setup.view;
+	char text[FAULT_TEXT_MAX];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	view->ops->event(view, now_ns(entry->submit), entry->id, kind, text);
+}
+
+/* What becomes of a task. */
+
+static enum outcome outcome_of(const char *word)
+{
+	for (int outcome = OUTCOME_NONE + 1; outcome < _OUTCOME_MAX; outcome++)
+		if (word && strcmp(word, outcome_to_string(outcome)) == 0)
+			return outcome;
+	return OUTCOME_NONE;
+}
+
+static void over(struct entry *entry)
+{
+	struct submit *submit = entry->submit;
+
+	assert(!entry->is_over);
+	entry->is_over = true;
+	if (++submit->n_over == submit->n_entries) {
+		(void)sd_event_exit(submit->event, 0);
+		return;
+	}
+	/* Others may have waited for what becomes of it. */
+	(void)sd_event_source_set_time(submit->begin_timer, 0);
+	(void)sd_event_source_set_enabled(submit->begin_timer, SD_EVENT_ONESHOT);
+}
+
+/* It has never been the governor's, or the governor has gone. */
+static void over_with(struct entry *entry, enum outcome outcome, const char *text)
+{
+	entry->status.outcome = outcome;
+	entry->outcome_ns = entry->status.finish_ns = now_ns(entry->submit);
+	if (!entry->is_outcome_told)
+		tell(entry, outcome_to_string(outcome), "%s", text);
+	entry->is_outcome_told = true;
+	over(entry);
+}
+
+static void tell_outcome(struct entry *entry, enum outcome outcome)
+{
+	const struct bundle_task *planned = planned_of(entry);
+	const struct remote_task *told = &entry->told;
+
+	if (entry->is_outcome_told || outcome == OUTCOME_NONE)
+		return;
+	entry->is_outcome_told = true;
+	entry->outcome_ns = now_ns(entry->submit);
+	if (outcome == OUTCOME_LEARNED)
+		tell(entry, "learned", "%s %.6g after %.3f CPU-seconds", planned->target.metric,
+			told->value, (double)told->cpu_us / USEC_PER_SEC);
+	else if (outcome == OUTCOME_MISSED_DEADLINE)
+		tell(entry, "missed-deadline", "deadline %.3f s passed at %s %.6g, target %.6g",
+			nsec_to_seconds(planned->deadline_ns), planned->target.metric, told->value,
+			planned->target.value);
+	else if (outcome == OUTCOME_FAILED && entry->said[0] != '\0')
+		tell(entry, "failed", "%s", entry->said);
+	else if (outcome == OUTCOME_CANCELLED || !entry->has_result)
+		tell(entry, outcome_to_string(outcome), "%s", outcome_to_string(outcome));
+	else
+		tell(entry, outcome_to_string(outcome), "ended with status %d",
+			entry->result.status);
+}
+
+/* The governor knows only whether the page is used; here it is known what else is read. */
+static const char *feed_of(const struct entry *entry)
+{
+	if (entry->told.feed && strcmp(entry->told.feed, "shm") == 0)
+		return "shm";
+	if (entry->told.n_reports == 0)
+		return "none";
+	return planned_of(entry)->feed == FEED_FILE ? "file" : "output";
+}
+
+/* Its launcher and the governor have both said that it has ended. */
+static void settle(struct entry *entry)
+{
+	struct task_status *status = &entry->status;
+	struct remote_task last;
+
+	if (remote_task(entry->submit->remote, entry->told.path, &last, /* fault= */ NULL) == 0) {
+		remote_task_done(&entry->told);
+		entry->told = last;
+	}
+	*status = (struct task_status){
+		.outcome = outcome_of(entry->told.outcome),
+		.was_started = true,
+		.cpu_ns = entry->told.cpu_us * NSEC_PER_USEC,
+		.value = entry->told.value,
+		.n_reports = entry->told.n_reports,
+		.feed = feed_of(entry),
+	};
+	/* Forgotten already, by a governor with very many tasks. */
+	if (status->outcome == OUTCOME_NONE)
+		status->outcome = OUTCOME_FAILED;
+	tell_outcome(entry, status->outcome);
+	status->finish_ns = status->outcome == OUTCOME_LEARNED ? entry->outcome_ns
+							       : now_ns(entry->submit);
+	over(entry);
+}
+
+static void settle_alone(struct entry *entry)
+{
+	enum outcome outcome = outcome_of(entry->told.outcome);
+
+	entry->status = (struct task_status){
+		.was_started = true,
+		.cpu_ns = entry->told.cpu_us * NSEC_PER_USEC,
+		.value = entry->told.value,
+		.n_reports = entry->told.n_reports,
+		.feed = feed_of(entry),
+	};
+	if (outcome == OUTCOME_NONE)
+		outcome = entry->result.status != 0 ? OUTCOME_FAILED : OUTCOME_CANCELLED;
+	over_with(entry, outcome, "it has ended after the governor had gone");
+}
+
+static void settle_if_ended(struct entry *entry)
+{
+	if (entry->is_over || !entry->has_launcher_ended)
+		return;
+	if (entry->has_ended)
+		settle(entry);
+	else if (entry->submit->is_gone)
+		settle_alone(entry);
+}
+
+/* The first of all is refused: nothing has run, and nothing will. */
+static void refuse(struct submit *submit, const struct entry *entry)
+{
+	static const enum run_error kinds[] = {
+		[CLIENT_WAITING] = RUN_ERROR_OTHER,
+		[CLIENT_ACCEPTED] = RUN_ERROR_OTHER,
+		[CLIENT_REFUSED_DATA] = RUN_ERROR_DATA,
+		[CLIENT_REFUSED_BUSY] = RUN_ERROR_BUDGET,
+		[CLIENT_REFUSED_PERMISSION] = RUN_ERROR_PERMISSION,
+		[CLIENT_ABSENT] = RUN_ERROR_GOVERNOR,
+	};
+
+	submit->error_kind = kinds[entry->result.answer];
+	submit->error = fault_set(
+		&submit->fault, -ECONNREFUSED, "task %s: %s", planned_of(entry)->name, entry->said);
+	(void)sd_event_exit(submit->event, 0);
+}
+
+static void never_governed(struct entry *entry)
+{
+	struct submit *submit = entry->submit;
+	bool is_refused = entry->has_result && entry->result.answer != CLIENT_ACCEPTED;
+
+	if (submit->signo > 0)
+		over_with(entry, OUTCOME_CANCELLED, "cancelled");
+	else if (is_refused && !submit->has_accepted)
+		refuse(submit, entry);
+	else
+		over_with(entry, OUTCOME_FAILED,
+			entry->said[0] != '\0' ? entry->said : "ended before it was governed");
+}
+
+static void launcher_ended(struct entry *entry)
+{
+	struct remote_task now;
+
+	entry->source = sd_event_source_disable_unref(entry->source);
+	launcher_process_forget(&entry->process);
+	entry->has_launcher_ended = true;
+	if (entry->told.path[0] == '\0') {
+		never_governed(entry);
+		return;
+	}
+	/* It may have been said before it was listened to. */
+	if (!entry->has_ended && !entry->submit->is_gone &&
+		remote_task(entry->submit->remote, entry->told.path, &now, /* fault= */ NULL) ==
+			0) {
+		entry->has_ended = strcmp(now.phase, "ended") == 0;
+		remote_task_done(&now);
+	}
+	settle_if_ended(entry);
+}
+
+/* Stopping. */
+
+static void cancel(struct entry *entry)
+{
+	struct submit *submit = entry->submit;
+	struct fault fault = FAULT_INIT;
+	bool is_governed = entry->told.path[0] != '\0' && !submit->is_gone;
+	int r;
+
+	if (entry->is_over || entry->has_ended)
+		return;
+	if (is_governed) {
+		r = remote_do(submit->remote, entry->told.path, "Cancel", &fault);
+		if (r == 0 || r == -EALREADY || r == -ENOENT)
+			return;
+		submit->setup.say("task %s: %s: it is sent a signal instead",
+			planned_of(entry)->name, fault.text);
+	}
+	launcher_process_signal(&entry->process, submit->is_killing ? SIGKILL : SIGTERM);
+}
+
+/* Who has not begun does not begin any more. True where others still run. */
+static bool cancel_those_to_come(struct submit *submit, const char *why)
+{
+	bool is_any_left = false;
+
+	for (size_t i = 0; i < submit->n_entries; i++) {
+		struct entry *entry = &submit->entries[i];
+
+		if (!entry->is_started) {
+			entry->is_started = true;
+			over_with(entry, OUTCOME_CANCELLED, why);
+		}
+		is_any_left |= !entry->is_over;
+	}
+	return is_any_left;
+}
+
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+	struct submit *submit = userdata;
+
+	(void)source;
+	submit->is_killing = submit->signo > 0;
+	submit->signo = (int)info->ssi_signo;
+	if (cancel_those_to_come(submit, "cancelled") && !submit->is_killing)
+		submit->setup.say("SIG%s: the tasks are asked to stop, and waited for; a second "
+				  "one kills them",
+			sigabbrev_np(submit->signo));
+	for (size_t i = 0; i < submit->n_entries; i++)
+		cancel(&submit->entries[i]);
+	return 0;
+}
+
+/* Hearing. */
+
+static struct remote_task *find(void *userdata, const char *path)
+{
+	struct submit *submit = userdata;
+
+	for (size_t i = 0; i < submit->n_entries; i++) {
+		struct entry *entry = &submit->entries[i];
+
+		if (entry->told.path[0] != '\0' && strcmp(entry->told.path, path) == 0)
+			return &entry->told;
+	}
+	return NULL;
+}
+
+static struct entry *entry_of(struct remote_task *told)
+{
+	return (struct entry *)((char *)told - offsetof(struct entry, told));
+}
+
+static void changed(void *userdata, struct remote_task *told)
+{
+	struct entry *entry = entry_of(told);
+	enum outcome outcome = outcome_of(told->outcome);
+
+	(void)userdata;
+	/* How a process has ended is known when its launcher has. */
+	if (outcome == OUTCOME_LEARNED || outcome == OUTCOME_MISSED_DEADLINE)
+		tell_outcome(entry, outcome);
+}
+
+static void ended(void *userdata, struct remote_task *told)
+{
+	struct entry *entry = entry_of(told);
+
+	(void)userdata;
+	entry->has_ended = true;
+	settle_if_ended(entry);
+}
+
+static void gone(void *userdata)
+{
+	struct submit *submit = userdata;
+
+	submit->is_gone = true;
+	submit->error = fault_set(&submit->fault, -ENOTCONN,
+		"the governor has gone, and what became of its tasks is not known");
+	submit->setup.say(
+		"the governor has gone: what runs is waited for, nothing more is started");
+	(void)cancel_those_to_come(submit, "the governor has gone");
+	for (size_t i = 0; i < submit->n_entries; i++)
+		settle_if_ended(&submit->entries[i]);
+}
+
+static void start_due(struct submit *submit);
+
+static void take_news(struct entry *entry, const struct launcher_news *news)
+{
+	struct submit *submit = entry->submit;
+
+	switch (news->kind) {
+	case LAUNCHER_SAID:
+		(void)strcpy(entry->said, news->text);
+		return;
+	case LAUNCHER_ACCEPTED:
+		/* What was said before a refusal, or after this, is why it has failed. */
+		if (entry->said[0] != '\0')
+			submit->setup.say("task %s: %s", planned_of(entry)->name, entry->said);
+		entry->said[0] = '\0';
+		(void)snprintf(entry->told.path, sizeof(entry->told.path), "%.*s",
+			REMOTE_PATH_MAX - 1, news->text);
+		tell(entry, "start", "begun");
+		submit->has_accepted = true;
+		if (submit->signo > 0)
+			cancel(entry);
+		start_due(submit);
+		return;
+	case LAUNCHER_DONE:
+		entry->result = news->result;
+		entry->has_result = true;
+		return;
+	}
+}
+
+static int on_news(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+	struct entry *entry = userdata;
+	struct launcher_news news;
+	int r;
+
+	(void)source;
+	(void)fd;
+	(void)events;
+	while ((r = launcher_process_next(&entry->process, &news)) > 0)
+		take_news(entry, &news);
+	if (r == 0)
+		launcher_ended(entry);
+	return 0;
+}
+
+/* Starting. */
+
+static const char *at_end_word(enum at_end at_end)
+{
+	static const char *const words[] = {
+		[AT_END_DEFAULT] = "auto",
+		[AT_END_STOP] = "stop",
+		[AT_END_YIELD] = "yield",
+	};
+
+	return words[at_end];
+}
+
+static void target_text(const struct target *target, char ret_text[], size_t size)
+{
+	int n = snprintf(ret_text, size, "%s %s %.17g", target->metric,
+		target->is_raised ? ">=" : "<=", target->value);
+
+	if (target->in_a_row > 1 && n > 0 && (size_t)n < size)
+		(void)snprintf(ret_text + n, size - (size_t)n, " for %" PRIu32, target->in_a_row);
+}
+
+/* As the governor that is embedded does it, but for the page, which a launcher adds. */
+static int start_process(struct entry *entry, struct fault *fault)
+{
+	struct submit *submit = entry->submit;
+	const struct bundle_task *planned = planned_of(entry);
+	char target[METRIC_NAME_MAX + 64], prefix[TASK_NAME_MAX + sizeof(": ")];
+	_cleanup_(cleanup_words) char **environment = NULL;
+	_cleanup_(cleanup_words) char **argv = NULL;
+	_cleanup_free_ char *feed_path = NULL;
+	bool reads_output = planned->feed == FEED_AUTO || planned->feed == FEED_OUTPUT;
+	bool is_shown_as_it_is = submit->setup.is_verbose && !reads_output;
+	struct launcher_process_setup setup = {
+		.launcher =
+			{
+				.place = submit->setup.place,
+				.request =
+					{
+						.name = planned->name,
+						.target = target,
+						.has_deadline = true,
+						.deadline = {.is_span = true,
+							.ns = planned->deadline_ns},
+						.now_boottime_ns = submit->start_ns,
+						.threads = (uint32_t)ceil(planned->threads),
+						.on_target = at_end_word(planned->on_target),
+						.on_deadline = at_end_word(planned->on_deadline),
+						.has_grace = true,
+						.grace_ns = planned->grace_ns,
+					},
+				.feed = planned->feed,
+				.feed_more = planned->feed_preset,
+				.presets = submit->presets,
+				.required_by = "--submit",
+				.is_quiet = true,
+				.prefix = submit->setup.is_verbose ? prefix : NULL,
+			},
+		.directory = planned->directory,
+		.stdout_fd = entry->files[0],
+		.stderr_fd = entry->files[1],
+	};
+	int r = environment_of_task(planned, /* page= */ "", &environment, fault);
+
+	if (r == 0)
+		r = command_of_task(planned, &argv, fault);
+	if (r == 0)
+		r = find_learner(argv, environment, learner_directory(), fault);
+	if (r == 0 && planned->feed == FEED_FILE) {
+		/* It is read from the task's own directory. */
+		r = path_absolute(planned->feed_path, &feed_path);
+		setup.launcher.feed_more = feed_path;
+		if (r < 0)
+			r = fault_errno(fault, r, "find '%s'", planned->feed_path);
+	}
+	if (r < 0)
+		return r;
+	target_text(&planned->target, target, sizeof(target));
+	(void)snprintf(prefix, sizeof(prefix), "%s: ", planned->name);
+	if (setup.stdout_fd < 0 && is_shown_as_it_is)
+		setup.stdout_fd = setup.stderr_fd = STDERR_FILENO;
+	setup.environment = environment;
+	setup.launcher.request.command = argv;
+	return launcher_process_start(&entry->process, &setup, fault);
+}
+
+static int start(struct entry *entry, struct fault *fault)
+{
+	struct submit *submit = entry->submit;
+	const struct bundle_task *planned = planned_of(entry);
+	const char *directory = submit->setup.output_directory;
+	int r = open_output_of_task(directory, planned->name, "out", &entry->files[0], fault);
+
+	if (r == 0)
+		r = open_output_of_task(directory, planned->name, "err", &entry->files[1], fault);
+	if (r == 0)
+		r = start_process(entry, fault);
+	for (size_t i = 0; i < ARRAY_LENGTH(entry->files); i++) {
+		cleanup_close(&entry->files[i]);
+		entry->files[i] = -EBADF;
+	}
+	if (r < 0)
+		return r;
+	r = sd_event_add_io(
+		submit->event, &entry->source, entry->process.fd, EPOLLIN, on_news, entry);
+	if (r >= 0)
+		r = sd_event_source_set_priority(entry->source, PRIORITY_NEWS);
+	if (r < 0) {
+		launcher_process_signal(&entry->process, SIGKILL);
+		launcher_process_forget(&entry->process);
+		return fault_errno(fault, r, "watch a launcher");
+	}
+	return 0;
+}
+
+/* One that waits for the governor's word while no other has it. */
+static bool is_first_out(const struct submit *submit)
+{
+	for (size_t i = 0; i < submit->n_entries && !submit->has_accepted; i++)
+		if (submit->entries[i].is_started && !submit->entries[i].is_over)
+			return true;
+	return false;
+}
+
+/* The next that has not begun, in order of arrival; NULL for none. */
+static struct entry *next_to_start(struct submit *submit)
+{
+	struct entry *next = NULL;
+
+	for (size_t i = 0; i < submit->n_entries; i++) {
+		struct entry *entry = &submit->entries[i];
+
+		if (!entry->is_started &&
+			(!next || planned_of(entry)->begin_ns < planned_of(next)->begin_ns))
+			next = entry;
+	}
+	return next;
+}
+
+static void start_due(struct submit *submit)
+{
+	struct entry *entry;
+
+	if (submit->signo > 0 || submit->is_gone)
+		return;
+	while (!is_first_out(submit) && (entry = next_to_start(submit))) {
+		struct fault fault = FAULT_INIT;
+		uint64_t begin_ns = planned_of(entry)->begin_ns;
+
+		if (begin_ns > now_ns(submit)) {
+			(void)sd_event_source_set_time(submit->begin_timer,
+				(submit->start_ns + begin_ns) / NSEC_PER_USEC + 1);
+			(void)sd_event_source_set_enabled(submit->begin_timer, SD_EVENT_ONESHOT);
+			return;
+		}
+		entry->is_started = true;
+		if (start(entry, &fault) < 0)
+			over_with(entry, OUTCOME_FAILED, fault.text);
+	}
+}
+
+static int on_begin(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	(void)source;
+	(void)usec;
+	start_due(userdata);
+	return 0;
+}
+
+/* Showing. */
+
+static enum phase phase_of(const struct remote_task *told)
+{
+	if (told->phase && strcmp(told->phase, "yielding") == 0)
+		return PHASE_YIELDED;
+	if (told->phase && strcmp(told->phase, "stopping") == 0)
+		return PHASE_STOPPING;
+	return PHASE_ALIVE;
+}
+
+/* What has been heard of the slot that is over; a governor that is asked for nothing does not mind. */
+static void show(struct submit *submit)
+{
+	uint64_t slot_ns = submit->setup.bundle->slot_ns, used_ns = 0;
+	struct slot_record record = {
+		.now_ns = now_ns(submit),
+		.slot_ns = slot_ns,
+		.budget_ns = (uint64_t)llround(submit->governor.budget_cpus * (double)slot_ns),
+		.tasks = submit->rows,
+	};
+
+	for (uint32_t id = 0; id < submit->n_entries; id++) {
+		const struct entry *entry = &submit->entries[id];
+		const struct remote_task *told = &entry->told;
+		uint64_t cpu_ns = (uint64_t)llround(told->share_cpus * (double)slot_ns);
+
+		used_ns += told->cpu_us * NSEC_PER_USEC;
+		if (told->path[0] == '\0' || entry->has_ended || entry->is_over)
+			continue;
+		record.granted_ns += cpu_ns;
+		submit->rows[record.n_tasks++] = (struct slot_task){
+			.seen = {.task = id, .phase = phase_of(told), .value = told->value},
+			.share_cpus = told->share_cpus,
+			.grant = {.cpu_ns = cpu_ns},
+		};
+	}
+	record.used_ns = nsec_sub(used_ns, submit->seen_used_ns);
+	submit->seen_used_ns = used_ns;
+	submit->setup.view->ops->slot(submit->setup.view, &record);
+}
+
+static int on_view(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct submit *submit = userdata;
+	int r;
+
+	(void)usec;
+	show(submit);
+	r = sd_event_source_set_time_relative(
+		source, submit->setup.bundle->slot_ns / NSEC_PER_USEC);
+	return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+/* Setting up. */
+
+static int add_sources(struct submit *submit, struct fault *fault)
+{
+	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+	sigset_t set;
+	int r = sd_event_new(&submit->event);
+
+	(void)sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_LENGTH(signals); i++)
+		(void)sigaddset(&set, signals[i]);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	/* Ignored, as it may have been inherited, launchers could not be waited for. */
+	(void)signal(SIGCHLD, SIG_DFL);
+	for (size_t i = 0; i < ARRAY_LENGTH(signals) && r >= 0; i++)
+		r = sd_event_add_signal(submit->event, NULL, signals[i], on_signal, submit);
+	if (r >= 0)
+		r = sd_event_add_time(submit->event, &submit->begin_timer, CLOCK_BOOTTIME,
+			UINT64_MAX, TIMER_ACCURACY_US, on_begin, submit);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(submit->begin_timer, SD_EVENT_OFF);
+	if (r >= 0 && submit->setup.is_drawn)
+		r = sd_event_add_time_relative(submit->event, &submit->view_timer, CLOCK_MONOTONIC,
+			submit->setup.bundle->slot_ns / NSEC_PER_USEC, TIMER_ACCURACY_US, on_view,
+			submit);
+	return r < 0 ? fault_errno(fault, r, "event loop") : 0;
+}
+
+static enum run_error kind_of_remote(int error)
+{
+	return error == -EACCES ? RUN_ERROR_PERMISSION : RUN_ERROR_GOVERNOR;
+}
+
+static int find_governor(struct submit *submit, enum run_error *ret_error, struct fault *fault)
+{
+	struct bundle *bundle = submit->setup.bundle;
+	int r = remote_open(submit->setup.place, &submit->remote, fault);
+
+	if (r == 0)
+		r = remote_governor(submit->remote, &submit->governor, fault);
+	*ret_error = kind_of_remote(r);
+	if (r == 0)
+		r = submit_check_room(bundle, submit->remote, &submit->governor, ret_error, fault);
+	if (r < 0)
+		return r;
+	*ret_error = RUN_ERROR_OTHER;
+	submit_say_what_is_left(bundle, &submit->governor, submit->setup.say);
+	return bundle_leave_to(bundle, submit->governor.capacity_cpus, submit->governor.budget_cpus,
+		submit->governor.slot_us * NSEC_PER_USEC, fault);
+}
+
+static int set_up(struct submit *submit, enum run_error *ret_error, struct fault *fault)
+{
+	int r = submit_check_bundle(submit->setup.bundle, fault);
+
+	*ret_error = RUN_ERROR_DATA;
+	if (r == 0)
+		r = bundle_presets_read(&submit->presets, submit->setup.bundle, fault);
+	if (r == 0)
+		r = find_governor(submit, ret_error, fault);
+	if (r == 0)
+		r = add_sources(submit, fault);
+	if (r < 0)
+		return r;
+	submit->listener = (struct remote_listener){
+		.userdata = submit,
+		.find = find,
+		.changed = changed,
+		.ended = ended,
+		.gone = gone,
+	};
+	return remote_listen(submit->remote, submit->event, &submit->listener, fault);
+}
+
+static void init_entries(struct submit *submit)
+{
+	for (size_t i = 0; i < submit->n_entries; i++)
+		submit->entries[i] = (struct entry){
+			.submit = submit,
+			.id = (uint32_t)i,
+			.process = {.fd = -EBADF},
+			.files = {-EBADF, -EBADF},
+			.told = {.value = (double)NAN},
+			.status = {.value = (double)NAN, .feed = "none"},
+		};
+}
+
+int submit_new(struct submit **ret_submit, const struct submit_setup *setup,
+	enum run_error *ret_error, struct fault *fault)
+{
+	size_t n = setup->bundle->n_tasks;
+	struct submit *submit = calloc(1, sizeof(*submit) + n * sizeof(submit->entries[0]));
+	int r;
+
+	*ret_error = RUN_ERROR_OTHER;
+	if (!submit)
+		return fault_errno(fault, -ENOMEM, "run");
+	submit->setup = *setup;
+	submit->n_entries = n;
+	init_entries(submit);
+	submit->statuses = calloc(n + 1, sizeof(submit->statuses[0]));
+	submit->rows = calloc(n + 1, sizeof(submit->rows[0]));
+	r = submit->statuses && submit->rows ? set_up(submit, ret_error, fault)
+					     : fault_errno(fault, -ENOMEM, "run");
+	if (r < 0) {
+		(void)submit_free(submit);
+		return r;
+	}
+	*ret_submit = submit;
+	return 0;
+}
+
+/* As far as it is known: what the governor granted our tasks in each slot is not. */
+static void sum_up(struct submit *submit)
+{
+	uint64_t slot_ns = submit->setup.bundle->slot_ns, last_ns = 0;
+	struct governor_totals *totals = &submit->totals;
+
+	totals->granted_cpus_max = (double)NAN;
+	for (size_t i = 0; i < submit->n_entries; i++) {
+		const struct entry *entry = &submit->entries[i];
+
+		submit->statuses[i] = entry->status;
+		totals->used_ns += entry->status.cpu_ns;
+		if (entry->outcome_ns > last_ns)
+			last_ns = entry->outcome_ns;
+	}
+	totals->n_slots = slot_ns > 0 ? (last_ns + slot_ns - 1) / slot_ns : 0;
+	totals->budget_ns = (uint64_t)llround(
+		submit->governor.budget_cpus * (double)(totals->n_slots * slot_ns));
+}
+
+int submit_loop(
+	struct submit *submit, int *ret_signo, enum run_error *ret_error, struct fault *fault)
+{
+	int r = 0;
+
+	if (submit->n_entries > 0) {
+		submit->start_ns = boottime_ns();
+		start_due(submit);
+		r = sd_event_loop(submit->event);
+	}
+	sum_up(submit);
+	*ret_signo = submit->signo;
+	*ret_error = submit->error_kind;
+	if (r < 0)
+		return fault_errno(fault, r, "event loop");
+	return submit->error < 0 ? fault_set(fault, submit->error, "%s", submit->fault.text) : 0;
+}
+
+void submit_result(const struct submit *submit, struct result_setup *ret_result)
+{
+	*ret_result = (struct result_setup){
+		.bundle = submit->setup.bundle,
+		.tasks = submit->statuses,
+		.totals = &submit->totals,
+		.policy = submit->governor.policy,
+		.enforcer = submit->governor.enforcer,
+		.meter = submit->governor.meter,
+		.guarantee = submit->governor.guarantee,
+	};
+}
+
+const char *submit_last_words(const struct submit *submit, uint32_t task)
+{
+	return submit->entries[task].result.relayed.last_words;
+}
+
+uint64_t submit_lost_bytes(const struct submit *submit, uint32_t task, int *ret_error)
+{
+	const struct relay_end *relayed = &submit->entries[task].result.relayed;
+
+	*ret_error = relayed->lost_error;
+	return relayed->n_lost_bytes;
+}
+
+struct submit *submit_free(struct submit *submit)
+{
+	if (!submit)
+		return NULL;
+	for (size_t i = 0; i < submit->n_entries; i++) {
+		struct entry *entry = &submit->entries[i];
+
+		(void)sd_event_source_disable_unref(entry->source);
+		launcher_process_forget(&entry->process);
+		remote_task_done(&entry->told);
+	}
+	(void)sd_event_source_disable_unref(submit->begin_timer);
+	(void)sd_event_source_disable_unref(submit->view_timer);
+	submit->remote = remote_free(submit->remote);
+	remote_governor_done(&submit->governor);
+	(void)sd_event_unref(submit->event);
+	submit->presets = preset_set_free(submit->presets);
+	free(submit->statuses);
+	free(submit->rows);
+	free(submit);
+	return NULL;
+}
