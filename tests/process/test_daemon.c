@@ -590,6 +590,7 @@ START_TEST(who_says_nothing_is_told_of)
 	const struct daemon_submission silent = {
 		.has_target = true,
 		.target = {.metric = "loss", .value = 0.1, .in_a_row = 1},
+		.on_target = AT_END_YIELD,
 	};
 	struct daemon_setup impatient = usual;
 
