@@ -266,5 +266,33 @@ class Adoption(Service):
         self.assertEqual(self.task_now("soft")["feed"], "shm")
 
 
+class BySignals(Adoption):
+    """The enforcer that has no groups: what it had stopped goes on under the next one. Of all that there is
+    above, what does not need a group."""
+
+    configuration = Service.configuration + "enforcer = signal\n"
+
+    # Without a group, nothing counts what is used while nobody looks, and nothing shows what has forked away.
+    test_no_cpu_time_counts_twice = None
+    test_budget_holds_through_kills = None
+    test_what_forks_away_is_found = None
+    test_killed = None
+    # What is stopped does not end, and nobody but its governor knows why it is stopped.
+    test_ended_meanwhile = None
+    test_one_that_cannot_be_read = None
+    test_without_a_directory = None
+    # As above, and long.
+    test_each_report_counts_once = None
+    test_nonsense_in_it = None
+
+    def test_the_enforcer_stays(self):
+        self.started("spin", "--", *SPIN)
+        self.kill()
+        self.conf.write_text(Service.configuration + "enforcer = cgroup1\n")
+        self.restart()
+        self.assertIn("enforcer signal stays", self.told())
+        self.until(lambda: self.task_now("spin")["cpu_seconds"] > 0.05)
+
+
 if __name__ == "__main__":
     tap.main()

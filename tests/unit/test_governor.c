@@ -957,6 +957,62 @@ START_TEST(a_seat_is_used_again)
 }
 END_TEST
 
+/* Two governors, one after the other: the second reads its meter from 0. */
+START_TEST(another_governor_goes_on)
+{
+	static const char *const text = "[bundle]\nbudget = 1cpu\n" TASK("a") "9s\n" TASK(
+		"b") "9s\n";
+	struct task_past a, b;
+
+	prepare_open(text, "equal");
+	governor_seat(governor, 0, 0);
+	governor_seat(governor, 1, 0);
+	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
+	report(0, SECOND / 2, 0.5);
+	machine.cpu_ns[0] = machine.cpu_ns[1] = SECOND / 2;
+	machine.wait_ns[0] = SECOND / 4;
+	ck_assert_int_eq(governor_slot(governor, SECOND, 0, NULL), 0);
+	governor_pause(governor, 1, SECOND, true);
+	governor_past(governor, 0, &a);
+	governor_past(governor, 1, &b);
+	tear_down();
+
+	prepare_open(text, "equal");
+	machine.cpu_ns[0] = machine.cpu_ns[1] = machine.wait_ns[0] = 0;
+	governor_seat_again(governor, 0, 2 * SECOND, &a);
+	governor_seat_again(governor, 1, 2 * SECOND, &b);
+	ck_assert_ptr_nonnull(strstr(machine.events, "adopted: taken over"));
+	ck_assert_int_eq(governor_slot(governor, 2 * SECOND, 0, NULL), 0);
+	ck_assert_uint_eq(status_of(0).cpu_ns, SECOND / 2);
+	ck_assert_uint_eq(status_of(0).n_reports, 1);
+	ck_assert_double_eq_tol(status_of(0).value, 0.5, 1e-9);
+	ck_assert_int_eq(phase_of(0), PHASE_ALIVE);
+	ck_assert(status_of(1).is_paused);
+	ck_assert_double_eq_tol(machine.share_cpus[0], 1, 1e-9);
+	ck_assert_double_eq_tol(machine.share_cpus[1], 0, 1e-9);
+	/* What it had used before is no use of this slot, and no excess. */
+	ck_assert_uint_eq(machine.slot.used_ns, 0);
+	machine.cpu_ns[0] = SECOND / 4;
+	ck_assert_int_eq(governor_slot(governor, 3 * SECOND, 0, NULL), 0);
+	ck_assert_uint_eq(status_of(0).cpu_ns, 3 * SECOND / 4);
+	ck_assert_uint_eq(machine.slot.used_ns, SECOND / 4);
+	ck_assert_uint_eq(machine.slot.excess_ns, 0);
+	report(0, 3 * SECOND, 0.05);
+	ck_assert_int_eq(governor_slot(governor, 4 * SECOND, 0, NULL), 0);
+	ck_assert_int_eq(status_of(0).outcome, OUTCOME_LEARNED);
+	ck_assert_uint_eq(status_of(0).n_reports, 2);
+	/* And once more: one that has its outcome has it only once. */
+	governor_past(governor, 0, &a);
+	tear_down();
+	prepare_open(text, "equal");
+	governor_seat_again(governor, 0, 5 * SECOND, &a);
+	ck_assert(governor_is_decided(governor));
+	ck_assert_int_eq(governor_slot(governor, 10 * SECOND, 0, NULL), 0);
+	ck_assert_int_eq(status_of(0).outcome, OUTCOME_LEARNED);
+	ck_assert_uint_eq(status_of(0).finish_ns, a.finish_ns);
+}
+END_TEST
+
 START_TEST(a_deadline_that_is_moved_counts)
 {
 	prepare_open("[bundle]\nbudget = 1cpu\n" TASK("a") "3s\n" TASK("b") "5s\n", "edf");
@@ -1249,6 +1305,7 @@ static Suite *governor_suite(void)
 	tcase_add_test(tcase, a_task_that_comes_has_its_grant_at_once);
 	tcase_add_test(tcase, a_task_that_is_to_begin_later_waits_in_its_seat);
 	tcase_add_test(tcase, a_seat_is_used_again);
+	tcase_add_test(tcase, another_governor_goes_on);
 	tcase_add_test(tcase, a_deadline_that_is_moved_counts);
 	tcase_add_test(tcase, threads_that_nobody_has_said_are_found_out);
 	tcase_add_test(tcase, a_change_may_come_as_late_as_the_deadline);

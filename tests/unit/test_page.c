@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <math.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -308,6 +309,59 @@ START_TEST(full_speed_writer_is_read_whole)
 }
 END_TEST
 
+static struct page *take_over(int fd, const struct page_place *place, int status)
+{
+	struct page *page = NULL;
+
+	ck_assert_int_eq(
+		page_take_over(&page, fd, "task", &pair.target, place, /* fault= */ NULL), status);
+	return page;
+}
+
+/* Another reader goes on where the first was: also with what came in between. */
+START_TEST(another_reader_goes_on)
+{
+	struct page_place place;
+	int fd;
+
+	for (uint64_t i = 1; i <= 5; i++)
+		ck_assert_int_eq(coregov_report(i, "loss", 2), 1);
+	ck_assert_uint_eq(pair_read(), 5);
+	page_place(pair.page, &place);
+	for (uint64_t i = 6; i <= 8; i++)
+		ck_assert_int_eq(coregov_report(i, "loss", 1), 1);
+	fd = dup(page_fd(pair.page));
+	pair.page = page_free(pair.page);
+	pair.page = take_over(fd, &place, 0);
+	ck_assert_uint_eq(pair_read(), 3);
+	ck_assert_uint_eq(pair.reports[0].step, 6);
+	ck_assert_uint_eq(pair_facts().n_reports, 8);
+	ck_assert_uint_eq(pair_facts().n_dropped + pair_facts().n_refused, 0);
+	ck_assert(pair_facts().speaks_page);
+	ck_assert_uint_eq(page_token(pair.page), place.token);
+}
+END_TEST
+
+START_TEST(what_is_no_page_is_not_taken_over)
+{
+	struct page_place place;
+	int fd;
+
+	page_place(pair.page, &place);
+	place.token ^= 1;
+	(void)take_over(dup(page_fd(pair.page)), &place, -EBADMSG);
+	place.token ^= 1;
+	/* Of the right size, and not sealed: it could shrink under the reader. */
+	fd = memfd_create("page", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	ck_assert_int_eq(ftruncate(fd, sizeof(struct coregov_page)), 0);
+	(void)take_over(dup(fd), &place, -EBADMSG);
+	ck_assert_int_eq(ftruncate(fd, 100), 0);
+	ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), 0);
+	(void)take_over(fd, &place, -EBADMSG);
+	(void)take_over(open("/dev/null", O_RDWR | O_CLOEXEC), &place, -EBADMSG);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("page");
@@ -323,6 +377,8 @@ int main(void)
 	tcase_add_test(plain, absurd_counters_are_skipped_and_recovered_from);
 	tcase_add_test(plain, false_marks_are_refused);
 	tcase_add_test(plain, cannot_be_resized);
+	tcase_add_test(plain, another_reader_goes_on);
+	tcase_add_test(plain, what_is_no_page_is_not_taken_over);
 	tcase_add_test(plain, environment_needs_its_room);
 	tcase_add_test(plain, full_speed_writer_is_read_whole);
 	suite_add_tcase(suite, plain);
