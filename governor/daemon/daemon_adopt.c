@@ -16,6 +16,7 @@
 #include "cleanup.h"
 #include "daemon_internal.h"
 #include "meter_cgroup.h"
+#include "pidfd.h"
 #include "process.h"
 
 /* The tasks of a daemon that has ended, or was killed, go on under this one: same groups, same clock, same
@@ -24,6 +25,8 @@
  *
  * The pages come from systemd, which keeps descriptors for its services. Where there is none (a container, a
  * shell) they are found at the task's process, or at its launcher.
+ *
+ * Where the file is of another version there are the groups, and what runs in them.
  *
  * Nothing that is read from the file is trusted to be in its range: it may be of a program that went wrong. */
 
@@ -72,11 +75,21 @@ static void take_machine(struct daemon *daemon, uint32_t n_seats)
 	daemon->stage.epoch_ns = daemon->past.epoch_ns;
 }
 
-int daemon_open_past(struct daemon *daemon, struct fault *fault)
+static void take_whole(struct daemon *daemon)
 {
 	struct ledger_whole whole;
+
+	ledger_read_whole(daemon->ledger, &whole);
+	daemon->members.last_number = whole.last_number;
+	daemon->is_draining = whole.is_draining;
+	take_budget(daemon, &whole);
+}
+
+int daemon_open_past(struct daemon *daemon, struct fault *fault)
+{
 	struct fault why = FAULT_INIT;
-	uint32_t n_seats;
+	enum ledger_past past;
+	uint32_t n_seats = 0;
 	int r;
 
 	daemon->stage.epoch_ns = daemon_clock_monotonic_ns();
@@ -84,20 +97,19 @@ int daemon_open_past(struct daemon *daemon, struct fault *fault)
 	r = run_name_make_of_service(daemon->run, fault);
 	if (r < 0 || !daemon->setup.ledger_path)
 		return r;
-	if (ledger_open(&daemon->ledger, daemon->setup.ledger_path, &daemon->past,
-		    &daemon->has_past, &why) < 0) {
+	if (ledger_open(&daemon->ledger, daemon->setup.ledger_path, &daemon->past, &past, &why) <
+		0) {
 		daemon->setup.say(
 			"%s: after a restart the tasks that run will not be taken over", why.text);
 		return 0;
 	}
-	if (!daemon->has_past)
-		return 0;
-	ledger_read_whole(daemon->ledger, &whole);
-	daemon->members.last_number = whole.last_number;
-	daemon->is_draining = whole.is_draining;
-	take_budget(daemon, &whole);
-	n_seats = last_seat(daemon);
-	daemon->has_past = n_seats > 0 && daemon->past.epoch_ns <= daemon->stage.epoch_ns;
+	if (past != LEDGER_NOTHING)
+		take_whole(daemon);
+	if (past == LEDGER_ALL)
+		n_seats = last_seat(daemon);
+	/* Of another version there may be tasks; and nothing was before the machine was started. */
+	daemon->has_past = (n_seats > 0 || past == LEDGER_HEAD) &&
+		daemon->past.epoch_ns <= daemon->stage.epoch_ns;
 	if (daemon->has_past)
 		take_machine(daemon, n_seats);
 	return 0;
@@ -217,9 +229,10 @@ static int open_page(struct daemon *daemon, struct member *member, const struct 
 		r = find_page(task, &member->page);
 	if (r == 0)
 		return 0;
-	daemon->setup.say("task %s: its progress page could not be found: nothing more is heard of "
-			  "its progress",
-		member->name);
+	if (member->has_target)
+		daemon->setup.say("task %s: its progress page could not be found: nothing more is "
+				  "heard of its progress",
+			member->name);
 	return page_new(&member->page, member->name, &member->target,
 		daemon->stage.epoch_ns + daemon_now_ns(daemon),
 		deadline_ns == LOOP_NEVER_NS ? UINT64_MAX : daemon->stage.epoch_ns + deadline_ns,
@@ -317,6 +330,61 @@ static int adopt(struct daemon *daemon, uint32_t id, const struct ledger_task *t
 
 /* ---- all ---- */
 
+/* Of which nothing is known but its group: it is governed as one without a target. */
+static int make_up(
+	struct daemon *daemon, const struct place_left *left, struct ledger_task *ret_task)
+{
+	_cleanup_close_ int pidfd = pidfd_open(left->pid, 0), fd = process_open(left->pid);
+	struct process process;
+	pid_t pid;
+
+	*ret_task = (struct ledger_task){
+		.number = daemon->members.last_number + 1,
+		.pid = left->pid,
+		.target = {.metric = "loss", .value = NEVER_MET, .in_a_row = 1},
+		.deadline = {.at_ns = DAEMON_NO_DEADLINE},
+		.threads = DAEMON_THREADS_AUTO,
+		.began_realtime_ns = daemon_clock_ns(DAEMON_REALTIME),
+		.past = {.phase = PHASE_ALIVE,
+			.is_background = true,
+			.begin_ns = daemon_now_ns(daemon),
+			.value = NAN,
+			.best = NAN},
+	};
+	(void)snprintf(ret_task->name, sizeof(ret_task->name), "%s", left->name);
+	if (pidfd < 0 || fd < 0 || process_read(fd, &process) < 0)
+		return -ESRCH;
+	ret_task->start_ticks = process.start_ticks;
+	return pidfd_read(pidfd, &pid, &ret_task->owner, /* fault= */ NULL);
+}
+
+/* What a daemon of another version has left, or one whose file was damaged: it would run on beside us, with a
+ * budget of its own. */
+static void adopt_strangers(struct daemon *daemon)
+{
+	struct enforcer *enforcer = daemon->enforcer;
+	struct place_left left = {.task = 0};
+
+	for (uint32_t id = 0; enforcer->ops->place_left(enforcer, id, &left) == 1;
+		id = left.task + 1) {
+		struct ledger_task task;
+
+		if (left.task < daemon->setup.n_tasks_max && daemon->stage.seats[left.task])
+			continue;
+		daemon->stage.fault = FAULT_INIT;
+		if (left.task >= daemon->setup.n_tasks_max || make_up(daemon, &left, &task) < 0 ||
+			adopt(daemon, left.task, &task) < 0)
+			daemon->setup.say("what runs in group '%" PRIu32
+					  "-%s' is not taken over%s%s",
+				left.task, left.name, daemon->stage.fault.text[0] ? ": " : "",
+				daemon->stage.fault.text);
+		else
+			daemon->setup.say("task %s: nothing is known of it but its group: it is "
+					  "governed as one without a target",
+				left.name);
+	}
+}
+
 static void begin_ledger(struct daemon *daemon)
 {
 	struct ledger_head head = {.epoch_ns = daemon->stage.epoch_ns};
@@ -390,9 +458,15 @@ void daemon_adopt(struct daemon *daemon)
 		begin_ledger(daemon);
 	} else {
 		adopt_all(daemon);
-		daemon->members.last_number = last_number;
+		if (last_number > daemon->members.last_number)
+			daemon->members.last_number = last_number;
+		if (ledger_n_seats(daemon->ledger) == 0)
+			begin_ledger(daemon); /* not of a version that we could go on with */
+		adopt_strangers(daemon);
 		if (daemon->members.n > 0)
 			daemon_wake(daemon);
+		for (size_t i = 0; i < daemon->members.n; i++)
+			daemon_keep(daemon, daemon->members.all[i]);
 	}
 	daemon_keep_whole(daemon);
 	daemon_tell_later(daemon);

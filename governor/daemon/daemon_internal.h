@@ -29,7 +29,7 @@ struct daemon {
 	char run[RUN_NAME_MAX];
 	int claim_fd;
 	struct ledger *ledger; /* NULL: none */
-	bool has_past;         /* there may be tasks of another daemon in it */
+	bool has_past;         /* there may be tasks of another daemon */
 	bool has_told_ledger;  /* that it cannot be written to */
 	struct ledger_head past;
 	double first_cpus; /* the budget it was started with */

@@ -22,6 +22,7 @@
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
 #define BOOT_ID_MAX 40
 
+/* Read by every version, as is the whole. */
 struct file_head {
 	char magic[8];
 	uint32_t version;
@@ -75,13 +76,16 @@ static int read_boot(char ret_boot[static BOOT_ID_MAX], struct fault *fault)
 	return 0;
 }
 
-static bool is_ours(const struct ledger *ledger, const struct file_head *head)
+static enum ledger_past judge(const struct ledger *ledger, const struct file_head *head)
 {
-	return memcmp(head->magic, MAGIC, sizeof(MAGIC)) == 0 && head->version == LEDGER_VERSION &&
-		head->task_size == sizeof(struct ledger_task) &&
-		strncmp(head->boot, ledger->boot, BOOT_ID_MAX) == 0 &&
-		memchr(head->head.run, '\0', sizeof(head->head.run)) &&
-		memchr(head->head.enforcer, '\0', sizeof(head->head.enforcer));
+	if (memcmp(head->magic, MAGIC, sizeof(MAGIC)) != 0 ||
+		strncmp(head->boot, ledger->boot, BOOT_ID_MAX) != 0 ||
+		!memchr(head->head.run, '\0', sizeof(head->head.run)) ||
+		!memchr(head->head.enforcer, '\0', sizeof(head->head.enforcer)))
+		return LEDGER_NOTHING;
+	if (head->version != LEDGER_VERSION || head->task_size != sizeof(struct ledger_task))
+		return LEDGER_HEAD;
+	return LEDGER_ALL;
 }
 
 /* The count of the copy that holds; 0 where there is none. */
@@ -134,7 +138,7 @@ static int read_past(struct ledger *ledger)
 }
 
 int ledger_open(struct ledger **ret_ledger, const char *path, struct ledger_head *ret_head,
-	bool *ret_has_past, struct fault *fault)
+	enum ledger_past *ret_past, struct fault *fault)
 {
 	_cleanup_(cleanup_ledger_free) struct ledger *ledger = calloc(1, sizeof(*ledger));
 	struct file_head head;
@@ -150,11 +154,12 @@ int ledger_open(struct ledger **ret_ledger, const char *path, struct ledger_head
 	r = read_boot(ledger->boot, fault);
 	if (r < 0)
 		return r;
-	*ret_has_past = read_at(ledger->fd, &head, sizeof(head), 0) && is_ours(ledger, &head);
-	if (*ret_has_past) {
+	*ret_past = read_at(ledger->fd, &head, sizeof(head), 0) ? judge(ledger, &head)
+								: LEDGER_NOTHING;
+	if (*ret_past != LEDGER_NOTHING)
 		*ret_head = head.head;
+	if (*ret_past == LEDGER_ALL)
 		r = read_past(ledger);
-	}
 	if (r < 0)
 		return fault_errno(fault, r, "read %s", path);
 	*ret_ledger = TAKE_PTR(ledger);

@@ -14,8 +14,9 @@
  * upgrade, or when it was killed. A file in /run, which a reboot clears. It is written to after each slot, and
  * whole at any moment: of what is kept for a task there are two copies, and the older one is written to.
  *
- * What is in it is as it is in memory, so another version of it is not read: then the tasks run on in their
- * groups, and are not governed. LEDGER_VERSION changes with every structure that it holds. */
+ * What is in it is as it is in memory, so the tasks of another version are not read, but only what comes
+ * before them, which stays as it is: then what is in the groups is all that is known of them. LEDGER_VERSION
+ * changes with every structure that a task has in it. */
 
 #define LEDGER_VERSION 1
 #define LEDGER_DIRECTORY_MAX 512
@@ -55,13 +56,19 @@ struct ledger_whole {
 	uint64_t is_draining;
 };
 
+/* What was in the file: of this machine, and this boot. */
+enum ledger_past {
+	LEDGER_NOTHING,
+	LEDGER_HEAD, /* and the whole, and tasks that cannot be read */
+	LEDGER_ALL,
+};
+
 struct ledger;
 
-/* Opens or makes the file. ret_has_past: it was kept on this machine, since it was booted, by a program that
- * writes as we do; then ret_head is filled in. 0 or a negative errno: -EWOULDBLOCK where another daemon
- * keeps it. */
+/* Opens or makes the file. ret_head is filled in, unless there is LEDGER_NOTHING. 0 or a negative errno:
+ * -EWOULDBLOCK where another daemon keeps it. */
 int ledger_open(struct ledger **ret_ledger, const char *path, struct ledger_head *ret_head,
-	bool *ret_has_past, struct fault *fault);
+	enum ledger_past *ret_past, struct fault *fault);
 /* What is in the file stays. NULL is fine; returns NULL. */
 struct ledger *ledger_free(struct ledger *ledger);
 

@@ -13,6 +13,7 @@
 #include "group.h"
 #include "knob.h"
 #include "nsec.h"
+#include "place_left.h"
 #include "placement.h"
 #include "quota.h"
 #include "strays.h"
@@ -599,6 +600,12 @@ static int cgroup1_task_adopt(
 	return 0;
 }
 
+static int cgroup1_place_left(
+	struct enforcer *enforcer, uint32_t least, struct place_left *ret_left)
+{
+	return place_left_find(cgroup1_of(enforcer)->run_fds[HIERARCHY_CPU], least, ret_left);
+}
+
 static int cgroup1_task_attach(
 	struct enforcer *enforcer, uint32_t task, pid_t pid, struct fault *fault)
 {
@@ -807,6 +814,7 @@ const struct enforcer_ops enforcer_cgroup1 = {
 	.open = cgroup1_open,
 	.task_add = cgroup1_task_add,
 	.task_adopt = cgroup1_task_adopt,
+	.place_left = cgroup1_place_left,
 	.task_attach = cgroup1_task_attach,
 	.task_place = cgroup1_task_place,
 	.task_signal = cgroup1_task_signal,

@@ -17,6 +17,7 @@
 #include "home.h"
 #include "knob.h"
 #include "nsec.h"
+#include "place_left.h"
 #include "placement.h"
 #include "quota.h"
 #include "strays.h"
@@ -557,6 +558,12 @@ static int cgroup2_task_adopt(
 	return 0;
 }
 
+static int cgroup2_place_left(
+	struct enforcer *enforcer, uint32_t least, struct place_left *ret_left)
+{
+	return place_left_find(cgroup2_of(enforcer)->run_fd, least, ret_left);
+}
+
 static int cgroup2_task_attach(
 	struct enforcer *enforcer, uint32_t task, pid_t pid, struct fault *fault)
 {
@@ -763,6 +770,7 @@ const struct enforcer_ops enforcer_cgroup2 = {
 	.open = cgroup2_open,
 	.task_add = cgroup2_task_add,
 	.task_adopt = cgroup2_task_adopt,
+	.place_left = cgroup2_place_left,
 	.task_attach = cgroup2_task_attach,
 	.task_place = cgroup2_task_place,
 	.task_signal = cgroup2_task_signal,

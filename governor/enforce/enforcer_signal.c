@@ -321,6 +321,15 @@ static int signal_task_adopt(
 	return fault_set(fault, -ENOENT, "task %s: signals leave no group to take over", name);
 }
 
+static int signal_place_left(
+	struct enforcer *enforcer, uint32_t least, struct place_left *ret_left)
+{
+	(void)enforcer;
+	(void)least;
+	(void)ret_left;
+	return 0;
+}
+
 static int signal_task_attach(
 	struct enforcer *enforcer, uint32_t task, pid_t pid, struct fault *fault)
 {
@@ -481,6 +490,7 @@ const struct enforcer_ops enforcer_signal = {
 	.open = signal_open,
 	.task_add = signal_task_add,
 	.task_adopt = signal_task_adopt,
+	.place_left = signal_place_left,
 	.task_attach = signal_task_attach,
 	.task_place = signal_task_place,
 	.task_signal = signal_task_signal,

@@ -123,6 +123,26 @@ static int see_one(pid_t pid, void *data)
 	return 1;
 }
 
+static int take_first(pid_t pid, void *data)
+{
+	*(pid_t *)data = pid;
+	return 1;
+}
+
+static int take_first_of_group(int dir_fd, void *data)
+{
+	return *(pid_t *)data > 0 ? 0 : each_process(dir_fd, take_first, data);
+}
+
+int group_first_process(int dir_fd, pid_t *ret_pid)
+{
+	int r;
+
+	*ret_pid = 0;
+	r = group_each(dir_fd, take_first_of_group, ret_pid);
+	return r < 0 ? r : *ret_pid > 0;
+}
+
 static int see_group(int dir_fd, void *data)
 {
 	return each_process(dir_fd, see_one, data);

@@ -19,6 +19,10 @@ int group_each(int dir_fd, group_visit visit, void *data);
  * -ENOENT: the group itself is gone). */
 int group_is_populated(int dir_fd);
 
+/* 1 and the process that is listed first, in the group or below, where there is one that is seen from here; 0
+ * where there is none, or a negative errno. */
+int group_first_process(int dir_fd, pid_t *ret_pid);
+
 /* Marks the group as in use for as long as the descriptor is open: a lock on its directory, which is
  * seen from every namespace and ends with its holder. 0, or a negative errno; -EWOULDBLOCK where
  * somebody is about to clear it away. */

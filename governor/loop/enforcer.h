@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "fault.h"
+#include "quantity.h"
 #include "slot.h"
 
 /* The seam through which a share becomes real. One const `struct enforcer_ops` per implementation,
@@ -48,6 +49,13 @@ struct enforcer_setup {
 	uid_t task_uid;   /* whose processes the tasks are */
 };
 
+/* A place in which something runs that no task is known of. */
+struct place_left {
+	uint32_t task; /* its id */
+	char name[TASK_NAME_MAX + 1];
+	pid_t pid; /* a process in it */
+};
+
 struct enforcer_ops;
 
 struct enforcer {
@@ -79,6 +87,9 @@ struct enforcer_ops {
 	 * simulation. */
 	int (*task_adopt)(struct enforcer *enforcer, uint32_t task, const char *name, pid_t pid,
 		struct fault *fault);
+	/* Of what was taken over: the place with the least id of `least` or above in which something runs.
+	 * 1, 0 where there is none, or a negative errno. NULL in a simulation. */
+	int (*place_left)(struct enforcer *enforcer, uint32_t least, struct place_left *ret_left);
 	/* Puts a process that waits at its gate (launch.h) into the place. */
 	int (*task_attach)(
 		struct enforcer *enforcer, uint32_t task, pid_t pid, struct fault *fault);

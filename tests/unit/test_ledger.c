@@ -17,13 +17,13 @@ static const struct ledger_head head = {
 static char path[SUITE_PATH_MAX];
 static struct ledger *ledger;
 static struct ledger_head found;
-static bool has_past;
+static enum ledger_past past;
 static struct fault fault;
 
 static void reopen(void)
 {
 	ledger = ledger_free(ledger);
-	ck_assert_msg(ledger_open(&ledger, path, &found, &has_past, &fault) == 0, "%s", fault.text);
+	ck_assert_msg(ledger_open(&ledger, path, &found, &past, &fault) == 0, "%s", fault.text);
 }
 
 static void set_up(void)
@@ -33,7 +33,7 @@ static void set_up(void)
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(close(fd), 0);
 	reopen();
-	ck_assert(!has_past); /* an empty file is none */
+	ck_assert_int_eq(past, LEDGER_NOTHING); /* an empty file is none */
 	ck_assert_int_eq(ledger_begin(ledger, &head, &fault), 0);
 }
 
@@ -75,7 +75,7 @@ START_TEST(what_is_kept_is_found)
 	for (uint64_t n = 11; n <= 15; n++)
 		keep(0, 7, n);
 	reopen();
-	ck_assert(has_past);
+	ck_assert_int_eq(past, LEDGER_ALL);
 	ck_assert_str_eq(found.run, head.run);
 	ck_assert_str_eq(found.enforcer, head.enforcer);
 	ck_assert_uint_eq(found.epoch_ns, head.epoch_ns);
@@ -137,15 +137,15 @@ START_TEST(another_version_is_not_read)
 		other = byte ^ 1;
 		ck_assert_int_eq(pwrite(fd, &other, 1, at), 1);
 		reopen();
-		ck_assert_msg(!has_past, "byte %d", (int)at);
+		ck_assert_msg(past == (at == 8 ? LEDGER_HEAD : LEDGER_NOTHING), "byte %d", (int)at);
 		ck_assert_int_eq(pwrite(fd, &byte, 1, at), 1);
 		reopen();
-		ck_assert(has_past);
+		ck_assert_int_eq(past, LEDGER_ALL);
 	}
 	/* What begins anew has nothing of it. */
 	ck_assert_int_eq(ledger_begin(ledger, &head, &fault), 0);
 	reopen();
-	ck_assert(has_past);
+	ck_assert_int_eq(past, LEDGER_ALL);
 	ck_assert_uint_eq(task_in(0).number, 0);
 }
 END_TEST
@@ -154,7 +154,7 @@ START_TEST(has_one_owner)
 {
 	struct ledger *other = NULL;
 
-	ck_assert_int_eq(ledger_open(&other, path, &found, &has_past, &fault), -EWOULDBLOCK);
+	ck_assert_int_eq(ledger_open(&other, path, &found, &past, &fault), -EWOULDBLOCK);
 	ck_assert_ptr_nonnull(strstr(fault.text, path));
 	ck_assert_ptr_nonnull(strstr(fault.text, "another coregovd's"));
 	ck_assert_ptr_null(other);
@@ -185,7 +185,7 @@ START_TEST(where_it_cannot_be)
 {
 	struct ledger *other = NULL;
 
-	ck_assert_int_eq(ledger_open(&other, "/nowhere/tasks", &found, &has_past, &fault), -ENOENT);
+	ck_assert_int_eq(ledger_open(&other, "/nowhere/tasks", &found, &past, &fault), -ENOENT);
 	ck_assert_ptr_nonnull(strstr(fault.text, "/nowhere/tasks"));
 }
 END_TEST

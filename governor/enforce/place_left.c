@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "place_left.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "group.h"
+#include "quantity.h"
+
+/* ID-NAME, as the enforcers call a task's group. */
+static bool parse(const char *text, struct place_left *ret_left)
+{
+	int n_read = 0;
+
+	if (sscanf(text, "%9u-%n", &ret_left->task, &n_read) != 1 || n_read == 0 ||
+		!task_name_is_valid(text + n_read))
+		return false;
+	(void)snprintf(ret_left->name, sizeof(ret_left->name), "%s", text + n_read);
+	return true;
+}
+
+/* True, and its first process, where there is one that is seen from here. */
+static bool is_populated(int run_fd, const char *group, pid_t *ret_pid)
+{
+	_cleanup_close_ int fd = openat(
+		run_fd, group, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd >= 0 && group_first_process(fd, ret_pid) == 1;
+}
+
+int place_left_find(int run_fd, uint32_t least, struct place_left *ret_left)
+{
+	_cleanup_close_ int fd = openat(run_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_closedir_ DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	const struct dirent *entry;
+	bool is_found = false;
+
+	if (!dir)
+		return -errno;
+	TAKE_FD(fd);
+	while ((entry = readdir(dir))) {
+		struct place_left left;
+
+		if (entry->d_type != DT_DIR || !parse(entry->d_name, &left) || left.task < least ||
+			(is_found && left.task >= ret_left->task) ||
+			!is_populated(run_fd, entry->d_name, &left.pid))
+			continue;
+		*ret_left = left;
+		is_found = true;
+	}
+	return is_found;
+}
