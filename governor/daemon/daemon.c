@@ -95,6 +95,7 @@ static void change_target(struct daemon *daemon, struct member *member, const st
 			daemon->governor, member->seat, now_ns, /* is_other_metric= */ false);
 	else
 		governor_untarget(daemon->governor, member->seat, now_ns);
+	daemon_look_back(daemon, member);
 }
 
 int daemon_change(struct daemon *daemon, uint64_t number, const struct daemon_change *change,

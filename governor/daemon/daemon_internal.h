@@ -97,7 +97,8 @@ int daemon_check_threads(double threads, struct fault *fault);
 /* What a task can use at most, in CPUs. */
 double daemon_threads_cpus(const struct daemon *daemon, double threads);
 
-/* daemon_outlook.c */
+/* daemon_outlook.c: what earlier runs of the same command say of a task that has a target. */
+void daemon_look_back(struct daemon *daemon, struct member *member);
 enum prospect daemon_prospect(
 	const struct daemon *daemon, struct member *member, const struct task_status *status);
 /* Once a slot: tells what has changed about a task's outlook. */

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "daemon_internal.h"
 #include "nsec.h"
@@ -84,12 +85,54 @@ static double need_cpu_s(
 	return INFINITY;
 }
 
+static bool is_same_command(const struct member *a, const struct member *b)
+{
+	size_t i = 0;
+
+	if (a->owner != b->owner || strcmp(a->directory, b->directory) != 0)
+		return false;
+	while (a->argv[i] && b->argv[i] && strcmp(a->argv[i], b->argv[i]) == 0)
+		i++;
+	return !a->argv[i] && !b->argv[i];
+}
+
+/* The newest that says something. */
+void daemon_look_back(struct daemon *daemon, struct member *member)
+{
+	member->prior = (struct prior){0};
+	for (size_t i = daemon->members.n; member->has_target && i > 0; i--) {
+		const struct member *before = daemon->members.all[i - 1];
+		const struct prior_run run = {
+			.target = before->target,
+			.outcome = before->last.outcome,
+			.cpu_s = nsec_to_seconds(before->last.cpu_ns),
+		};
+
+		if (before->seat == MEMBER_NO_SEAT && before->has_target &&
+			is_same_command(before, member) &&
+			prior_of_run(&run, &member->target, &member->prior))
+			return;
+	}
+}
+
+/* What it has reported says more than what another run has. */
+static enum prospect prospect_at_first(
+	const struct daemon *daemon, const struct member *member, const struct task_status *status)
+{
+	bool has_deadline = member->deadline.at_ns != DAEMON_NO_DEADLINE;
+
+	return prior_prospect(
+		&member->prior, has_deadline ? left_cpu_s(daemon, member, status) : INFINITY);
+}
+
 /* The policy has the last word: what it has written off gets too little, whatever it could do. */
 enum prospect daemon_prospect(
 	const struct daemon *daemon, struct member *member, const struct task_status *status)
 {
-	if (!member->has_target || status->n_reports == 0 || status->outcome != OUTCOME_NONE)
+	if (!member->has_target || status->outcome != OUTCOME_NONE)
 		return PROSPECT_UNKNOWN;
+	if (status->n_reports == 0)
+		return prospect_at_first(daemon, member, status);
 	if (status->why == WHY_WRITTEN_OFF)
 		return PROSPECT_UNLIKELY;
 	return chance_of(daemon, member, status) >= LIKELY_CHANCE ? PROSPECT_LIKELY
@@ -148,7 +191,9 @@ void daemon_look_ahead(struct daemon *daemon, struct member *member, uint64_t no
 	look.cpu_ns = status.cpu_ns;
 	look.is_expected = member->has_target && status.outcome == OUTCOME_NONE;
 	look.n_reports = status.n_reports;
-	look.prospect = daemon_prospect(daemon, member, &status);
+	/* What it was thought to be at first has been told to whoever started it. */
+	look.prospect = status.n_reports > 0 ? daemon_prospect(daemon, member, &status)
+					     : PROSPECT_UNKNOWN;
 	look.unheard_cpu_ns = daemon->setup.unheard_cpu_ns > 0 ? daemon->setup.unheard_cpu_ns
 							       : OUTLOOK_UNHEARD_CPU_NS;
 	switch (outlook_look(&member->outlook, &look)) {

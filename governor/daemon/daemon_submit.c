@@ -274,6 +274,8 @@ int daemon_submit(struct daemon *daemon, const struct daemon_submission *submiss
 	member->began_realtime_ns = daemon_clock_ns(DAEMON_REALTIME);
 	r = prepare(daemon, member, fault);
 	if (r == 0)
+		daemon_look_back(daemon, member);
+	if (r == 0)
 		r = seat(daemon, member, submission, fault);
 	if (r < 0)
 		return r;

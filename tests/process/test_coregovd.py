@@ -105,6 +105,31 @@ class Tasks(Service):
         self.assertGreater(told["cpu_seconds"], 0)
         self.assertIn("learned: loss 0.4", self.log.read_text())
 
+    def test_answer_at_start(self):
+        """By what the same command has needed before, if it has run before."""
+        command = [f"{LEARNERS}/softmax"]
+        for target, deadline, answer in (
+                ("loss <= 0.6", "5min", "not yet known to make it"),
+                ("loss <= 0.6", "5min", "likely to make it"),
+                ("loss <= 0.7", "5min", "likely to make it"),  # easier
+                ("loss <= 0.6", "100ms", "unlikely to make it"),
+                ("loss <= 0.2", "5min", "not yet known to make it"),  # harder
+                ("accuracy >= 0.2", "5min", "not yet known to make it")):
+            before = len(self.tasks_now("--all"))
+            task = subprocess.Popen(
+                [COREGOV, "run", "--name", f"soft{before}", "--target", target, "--deadline", deadline,
+                 "--on-target", "stop", "--on-deadline", "stop", "--", *command], env=self.env,
+                text=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE, cwd="/")
+            self.tasks.append(task)
+            with self.subTest(target=target, deadline=deadline):
+                said = task.stderr.readline()
+                self.assertIn(f": {answer}; ", said)
+            if answer == "not yet known to make it" and before:
+                self.assertEqual(self.coregov("cancel", f"soft{before}")[0], 0)
+            task.wait(PATIENCE)
+            self.until(lambda: self.task_now(f"soft{before}")["phase"] == "ended")
+
     def test_what_is_printed_counts(self):
         task = self.start("--name", "says", "--target", "loss <= 0.9", "--", "sh", "-c", SAYS)
         status, out, _ = self.coregov("wait", "says") if self.seen("says") else (None, "", "")
