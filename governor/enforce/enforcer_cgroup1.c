@@ -533,6 +533,9 @@ static int seat_remove(struct cgroup1 *cgroup1, struct seat *seat, struct fault 
 	if (r < 0)
 		return fault_errno(fault, r, "end what runs in group '%s'", seat->name);
 	for (int i = 0; i < _HIERARCHY_MAX; i++) {
+		/* Made, and not opened: nothing is in it. */
+		if (seat->dir_fds[i] < 0 && cgroup1->run_fds[i] >= 0)
+			(void)group_remove_tree(cgroup1->run_fds[i], seat->name);
 		if (seat->dir_fds[i] < 0)
 			continue;
 		r = seat_group(cgroup1, i, seat, group, fault);
