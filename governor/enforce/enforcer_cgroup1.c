@@ -535,7 +535,7 @@ static int seat_remove(struct cgroup1 *cgroup1, struct seat *seat, struct fault 
 	for (int i = 0; i < _HIERARCHY_MAX; i++) {
 		/* Made, and not opened: nothing is in it. */
 		if (seat->dir_fds[i] < 0 && cgroup1->run_fds[i] >= 0)
-			(void)group_remove_tree(cgroup1->run_fds[i], seat->name);
+			(void)unlinkat(cgroup1->run_fds[i], seat->name, AT_REMOVEDIR);
 		if (seat->dir_fds[i] < 0)
 			continue;
 		r = seat_group(cgroup1, i, seat, group, fault);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../unit/suite.h"
@@ -484,6 +485,86 @@ START_TEST(who_is_let_go_runs_on_under_the_budget)
 }
 END_TEST
 
+/* What a governor that is killed leaves: task 0 with 0.3 CPUs, task 1 frozen. */
+static void leave_tasks(const struct enforcer_setup *setup)
+{
+	const struct grant grants[] = {stand_grant(0, 0.3), stand_grant(1, 0)};
+	const pid_t pid = fork();
+	int status;
+
+	ck_assert_int_ge(pid, 0);
+	if (pid > 0) {
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		ck_assert_int_eq(status, SIGKILL); /* it came to its end */
+		return;
+	}
+	if (stand.kind->enforcer->open(&stand.enforcer, setup, &stand.fault) < 0)
+		_exit(1);
+	for (uint32_t i = 0; i < 2; i++)
+		if (stand.enforcer->ops->task_add(stand.enforcer, i, "tasks", NULL) < 0 ||
+			stand.enforcer->ops->task_attach(
+				stand.enforcer, i, stand.busy[i].pid, NULL) < 0)
+			_exit(2);
+	(void)stand_apply(grants, 2);
+	(void)raise(SIGKILL); /* and not stand_close() */
+}
+
+static int adopt(uint32_t task)
+{
+	return stand.enforcer->ops->task_adopt(
+		stand.enforcer, task, "tasks", stand.busy[task].pid, &stand.fault);
+}
+
+START_TEST(another_governor_takes_over)
+{
+	const struct grant grants[] = {stand_grant(0, 0.1), stand_grant(1, 0.3)};
+	struct enforcer_setup setup = setup_with(1);
+	struct place_left left;
+	double used;
+
+	setup.is_apart = true;
+	stand.busy[0] = busy_start();
+	stand.busy[1] = busy_start();
+	leave_tasks(&setup);
+	busy_release(&stand.busy[0]);
+	busy_release(&stand.busy[1]);
+
+	setup.takes_over = true;
+	setup.budget_cpus = 0.5;
+	open_enforcer(&setup);
+	open_meter();
+	/* All as it was. */
+	assert_quota(STAND_RUN, 100000, 100000);
+	assert_quota(0, (uint64_t)(0.3 * STAND_PERIOD_US + 0.5), STAND_PERIOD_US);
+	ck_assert_int_eq(stand.enforcer->ops->place_left(stand.enforcer, 0, &left), 1);
+	ck_assert_uint_eq(left.task, 0);
+	ck_assert_str_eq(left.name, "tasks");
+	ck_assert_int_eq(left.pid, stand.busy[0].pid);
+	ck_assert_int_eq(stand.enforcer->ops->place_left(stand.enforcer, 1, &left), 1);
+	ck_assert_int_eq(left.pid, stand.busy[1].pid);
+	ck_assert_int_eq(stand.enforcer->ops->place_left(stand.enforcer, 2, &left), 0);
+	for (uint32_t i = 0; i < 2; i++) {
+		ck_assert_msg(adopt(i) == 0, "adopt: %s", stand.fault.text);
+		ck_assert_int_eq(stand.meter->ops->task_add(stand.meter, i,
+					 stand.enforcer->ops->task_place(stand.enforcer, i),
+					 &stand.fault),
+			0);
+	}
+	ck_assert_int_eq(adopt(2), -ENOENT);
+	used = stand_use_over(0, NSEC_PER_SEC);
+	ck_assert_msg(used > 0 && used < stand.kind->most_cpus[0], "%g CPUs", used);
+	ck_assert_uint_lt(stand_used_ns(1), NSEC_PER_MSEC);
+
+	ck_assert_int_eq(stand_budget(0.5), 0);
+	assert_quota(STAND_RUN, 50000, 100000);
+	(void)stand_apply(grants, 2);
+	ck_assert(stand_is_used_soon(1, 30 * NSEC_PER_MSEC));
+	stand_remove(0);
+	ck_assert(busy_is_dead(&stand.busy[0]));
+	ck_assert_int_eq(waitpid(stand.busy[1].pid, NULL, WNOHANG), 0);
+}
+END_TEST
+
 START_TEST(a_dead_run_is_found_and_ended)
 {
 	struct fault *fault = &stand.fault;
@@ -539,6 +620,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, a_dry_run_limits_nothing);
 	tcase_add_test(tcase, the_guarantee_depends_on_the_user);
 	tcase_add_test(tcase, who_is_let_go_runs_on_under_the_budget);
+	tcase_add_test(tcase, another_governor_takes_over);
 	tcase_add_test(tcase, a_dead_run_is_found_and_ended);
 	stand.kind->add_tests(suite, tcase);
 	return suite;
