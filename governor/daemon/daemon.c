@@ -242,6 +242,12 @@ void daemon_set_floor(struct daemon *daemon, double floor_cpus)
 	daemon_slot_now(daemon);
 }
 
+void daemon_refresh_caps(struct daemon *daemon)
+{
+	parties_refresh(daemon);
+	daemon_slot_now(daemon);
+}
+
 void daemon_drain(struct daemon *daemon, bool is_draining)
 {
 	daemon->is_draining = is_draining;
@@ -438,6 +444,8 @@ int daemon_new(struct daemon **ret_daemon, const struct daemon_setup *setup, str
 	if (r == 0)
 		r = set_up_loop(daemon, fault);
 	if (r == 0)
+		r = daemon_set_up_telling(daemon, fault);
+	if (r == 0)
 		r = daemon_set_up_slots(daemon, fault);
 	if (r < 0) {
 		(void)daemon_free(daemon);
@@ -464,6 +472,7 @@ struct daemon *daemon_free(struct daemon *daemon)
 				daemon->enforcer, member->seat, /* fault= */ NULL);
 	}
 	daemon_take_down_slots(daemon);
+	daemon_take_down_telling(daemon);
 	daemon->governor = governor_free(daemon->governor);
 	for (size_t i = 0; i < daemon->members.n; i++)
 		(void)member_free(daemon->members.all[i]);

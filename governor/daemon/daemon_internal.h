@@ -10,7 +10,9 @@
 #include "stage_member.h"
 
 /* What the files of the daemon share: daemon.c (what is asked of it), daemon_submit.c, daemon_slots.c (what
- * happens with time), daemon_outlook.c (who will make it). Loop time counts from the daemon's start, on CLOCK_MONOTONIC. */
+ * happens with time), daemon_outlook.c (who will make it), daemon_tell.c, daemon_keep.c and daemon_adopt.c (from
+ * one daemon to the next). Loop time counts from the daemon's start, or that of the one whose tasks it has taken
+ * over, on CLOCK_MONOTONIC. */
 
 /* A deadline that never comes: within the range of what policies compute with. */
 #define LOOP_NEVER_NS (UINT64_MAX / 4)
@@ -54,7 +56,7 @@ struct daemon {
 	uint64_t used_ns, used_since_ns; /* used since then, not in used_cpus yet */
 };
 
-/* Now, in loop time, and on a clock. */
+/* daemon_clock.c: now, in loop time, and on a clock. */
 uint64_t daemon_now_ns(const struct daemon *daemon);
 uint64_t daemon_clock_monotonic_ns(void);
 uint64_t daemon_clock_ns(enum daemon_clock clock);
@@ -67,6 +69,8 @@ void party_leave(struct daemon *daemon, uint32_t party);
 /* How many tasks a user may have, and has. */
 struct daemon_caps party_caps(const struct daemon *daemon, uid_t owner);
 uint32_t party_n_tasks(const struct daemon *daemon, uid_t owner);
+/* Their caps are others. */
+void parties_refresh(struct daemon *daemon);
 
 /* daemon_keep.c: what is to be known of a task is written down for the next daemon, of all whose tasks have news,
  * or of the whole; a task that has ended is forgotten. Where that fails it is said once, and the tasks are
@@ -104,6 +108,11 @@ enum prospect daemon_prospect(
 /* Once a slot: tells what has changed about a task's outlook. */
 void daemon_look_ahead(struct daemon *daemon, struct member *member, uint64_t now_ns);
 
+/* daemon_tell.c */
+int daemon_set_up_telling(struct daemon *daemon, struct fault *fault);
+void daemon_take_down_telling(struct daemon *daemon);
+/* The listener is called when the event loop comes by. */
+void daemon_tell_later(struct daemon *daemon);
 /* What a prospect comes from, as in struct daemon_event. */
 struct outlook_numbers {
 	double chance, need_s, left_s;
@@ -112,6 +121,7 @@ struct outlook_numbers {
 void daemon_tell_event(const struct daemon *daemon, struct member *member, const char *kind,
 	const char *text, const struct outlook_numbers *numbers);
 
+/* daemon_slots.c */
 int daemon_set_up_slots(struct daemon *daemon, struct fault *fault);
 void daemon_take_down_slots(struct daemon *daemon);
 /* A task is about to come: slots are made from now on, until the last has ended. */
@@ -124,5 +134,3 @@ void daemon_process_exited(struct daemon *daemon, struct member *member);
 void daemon_look_for_ends(struct daemon *daemon);
 /* Something about a task is otherwise: what came free is given on, the timers are set anew. */
 void daemon_after_change(struct daemon *daemon, struct member *member);
-/* The listener is called when the event loop comes by. */
-void daemon_tell_later(struct daemon *daemon);

@@ -63,10 +63,9 @@ void party_leave(struct daemon *daemon, uint32_t party)
 		daemon->caps[party] = INFINITY;
 }
 
-void daemon_refresh_caps(struct daemon *daemon)
+void parties_refresh(struct daemon *daemon)
 {
 	for (uint32_t party = 0; party < daemon->setup.n_tasks_max; party++)
 		if (daemon->parties[party].n_tasks > 0)
 			daemon->caps[party] = party_caps(daemon, daemon->parties[party].owner).cpus;
-	daemon_slot_now(daemon);
 }

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon_internal.h"
+#include "nsec.h"
+
+/* What is told of the tasks, and to whom. Nothing is decided here. */
+
+#define PRIORITY_TELL (SD_EVENT_PRIORITY_NORMAL + 50)
+
+/* A share is told of again where it differs by so much, and after so long. */
+#define SHARE_WORTH_TELLING 0.01
+#define SHARE_PAUSE_NS (10 * NSEC_PER_SEC)
+
+/* A slot can be made early: what was used is told per time that has passed, and over less than this part
+ * of a slot it would say more of the moment than of the use. */
+#define USED_LEAST_PART 4
+
+/* ---- to whoever listens ---- */
+
+void daemon_tell_later(struct daemon *daemon)
+{
+	(void)sd_event_source_set_enabled(daemon->teller, SD_EVENT_ONESHOT);
+}
+
+static void tell(const struct daemon_listener *listener, struct member *member)
+{
+	if (member->is_new && listener->added)
+		listener->added(listener->userdata, member->number);
+	if (member->has_changed && listener->changed)
+		listener->changed(listener->userdata, member->number);
+	if (member->has_ended && listener->ended)
+		listener->ended(listener->userdata, member->number);
+	member->is_new = member->has_changed = member->has_ended = false;
+}
+
+/* Only so many that have ended are remembered. */
+static void forget_oldest(struct daemon *daemon)
+{
+	const struct daemon_listener *listener = &daemon->listener;
+	size_t n_ended = 0;
+
+	for (size_t i = 0; i < daemon->members.n; i++)
+		n_ended += daemon->members.all[i]->seat == MEMBER_NO_SEAT;
+	for (size_t i = 0; i < daemon->members.n && n_ended > DAEMON_ENDED_MAX;) {
+		struct member *member = daemon->members.all[i];
+
+		if (member->seat != MEMBER_NO_SEAT) {
+			i++;
+			continue;
+		}
+		members_remove(&daemon->members, member);
+		if (listener->removed)
+			listener->removed(listener->userdata, member->number);
+		(void)member_free(member);
+		n_ended--;
+	}
+}
+
+static int on_tell(sd_event_source *source, void *userdata)
+{
+	struct daemon *daemon = userdata;
+
+	(void)source;
+	for (size_t i = 0; i < daemon->members.n; i++)
+		tell(&daemon->listener, daemon->members.all[i]);
+	if (daemon->has_slot_to_tell && daemon->listener.slot)
+		daemon->listener.slot(daemon->listener.userdata);
+	if (daemon->has_slot_to_tell && daemon->setup.keep_slot)
+		daemon->setup.keep_slot(daemon->setup.userdata);
+	daemon->has_slot_to_tell = false;
+	forget_oldest(daemon);
+	return 0;
+}
+
+/* ---- to whoever keeps it: the loop's records, in words ---- */
+
+static struct daemon *of_recorder(struct recorder *recorder)
+{
+	return (struct daemon *)((char *)recorder - offsetof(struct daemon, recorder));
+}
+
+void daemon_tell_event(const struct daemon *daemon, struct member *member, const char *kind,
+	const char *text, const struct outlook_numbers *numbers)
+{
+	struct daemon_event event = {
+		.kind = kind,
+		.text = text,
+		.chance = numbers ? numbers->chance : NAN,
+		.need_s = numbers ? numbers->need_s : NAN,
+		.left_s = numbers ? numbers->left_s : NAN,
+	};
+	struct task_status status;
+
+	if (!daemon->setup.keep_event)
+		return;
+	if (member) {
+		governor_task_status(daemon->governor, member->seat, &status);
+		event.number = member->number;
+		event.name = member->name;
+		event.owner = member->owner;
+		event.slot = daemon_now_ns(daemon) / daemon->setup.slot_ns;
+		event.share_cpus = status.share_cpus;
+		event.old_share_cpus = member->told_share_cpus;
+		event.value = status.value;
+		event.cpu_ns = status.cpu_ns;
+	}
+	daemon->setup.keep_event(daemon->setup.userdata, &event);
+}
+
+static void tell_event(
+	const struct daemon *daemon, struct member *member, const char *kind, const char *text)
+{
+	daemon_tell_event(daemon, member, kind, text, /* numbers= */ NULL);
+}
+
+static const char *reason_in_words(const struct member *member, const struct slot_task *row)
+{
+	static const char *const words[] = {
+		[WHY_EQUAL] = "every task gets the same",
+		[WHY_FIXED] = "every task has the same for life",
+		[WHY_FIRST] = "it is first in the policy's order",
+		[WHY_REST] = "it gets what those before it leave",
+		[WHY_NONE_LEFT] = "those before it leave nothing",
+		[WHY_SCRIPT] = "the schedule says so",
+		[WHY_CHOSEN] = "it is forecast to make it",
+		[WHY_WRITTEN_OFF] = "it is forecast not to make it, and runs on what others leave",
+		[WHY_PAUSED] = "it is paused",
+	};
+
+	if (row->why == WHY_EQUAL && (!member->has_target || row->seen.phase != PHASE_ALIVE))
+		return "it has its part of what others leave";
+	return words[row->why];
+}
+
+/* A task whose share goes up and down is not told of each time. */
+static void tell_share(struct daemon *daemon, const struct slot_task *row, uint64_t now_ns)
+{
+	struct member *member = daemon->stage.seats[row->seen.task];
+	bool is_first = isnan(member->told_share_cpus);
+	char text[256];
+
+	if (!is_first &&
+		(fabs(row->share_cpus - member->told_share_cpus) < SHARE_WORTH_TELLING ||
+			nsec_sub(now_ns, member->told_ns) < SHARE_PAUSE_NS))
+		return;
+	if (is_first)
+		(void)snprintf(text, sizeof(text), "share %.2f CPUs: %s", row->share_cpus,
+			reason_in_words(member, row));
+	else
+		(void)snprintf(text, sizeof(text), "share %.2f CPUs, before %.2f: %s",
+			row->share_cpus, member->told_share_cpus, reason_in_words(member, row));
+	tell_event(daemon, member, "share", text);
+	member->told_share_cpus = row->share_cpus;
+	member->told_ns = now_ns;
+}
+
+static void count_used(struct daemon *daemon, const struct slot_record *record)
+{
+	uint64_t elapsed_ns = nsec_sub(record->now_ns, daemon->used_since_ns);
+
+	daemon->used_ns += record->used_ns;
+	if (elapsed_ns < record->slot_ns / USED_LEAST_PART)
+		return;
+	daemon->used_cpus = (double)daemon->used_ns / (double)elapsed_ns;
+	daemon->used_ns = 0;
+	daemon->used_since_ns = record->now_ns;
+}
+
+static void record_slot(struct recorder *recorder, const struct slot_record *record)
+{
+	struct daemon *daemon = of_recorder(recorder);
+
+	daemon->granted_cpus = (double)record->granted_ns / (double)record->slot_ns;
+	count_used(daemon, record);
+	daemon->has_slot_to_tell = true;
+	for (size_t i = 0; i < record->n_tasks; i++)
+		tell_share(daemon, &record->tasks[i], record->now_ns);
+}
+
+static void record_report(struct recorder *recorder, uint32_t task, const struct report *report)
+{
+	(void)recorder;
+	(void)task;
+	(void)report;
+}
+
+/* That a share was given on shows in the shares. */
+static void record_event(struct recorder *recorder, uint64_t now_ns, uint32_t task,
+	const char *kind, const char *text)
+{
+	struct daemon *daemon = of_recorder(recorder);
+
+	(void)now_ns;
+	if (strcmp(kind, "given-on") != 0)
+		tell_event(daemon, task == RECORD_NO_TASK ? NULL : daemon->stage.seats[task], kind,
+			text);
+}
+
+static const struct recorder_ops recorder_ops = {
+	.slot = record_slot,
+	.report = record_report,
+	.event = record_event,
+};
+
+int daemon_set_up_telling(struct daemon *daemon, struct fault *fault)
+{
+	int r = sd_event_add_defer(daemon->setup.event, &daemon->teller, on_tell, daemon);
+
+	daemon->recorder.ops = &recorder_ops;
+	if (r >= 0)
+		r = sd_event_source_set_priority(daemon->teller, PRIORITY_TELL);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(daemon->teller, SD_EVENT_OFF);
+	return r < 0 ? fault_errno(fault, r, "event loop") : 0;
+}
+
+void daemon_take_down_telling(struct daemon *daemon)
+{
+	daemon->teller = sd_event_source_disable_unref(daemon->teller);
+}
