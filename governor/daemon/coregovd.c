@@ -443,8 +443,9 @@ static int open_daemon(struct service *service, struct fault *fault)
 		    "restart they will not be taken over");
 	if (r == 0)
 		r = daemon_new(&service->daemon, &setup, fault);
-	if (r == 0) /* what no task wanted */
-		service->fd_store = fd_store_free(service->fd_store);
+	if (r == 0) /* otherwise the next start has another try */
+		fd_store_drop_rest(service->fd_store);
+	service->fd_store = fd_store_free(service->fd_store);
 	return r;
 }
 

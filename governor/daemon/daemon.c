@@ -113,7 +113,7 @@ int daemon_change(struct daemon *daemon, uint64_t number, const struct daemon_ch
 	planned = &daemon->bundle.tasks[member->seat];
 	if (change->has_deadline) {
 		member->deadline = change->deadline;
-		planned->deadline_ns = daemon_deadline_ns(daemon, &member->deadline);
+		daemon_plan_deadline(daemon, member->seat);
 	}
 	if (change->has_threads) {
 		member->threads = change->threads;
@@ -166,7 +166,7 @@ static int claim(struct daemon *daemon, double budget_cpus, struct fault *fault)
 			daemon->run, budget_cpus, daemon->setup.capacity_cpus, &fd, fault);
 
 	/* By the socket of the daemon before, which is ours now. */
-	if (r == -EADDRINUSE && daemon->claim_fd >= 0)
+	if (r == -EADDRINUSE && neighbours_is_claim(daemon->claim_fd, daemon->run, budget_cpus))
 		return 0;
 	if (r < 0)
 		return r;
@@ -178,6 +178,19 @@ static int claim(struct daemon *daemon, double budget_cpus, struct fault *fault)
 		daemon->setup.keep_fd(daemon->setup.userdata, CLAIM_FD_NAME, fd);
 	}
 	return 0;
+}
+
+/* One of another run would stand beside ours. */
+static void take_claim(struct daemon *daemon)
+{
+	const struct daemon_setup *setup = &daemon->setup;
+
+	daemon->claim_fd = setup->take_fd(setup->userdata, CLAIM_FD_NAME);
+	if (daemon->claim_fd < 0 || daemon->has_past)
+		return;
+	setup->drop_fd(setup->userdata, CLAIM_FD_NAME);
+	cleanup_close(&daemon->claim_fd);
+	daemon->claim_fd = -EBADF;
 }
 
 int daemon_set_budget(struct daemon *daemon, double budget_cpus, struct fault *fault)
@@ -363,6 +376,7 @@ static int set_up_machine(struct daemon *daemon, struct fault *fault)
 		.capacity_cpus = daemon->setup.capacity_cpus,
 		.is_apart = true,
 		.takes_over = daemon->has_past,
+		.home = daemon->past.home,
 		/* Tasks of whoever may submit: of a root's governor, anybody's but root's. */
 		.task_uid = geteuid() == 0 ? NOBODY_UID : geteuid(),
 	};
@@ -432,7 +446,7 @@ int daemon_new(struct daemon **ret_daemon, const struct daemon_setup *setup, str
 	if (r == 0)
 		r = daemon_open_past(daemon, fault);
 	if (r == 0 && setup->take_fd)
-		daemon->claim_fd = setup->take_fd(setup->userdata, CLAIM_FD_NAME);
+		take_claim(daemon);
 	if (r == 0)
 		r = claim(daemon, daemon->setup.budget_cpus, fault);
 	if (r == 0) {
@@ -441,6 +455,7 @@ int daemon_new(struct daemon **ret_daemon, const struct daemon_setup *setup, str
 	}
 	/* What cannot be cleared is of another user, or will be next time. What we take over is ours by now. */
 	(void)leftover_clear(/* fault= */ NULL);
+	(void)leftover_thaw(/* fault= */ NULL);
 	if (r == 0)
 		r = set_up_loop(daemon, fault);
 	if (r == 0)

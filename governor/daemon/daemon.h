@@ -26,6 +26,9 @@
 
 #define DAEMON_NO_DEADLINE UINT64_MAX
 
+/* Who does not stop holds his seat for so long. */
+#define DAEMON_GRACE_MAX_NS (UINT64_C(24) * 3600 * 1000000000)
+
 /* For the threads of a task: nobody has said. It may use the whole capacity, and what it does use is found
  * out (demand.h). */
 #define DAEMON_THREADS_AUTO 0.0

@@ -16,12 +16,11 @@
 #include "cleanup.h"
 #include "daemon_internal.h"
 #include "meter_cgroup.h"
-#include "pidfd.h"
 #include "process.h"
 
 /* The tasks of a daemon that has ended, or was killed, go on under this one: same groups, same clock, same
- * numbers. What they did meanwhile is not lost: the kernel has counted their CPU time, their reports are in
- * their pages as far as the ring goes back, and how long ago they ended can be seen.
+ * numbers. What they did meanwhile is not lost: the kernel has counted their CPU time, and their reports are in
+ * their pages as far as the ring goes back.
  *
  * The pages come from systemd, which keeps descriptors for its services. Where there is none (a container, a
  * shell) they are found at the task's process, or at its launcher.
@@ -58,8 +57,19 @@ static void take_budget(struct daemon *daemon, const struct ledger_whole *whole)
 	daemon->setup.budget_cpus = whole->budget_cpus;
 }
 
+static void take_whole(struct daemon *daemon)
+{
+	struct ledger_whole whole;
+
+	ledger_read_whole(daemon->ledger, &whole);
+	if (whole.last_number < UINT32_MAX) /* the paths on the bus have no room for more */
+		daemon->members.last_number = whole.last_number;
+	daemon->is_draining = whole.is_draining;
+	take_budget(daemon, &whole);
+}
+
 /* With its tasks in them the groups are those of the enforcer that made them. */
-static void take_machine(struct daemon *daemon, uint32_t n_seats)
+static void take_enforcer(struct daemon *daemon)
 {
 	struct daemon_setup *setup = &daemon->setup;
 
@@ -69,27 +79,39 @@ static void take_machine(struct daemon *daemon, uint32_t n_seats)
 			"started again",
 			daemon->past.enforcer);
 	setup->enforcer = daemon->past.enforcer;
-	if (n_seats > setup->n_tasks_max)
-		setup->n_tasks_max = n_seats;
-	(void)strcpy(daemon->run, daemon->past.run);
-	daemon->stage.epoch_ns = daemon->past.epoch_ns;
 }
 
-static void take_whole(struct daemon *daemon)
+static bool is_enforcer(const char *name)
 {
-	struct ledger_whole whole;
+	for (const struct enforcer_ops *const *ops = enforcers; *ops; ops++)
+		if (strcmp((*ops)->name, name) == 0)
+			return true;
+	return false;
+}
 
-	ledger_read_whole(daemon->ledger, &whole);
-	daemon->members.last_number = whole.last_number;
-	daemon->is_draining = whole.is_draining;
-	take_budget(daemon, &whole);
+/* Of another version there may be tasks; and there may be some that could not be written down. So the run is
+ * the same also where none is known, and with it what has been claimed for it. */
+static void take_past(struct daemon *daemon, enum ledger_past past)
+{
+	uint32_t n_seats = past == LEDGER_ALL ? last_seat(daemon) : 0;
+
+	/* Nothing was before the machine was started. */
+	if (daemon->past.epoch_ns > daemon->stage.epoch_ns || !is_enforcer(daemon->past.enforcer))
+		return;
+	daemon->has_past = true;
+	take_whole(daemon);
+	if (n_seats > 0 || past == LEDGER_HEAD)
+		take_enforcer(daemon);
+	if (n_seats > daemon->setup.n_tasks_max)
+		daemon->setup.n_tasks_max = n_seats;
+	(void)strcpy(daemon->run, daemon->past.run);
+	daemon->stage.epoch_ns = daemon->past.epoch_ns;
 }
 
 int daemon_open_past(struct daemon *daemon, struct fault *fault)
 {
 	struct fault why = FAULT_INIT;
 	enum ledger_past past;
-	uint32_t n_seats = 0;
 	int r;
 
 	daemon->stage.epoch_ns = daemon_clock_monotonic_ns();
@@ -97,31 +119,47 @@ int daemon_open_past(struct daemon *daemon, struct fault *fault)
 	r = run_name_make_of_service(daemon->run, fault);
 	if (r < 0 || !daemon->setup.ledger_path)
 		return r;
-	if (ledger_open(&daemon->ledger, daemon->setup.ledger_path, &daemon->past, &past, &why) <
-		0) {
+	r = ledger_open(&daemon->ledger, daemon->setup.ledger_path, &daemon->past, &past, &why);
+	if (r == -EWOULDBLOCK) /* the tasks are that one's */
+		return fault_set(fault, r, "%s", why.text);
+	if (r < 0)
 		daemon->setup.say(
 			"%s: after a restart the tasks that run will not be taken over", why.text);
-		return 0;
-	}
-	if (past != LEDGER_NOTHING)
-		take_whole(daemon);
-	if (past == LEDGER_ALL)
-		n_seats = last_seat(daemon);
-	/* Of another version there may be tasks; and nothing was before the machine was started. */
-	daemon->has_past = (n_seats > 0 || past == LEDGER_HEAD) &&
-		daemon->past.epoch_ns <= daemon->stage.epoch_ns;
-	if (daemon->has_past)
-		take_machine(daemon, n_seats);
+	else if (past != LEDGER_NOTHING)
+		take_past(daemon, past);
 	return 0;
 }
 
 /* ---- one task ---- */
 
-static bool is_sound(const struct ledger_task *task)
+/* Of a boolean that was read as bytes. */
+static bool is_boolean(const bool *value)
+{
+	return *(const unsigned char *)value <= 1;
+}
+
+static bool is_history(const struct history *history)
+{
+	if (history->n_points > HISTORY_MAX || history->n_points > history->n_reports)
+		return false;
+	for (uint32_t i = 0; i < history->n_points; i++)
+		if (!isfinite(history->value[i]) ||
+			(i > 0 && history->cpu_ns[i] <= history->cpu_ns[i - 1]))
+			return false;
+	return true;
+}
+
+static bool is_sound(const struct daemon *daemon, const struct ledger_task *task)
 {
 	const struct task_past *past = &task->past;
 
-	return memchr(task->name, '\0', sizeof(task->name)) && task_name_is_valid(task->name) &&
+	return is_boolean(&task->has_target) && is_boolean(&task->target.is_raised) &&
+		is_boolean(&past->is_paused) && is_boolean(&past->is_background) &&
+		is_boolean(&task->page.first_met_done) &&
+		is_boolean(&task->page.facts.speaks_page) &&
+		is_boolean(&task->page.facts.is_relayed) && is_history(&past->history) &&
+		past->begin_ns <= daemon_now_ns(daemon) && task->grace_ns <= DAEMON_GRACE_MAX_NS &&
+		memchr(task->name, '\0', sizeof(task->name)) && task_name_is_valid(task->name) &&
 		memchr(task->directory, '\0', sizeof(task->directory)) &&
 		memchr(task->target.metric, '\0', sizeof(task->target.metric)) &&
 		isfinite(task->target.value) && task->target.in_a_row >= 1 && task->pid > 0 &&
@@ -130,8 +168,7 @@ static bool is_sound(const struct ledger_task *task)
 			past->phase == PHASE_STOPPING) &&
 		(unsigned)past->outcome < _OUTCOME_MAX &&
 		(past->phase != PHASE_ALIVE || past->outcome == OUTCOME_NONE) &&
-		past->stop_step <= STOP_KILL && past->history.n_points <= HISTORY_MAX &&
-		(unsigned)task->on_target <= AT_END_YIELD &&
+		past->stop_step <= STOP_KILL && (unsigned)task->on_target <= AT_END_YIELD &&
 		(unsigned)task->on_deadline <= AT_END_YIELD &&
 		(unsigned)task->deadline.clock <= DAEMON_BOOTTIME;
 }
@@ -165,19 +202,24 @@ static int open_process(const struct ledger_task *task)
 }
 
 /* A descriptor of another process is opened anew only if it is a memfd: everything else may do something when
- * it is opened. The name in front of it says nothing, the file system does. */
+ * it is opened. The name in front of it says nothing, the file system does; and it is held first, since the
+ * process may put another in its place. */
 static int open_memfd(int fds_dir, const char *name, dev_t memfds)
 {
-	char label[64];
+	_cleanup_close_ int held = -EBADF;
+	char label[64], path[64];
 	ssize_t length = readlinkat(fds_dir, name, label, sizeof(label) - 1);
 	struct stat status;
 
 	if (length < (ssize_t)strlen(PAGE_LABEL) ||
-		strncmp(label, PAGE_LABEL, strlen(PAGE_LABEL)) != 0 ||
-		fstatat(fds_dir, name, &status, 0) < 0 || !S_ISREG(status.st_mode) ||
+		strncmp(label, PAGE_LABEL, strlen(PAGE_LABEL)) != 0)
+		return -ENOENT;
+	held = openat(fds_dir, name, O_PATH | O_CLOEXEC);
+	if (held < 0 || fstat(held, &status) < 0 || !S_ISREG(status.st_mode) ||
 		status.st_dev != memfds)
 		return -ENOENT;
-	return openat(fds_dir, name, O_RDWR | O_CLOEXEC | O_NOCTTY);
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", held);
+	return open(path, O_RDWR | O_CLOEXEC | O_NOCTTY);
 }
 
 /* Has this process a descriptor of the page? */
@@ -295,12 +337,13 @@ static void seat_member(
 	struct daemon *daemon, struct member *member, uint32_t id, const struct ledger_task *task)
 {
 	const struct daemon_submission submission = submission_of(task);
-	struct task_past past = task->past;
 
-	past.cpu_ns = used_so_far(daemon, task, id);
 	member->seat = id;
-	daemon_plan_task(daemon, member, &submission, past.begin_ns);
-	governor_seat_again(daemon->governor, id, daemon_now_ns(daemon), &past);
+	/* What it was told holds: otherwise the next slot would take it back. */
+	member->news.should_stop = task->past.phase == PHASE_STOPPING;
+	daemon_plan_task(daemon, member, &submission, task->past.begin_ns);
+	governor_seat_again(daemon->governor, id, daemon_now_ns(daemon), &task->past,
+		used_so_far(daemon, task, id));
 }
 
 static int adopt(struct daemon *daemon, uint32_t id, const struct ledger_task *task)
@@ -334,12 +377,13 @@ static int adopt(struct daemon *daemon, uint32_t id, const struct ledger_task *t
 static int make_up(
 	struct daemon *daemon, const struct place_left *left, struct ledger_task *ret_task)
 {
-	_cleanup_close_ int pidfd = pidfd_open(left->pid, 0), fd = process_open(left->pid);
+	_cleanup_close_ int fd = process_open(left->pid);
 	struct process process;
-	pid_t pid;
 
 	*ret_task = (struct ledger_task){
 		.number = daemon->members.last_number + 1,
+		.owner =
+			geteuid(), /* whose it was is not known: it is nobody's but ours to change */
 		.pid = left->pid,
 		.target = {.metric = "loss", .value = NEVER_MET, .in_a_row = 1},
 		.deadline = {.at_ns = DAEMON_NO_DEADLINE},
@@ -352,10 +396,10 @@ static int make_up(
 			.best = NAN},
 	};
 	(void)snprintf(ret_task->name, sizeof(ret_task->name), "%s", left->name);
-	if (pidfd < 0 || fd < 0 || process_read(fd, &process) < 0)
+	if (fd < 0 || process_read(fd, &process) < 0)
 		return -ESRCH;
 	ret_task->start_ticks = process.start_ticks;
-	return pidfd_read(pidfd, &pid, &ret_task->owner, /* fault= */ NULL);
+	return 0;
 }
 
 /* What a daemon of another version has left, or one whose file was damaged: it would run on beside us, with a
@@ -392,6 +436,9 @@ static void begin_ledger(struct daemon *daemon)
 
 	(void)snprintf(head.run, sizeof(head.run), "%s", daemon->run);
 	(void)snprintf(head.enforcer, sizeof(head.enforcer), "%s", daemon->enforcer->ops->name);
+	/* One that is too long is not found again, and our own is looked at. */
+	if (daemon->enforcer->home && strlen(daemon->enforcer->home) < sizeof(head.home))
+		(void)strcpy(head.home, daemon->enforcer->home);
 	if (ledger_begin(daemon->ledger, &head, &fault) == 0)
 		return;
 	daemon->setup.say(
@@ -413,7 +460,7 @@ static int take_seat(struct daemon *daemon, uint32_t id, const struct ledger_tas
 	int r = -EINVAL;
 
 	daemon->stage.fault = FAULT_INIT;
-	if (is_sound(task))
+	if (is_sound(daemon, task))
 		r = adopt(daemon, id, task);
 	else
 		(void)fault_set(&daemon->stage.fault, r,
@@ -460,11 +507,15 @@ void daemon_adopt(struct daemon *daemon)
 		adopt_all(daemon);
 		if (last_number > daemon->members.last_number)
 			daemon->members.last_number = last_number;
-		if (ledger_n_seats(daemon->ledger) == 0)
-			begin_ledger(daemon); /* not of a version that we could go on with */
+		if (daemon->members.n == 0)
+			begin_ledger(daemon); /* also where it is not of our version */
 		adopt_strangers(daemon);
+		/* The run may have the budget of another configuration. */
 		if (daemon->members.n > 0)
 			daemon_wake(daemon);
+		else
+			(void)daemon->enforcer->ops->budget_set(
+				daemon->enforcer, daemon->setup.budget_cpus, /* fault= */ NULL);
 		for (size_t i = 0; i < daemon->members.n; i++)
 			daemon_keep(daemon, daemon->members.all[i]);
 	}

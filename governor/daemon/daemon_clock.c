@@ -42,3 +42,11 @@ uint64_t daemon_deadline_ns(const struct daemon *daemon, const struct daemon_dea
 	left_ns = deadline->at_ns - read_ns;
 	return left_ns < LOOP_NEVER_NS / 2 ? daemon_now_ns(daemon) + left_ns : LOOP_NEVER_NS;
 }
+
+void daemon_plan_deadline(struct daemon *daemon, uint32_t seat)
+{
+	struct bundle_task *planned = &daemon->bundle.tasks[seat];
+	uint64_t at_ns = daemon_deadline_ns(daemon, &daemon->stage.seats[seat]->deadline);
+
+	planned->deadline_ns = at_ns > planned->begin_ns ? at_ns : planned->begin_ns + 1;
+}

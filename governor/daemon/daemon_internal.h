@@ -31,7 +31,7 @@ struct daemon {
 	char run[RUN_NAME_MAX];
 	int claim_fd;
 	struct ledger *ledger; /* NULL: none */
-	bool has_past;         /* there may be tasks of another daemon */
+	bool has_past;         /* the run is one of another daemon: something may be in it */
 	bool has_told_ledger;  /* that it cannot be written to */
 	struct ledger_head past;
 	double first_cpus; /* the budget it was started with */
@@ -62,6 +62,9 @@ uint64_t daemon_clock_monotonic_ns(void);
 uint64_t daemon_clock_ns(enum daemon_clock clock);
 /* A deadline in loop time, as the clocks stand now; LOOP_NEVER_NS where there is none. */
 uint64_t daemon_deadline_ns(const struct daemon *daemon, const struct daemon_deadline *deadline);
+/* That of the task in a seat, for the loop, as the clocks stand now. Policies want it after its begin: where a
+ * clock was set, or the machine has slept, it may have been before, and is just after it then. */
+void daemon_plan_deadline(struct daemon *daemon, uint32_t seat);
 
 /* parties.c: the party of a user that has a task more, or one less. */
 uint32_t party_join(struct daemon *daemon, uid_t owner);

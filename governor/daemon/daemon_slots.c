@@ -132,8 +132,7 @@ static void look_at_clocks(struct daemon *daemon)
 {
 	for (uint32_t id = 0; id < daemon->setup.n_tasks_max; id++)
 		if (daemon->stage.seats[id])
-			daemon->bundle.tasks[id].deadline_ns = daemon_deadline_ns(
-				daemon, &daemon->stage.seats[id]->deadline);
+			daemon_plan_deadline(daemon, id);
 }
 
 static void make_slot(struct daemon *daemon, uint64_t late_ns)
@@ -205,6 +204,7 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
 	look_at_clocks(daemon);
 	governor_deadlines(daemon->governor, daemon_now_ns(daemon));
 	(void)governor_give_on(daemon->governor, daemon_now_ns(daemon), /* fault= */ NULL);
+	daemon_keep_news(daemon);
 	arm_deadline(daemon);
 	return 0;
 }

@@ -10,9 +10,6 @@
 #include "nsec.h"
 #include "process.h"
 
-/* Who does not stop holds his seat for so long. */
-#define GRACE_MAX_NS (24 * 3600 * NSEC_PER_SEC)
-
 /* A task comes: is it to be taken, under which name, and into which seat. */
 
 /* Where something would not die the enforcer still has the place: it is tried again, and no other task gets
@@ -106,7 +103,7 @@ double daemon_threads_cpus(const struct daemon *daemon, double threads)
 
 static int check_grace(uint64_t grace_ns, struct fault *fault)
 {
-	if (grace_ns > GRACE_MAX_NS)
+	if (grace_ns > DAEMON_GRACE_MAX_NS)
 		return fault_set(fault, -EINVAL, "a grace of more than a day: say less");
 	return 0;
 }
@@ -143,7 +140,6 @@ void daemon_plan_task(struct daemon *daemon, struct member *member,
 		.name = member->name,
 		.argv = member->argv,
 		.begin_ns = begin_ns,
-		.deadline_ns = daemon_deadline_ns(daemon, &member->deadline),
 		.target = member->target,
 		.party = party_join(daemon, member->owner),
 		.is_background = !member->has_target,
@@ -154,6 +150,7 @@ void daemon_plan_task(struct daemon *daemon, struct member *member,
 		.on_deadline = submission->on_deadline,
 		.grace_ns = submission->grace_ns,
 	};
+	daemon_plan_deadline(daemon, member->seat);
 }
 
 static int on_exit_of_process(sd_event_source *source, int fd, uint32_t events, void *userdata)

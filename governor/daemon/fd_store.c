@@ -44,16 +44,21 @@ struct fd_store *fd_store_free(struct fd_store *store)
 	if (!store)
 		return NULL;
 	for (int i = 0; i < store->n; i++) {
-		if (store->fds && store->fds[i] >= 0) {
-			fd_store_drop(store->names[i]);
+		if (store->fds && store->fds[i] >= 0)
 			(void)close(store->fds[i]);
-		}
 		free(store->names[i]);
 	}
 	free(store->names);
 	free(store->fds);
 	free(store);
 	return NULL;
+}
+
+void fd_store_drop_rest(struct fd_store *store)
+{
+	for (int i = 0; i < store->n; i++)
+		if (store->fds[i] >= 0)
+			fd_store_drop(store->names[i]);
 }
 
 int fd_store_take(struct fd_store *store, const char *name)

@@ -8,8 +8,10 @@ struct fd_store;
 
 /* Takes those that are there at the start, once. NULL where there is no memory. */
 struct fd_store *fd_store_new(void);
-/* Closes those that nobody has taken, and has them let go of. NULL is fine; returns NULL. */
+/* Closes those that nobody has taken; they are kept on. NULL is fine; returns NULL. */
 struct fd_store *fd_store_free(struct fd_store *store);
+/* Nobody will want those that nobody has taken. */
+void fd_store_drop_rest(struct fd_store *store);
 
 /* It is the caller's then, and is still kept. -ENOENT where there is none. */
 int fd_store_take(struct fd_store *store, const char *name);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "leftover.h"
 
 /* The file: a head, what is kept of the whole, and for each seat two copies of its task, each behind a count. The copy
  * with the higher count holds. A copy's count is written when all of it has been, so one that was being
@@ -44,6 +45,9 @@ struct ledger {
 };
 
 DEFINE_CLEANUP_FUNC(struct ledger, ledger_free)
+
+/* More were never written. */
+#define COUNT_MAX (UINT64_MAX / 2)
 
 #define WHOLE_AT ((off_t)sizeof(struct file_head))
 #define COPIES_AT (WHOLE_AT + (off_t)sizeof(struct ledger_whole))
@@ -81,7 +85,9 @@ static enum ledger_past judge(const struct ledger *ledger, const struct file_hea
 	if (memcmp(head->magic, MAGIC, sizeof(MAGIC)) != 0 ||
 		strncmp(head->boot, ledger->boot, BOOT_ID_MAX) != 0 ||
 		!memchr(head->head.run, '\0', sizeof(head->head.run)) ||
-		!memchr(head->head.enforcer, '\0', sizeof(head->head.enforcer)))
+		run_name_is_alive(head->head.run) == -EINVAL ||
+		!memchr(head->head.enforcer, '\0', sizeof(head->head.enforcer)) ||
+		!memchr(head->head.home, '\0', sizeof(head->head.home)))
 		return LEDGER_NOTHING;
 	if (head->version != LEDGER_VERSION || head->task_size != sizeof(struct ledger_task))
 		return LEDGER_HEAD;
@@ -96,7 +102,7 @@ static uint64_t read_copy(int fd, uint32_t seat, struct copy *ret_copy)
 	(void)read_at(fd, &counts[0], sizeof(counts[0]), copy_at(seat, 0));
 	(void)read_at(fd, &counts[1], sizeof(counts[1]), copy_at(seat, 1));
 	count = counts[0] > counts[1] ? counts[0] : counts[1];
-	if (count == 0 || !read_at(fd, ret_copy, sizeof(*ret_copy), copy_at(seat, count)))
+	if (count == 0 || count > COUNT_MAX || !read_at(fd, ret_copy, sizeof(*ret_copy), copy_at(seat, count)))
 		return 0;
 	return count;
 }

@@ -21,6 +21,7 @@
 #define LEDGER_VERSION 1
 #define LEDGER_DIRECTORY_MAX 512
 #define LEDGER_ARGV_MAX 2048
+#define LEDGER_HOME_MAX 1024
 
 /* A task that runs. */
 struct ledger_task {
@@ -46,7 +47,8 @@ struct ledger_task {
 struct ledger_head {
 	char run[RUN_NAME_MAX];
 	char enforcer[16];
-	uint64_t epoch_ns; /* CLOCK_MONOTONIC at loop time 0 */
+	char home[LEDGER_HOME_MAX]; /* struct enforcer's */
+	uint64_t epoch_ns;          /* CLOCK_MONOTONIC at loop time 0 */
 };
 
 /* Of the whole, and changes. */

@@ -37,6 +37,11 @@ static void let_go(struct stage_member *self, uint32_t id)
 	self->seats[id]->is_placed = false;
 }
 
+static bool is_there(const struct member *member)
+{
+	return syscall(SYS_pidfd_send_signal, member->pidfd, 0, NULL, 0) == 0;
+}
+
 static int place(struct stage_member *self, uint32_t id, struct fault *fault)
 {
 	struct member *member = self->seats[id];
@@ -53,7 +58,7 @@ static int place(struct stage_member *self, uint32_t id, struct fault *fault)
 			let_go(self, id);
 		return r;
 	}
-	if (syscall(SYS_pidfd_send_signal, member->pidfd, 0, NULL, 0) < 0)
+	if (!is_there(member))
 		r = fault_set(fault, -ESRCH,
 			"task %s: its process has ended before it was in its place", member->name);
 	else
@@ -81,6 +86,11 @@ static int find_place(struct stage_member *self, uint32_t id)
 	member->is_placed = r == 0;
 	if (r == 0 && pid > 0)
 		r = enforcer->ops->task_attach(enforcer, id, pid, &self->fault);
+	if (r == 0 && pid > 0 && !is_there(member)) {
+		let_go(self, id); /* a stranger may have been moved */
+		return fault_set(&self->fault, -ESRCH,
+			"task %s: its process has ended before it was in its place", member->name);
+	}
 	return r == -ESRCH ? 0 : r;
 }
 

@@ -503,7 +503,7 @@ static int with_places(const char *run, int (*work)(struct run_places *places, s
 	return r;
 }
 
-/* What is populated stays, with all that is around it; but nobody is there who could thaw it later. */
+/* What is populated stays, with all that is around it. */
 static int sweep_places(struct run_places *places, struct fault *fault)
 {
 	int n = 0;
@@ -514,8 +514,6 @@ static int sweep_places(struct run_places *places, struct fault *fault)
 		if (r < 0 && r != -EBUSY)
 			return fault_errno(
 				fault, r, "remove the empty groups of run %s", places->run);
-		if (r == -EBUSY)
-			(void)group_thaw(places->dir_fds[i]);
 		n += r == 0;
 	}
 	return n;
@@ -524,6 +522,22 @@ static int sweep_places(struct run_places *places, struct fault *fault)
 int cgroup_run_sweep(const char *run, struct fault *fault)
 {
 	return with_places(run, sweep_places, fault);
+}
+
+static int thaw_places(struct run_places *places, struct fault *fault)
+{
+	for (size_t i = 0; i < places->n; i++) {
+		int r = group_thaw(places->dir_fds[i]);
+
+		if (r < 0)
+			return fault_errno(fault, r, "thaw the groups of run %s", places->run);
+	}
+	return 0;
+}
+
+int cgroup_run_thaw(const char *run, struct fault *fault)
+{
+	return with_places(run, thaw_places, fault);
 }
 
 int cgroup_run_is_held(const char *run, struct fault *fault)

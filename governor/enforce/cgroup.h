@@ -48,11 +48,14 @@ int cgroup_runs(char (**ret_runs)[RUN_NAME_MAX], size_t *ret_n_runs, struct faul
  * namespace it is; 0 where none does, or a negative errno. */
 int cgroup_run_is_held(const char *run, struct fault *fault);
 
-/* Removes the groups of a run in which nothing is left, in all hierarchies, and thaws the others: what runs in
- * them runs on under the limits that are set there. Returns how many it removed, or a negative errno. */
+/* Removes the groups of a run in which nothing is left, in all hierarchies; ends nothing. Returns how many
+ * it had, or a negative errno. */
 int cgroup_run_sweep(const char *run, struct fault *fault);
 
 /* Thaws and kills all that is in the groups of a run, waits for it to be gone (at most a second),
  * and removes the groups in all hierarchies. Returns how many groups there were, or a negative
  * errno. */
 int cgroup_run_end(const char *run, struct fault *fault);
+
+/* What is frozen in the groups of a run runs on, under the limits that are set there. */
+int cgroup_run_thaw(const char *run, struct fault *fault);

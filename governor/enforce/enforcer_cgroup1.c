@@ -76,7 +76,9 @@ struct seat {
 struct cgroup1 {
 	struct enforcer enforcer;
 	bool is_dry;
-	bool takes_over, is_taken_over;     /* RUN may have been there, and was */
+	bool takes_over, is_taken_over; /* RUN may have been there, and was */
+	const char *old_home;           /* of the one whose it was, or NULL */
+	char home[PATH_MAX];
 	char run[_HIERARCHY_MAX][PATH_MAX]; /* group of the run; "" where it has none there */
 	int run_fds[_HIERARCHY_MAX];
 	int quota_fd, period_fd; /* the parent's knobs */
@@ -252,7 +254,10 @@ static int create_run(
 		return fault_set(fault, -EOPNOTSUPP,
 			"the %s controller is on cgroup v2 (at '%s'), not on v1",
 			controllers[hierarchy], base.mount);
-	r = create_run_below(cgroup1, hierarchy, base.own, run, fault);
+	r = cgroup1->old_home ? create_run_below(cgroup1, hierarchy, cgroup1->old_home, run, fault)
+			      : -ENOENT;
+	if (r < 0 && r != -EEXIST)
+		r = create_run_below(cgroup1, hierarchy, base.own, run, fault);
 	if (r < 0 && r != -EEXIST && base.own[0])
 		r = create_run_below(cgroup1, hierarchy, "", run, fault);
 	if (r < 0)
@@ -360,6 +365,7 @@ static struct cgroup1 *new_cgroup1(const struct enforcer_setup *setup)
 	};
 	cgroup1->is_dry = setup->is_dry;
 	cgroup1->takes_over = setup->takes_over;
+	cgroup1->old_home = setup->takes_over ? setup->home : NULL;
 	cgroup1->quota_fd = cgroup1->period_fd = -EBADF;
 	for (int i = 0; i < _HIERARCHY_MAX; i++)
 		cgroup1->run_fds[i] = -EBADF;
@@ -376,6 +382,16 @@ static struct cgroup1 *new_cgroup1(const struct enforcer_setup *setup)
 		return NULL;
 	}
 	return cgroup1;
+}
+
+/* That of the cpu hierarchy; the others' are looked for in the same place. */
+static void tell_home(struct cgroup1 *cgroup1)
+{
+	const char *run = cgroup1->run[HIERARCHY_CPU], *slash = strrchr(run, '/');
+
+	(void)snprintf(
+		cgroup1->home, sizeof(cgroup1->home), "%.*s", slash ? (int)(slash - run) : 0, run);
+	cgroup1->enforcer.home = cgroup1->home;
 }
 
 static int cgroup1_open(
@@ -400,6 +416,8 @@ static int cgroup1_open(
 		(void)cgroup1_close(&cgroup1->enforcer);
 		return r;
 	}
+	cgroup1->old_home = NULL;
+	tell_home(cgroup1);
 	cgroup1->enforcer.guarantee = judge(cgroup1, setup);
 	if (cgroup1->enforcer.guarantee == GUARANTEE_COOPERATIVE)
 		r = strays_new(&cgroup1->strays, setup->n_tasks_max, setup->run, fault);
@@ -707,6 +725,43 @@ static int cgroup1_task_let_go(struct enforcer *enforcer, uint32_t task, struct 
 
 /* The slot. */
 
+/* Of a task group that nobody has adopted. Others are lowered already. */
+static void lower_stranger(int dir_fd, const struct quota *budget)
+{
+	_cleanup_close_ int quota_fd = knob_open(dir_fd, "cpu.cfs_quota_us");
+	_cleanup_close_ int period_fd = knob_open(dir_fd, "cpu.cfs_period_us");
+	struct quota quota, capped;
+	uint32_t n_writes = 0;
+
+	if (quota_fd < 0 || period_fd < 0 || read_quota_fds(quota_fd, period_fd, &quota) < 0 ||
+		quota.quota_us == QUOTA_UNLIMITED || quota_compare(&quota, budget) <= 0)
+		return;
+	capped = quota_cap(&quota, budget);
+	(void)write_quota_fds(quota_fd, period_fd, &quota, &capped, &n_writes);
+}
+
+/* A child above its parent makes the kernel refuse the budget. */
+static void lower_strangers(struct cgroup1 *cgroup1, const struct quota *budget)
+{
+	_cleanup_close_ int fd = openat(
+		cgroup1->run_fds[HIERARCHY_CPU], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_closedir_ DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	const struct dirent *entry;
+
+	if (!dir)
+		return;
+	TAKE_FD(fd);
+	while ((entry = readdir(dir))) {
+		_cleanup_close_ int child = -EBADF;
+
+		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+			continue;
+		child = openat(dirfd(dir), entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (child >= 0)
+			lower_stranger(child, budget);
+	}
+}
+
 static int cgroup1_budget_set(struct enforcer *enforcer, double budget_cpus, struct fault *fault)
 {
 	struct cgroup1 *cgroup1 = cgroup1_of(enforcer);
@@ -721,6 +776,8 @@ static int cgroup1_budget_set(struct enforcer *enforcer, double budget_cpus, str
 	r = placements_lower(&cgroup1->placements, &budget, fault);
 	if (r < 0)
 		return r;
+	if (cgroup1->is_taken_over)
+		lower_strangers(cgroup1, &budget);
 	return write_budget(cgroup1, &budget, fault);
 }
 
@@ -773,12 +830,17 @@ static void cgroup1_tick(struct enforcer *enforcer, uint64_t now_ns)
 		strays_look(cgroup1->strays, now_ns);
 }
 
-/* The same in every hierarchy. */
-static const char *run_name(const struct cgroup1 *cgroup1)
+/* Of a run that we have not made, and of its tasks' groups. */
+static void remove_what_is_empty(struct cgroup1 *cgroup1, enum hierarchy hierarchy)
 {
-	const char *run = cgroup1->run[HIERARCHY_CPU], *slash = strrchr(run, '/');
+	const char *run = cgroup1->run[hierarchy], *slash = strrchr(run, '/');
+	_cleanup_close_ int above = -EBADF;
 
-	return slash ? slash + 1 : run;
+	if (cgroup1->run_fds[hierarchy] >= 0)
+		above = openat(
+			cgroup1->run_fds[hierarchy], "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (above >= 0)
+		(void)group_remove_tree(above, slash ? slash + 1 : run);
 }
 
 static struct enforcer *cgroup1_close(struct enforcer *enforcer)
@@ -796,12 +858,12 @@ static struct enforcer *cgroup1_close(struct enforcer *enforcer)
 	}
 	for (int i = 0; i < _HIERARCHY_MAX; i++) {
 		/* What was taken over may be more than was adopted. */
-		if (cgroup1->run[i][0] && cgroup1->n_let_go == 0 && !cgroup1->is_taken_over)
+		if (cgroup1->is_taken_over)
+			remove_what_is_empty(cgroup1, i);
+		else if (cgroup1->run[i][0] && cgroup1->n_let_go == 0)
 			(void)cgroup_remove(controllers[i], cgroup1->run[i], /* fault= */ NULL);
 		close_fd(&cgroup1->run_fds[i]);
 	}
-	if (cgroup1->is_taken_over) /* what is empty of it */
-		(void)cgroup_run_sweep(run_name(cgroup1), /* fault= */ NULL);
 	close_fd(&cgroup1->quota_fd);
 	close_fd(&cgroup1->period_fd);
 	cgroup1->strays = strays_free(cgroup1->strays);

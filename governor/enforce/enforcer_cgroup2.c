@@ -348,7 +348,8 @@ static int open_home_and_run(
 		return fault_set(fault, -ERANGE, "a budget of %g CPUs is too small to be enforced",
 			setup->budget_cpus);
 	if (setup->is_apart && !setup->root)
-		r = home_open_apart(&cgroup2->home, setup->run, setup->takes_over, fault);
+		r = home_open_apart(&cgroup2->home, setup->run, setup->takes_over,
+			setup->takes_over ? setup->home : NULL, fault);
 	else
 		r = home_open(&cgroup2->home, setup->root, setup->run, fault);
 	if (r == 0)
@@ -375,6 +376,7 @@ static int cgroup2_open(
 	home_unlock(&cgroup2->home); /* RUN gives the controller on */
 	if (cgroup2->home.warning[0])
 		cgroup2->enforcer.warning = cgroup2->home.warning;
+	cgroup2->enforcer.home = cgroup2->home.group;
 	cgroup2->enforcer.guarantee = judge(cgroup2, setup);
 	if (cgroup2->enforcer.guarantee == GUARANTEE_COOPERATIVE && !cgroup2->is_fake)
 		r = strays_new(&cgroup2->strays, setup->n_tasks_max, setup->run, fault);

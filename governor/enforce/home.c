@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -320,6 +321,8 @@ static pid_t start_anchor(void)
 
 	if (pid != 0)
 		return pid < 0 ? -errno : pid;
+	/* What is ours alone: claims, locks, the pages of tasks. */
+	(void)close_range(0, UINT_MAX, 0);
 	(void)prctl(PR_SET_NAME, "coregov-anchor");
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	while (getppid() == parent)
@@ -582,11 +585,32 @@ static int move_anchor(const struct home *home, struct fault *fault)
 	return r < 0 ? fault_errno(fault, r, "keep group '%s'", home->group) : 0;
 }
 
-int home_open_apart(struct home *home, const char *run, bool takes_over, struct fault *fault)
+/* That of another governor, which we may have been started outside of, if its run is there. */
+static bool find_old(struct home *home, const char *run, const char *old)
+{
+	_cleanup_close_ int fd = -EBADF;
+	struct cgroup_base base;
+
+	if (!old || strlen(old) >= sizeof(home->group) || find_tree(&base, /* fault= */ NULL) < 0)
+		return false;
+	fd = open_home(&base, old, /* fault= */ NULL);
+	if (fd < 0 || faccessat(fd, run, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return false;
+	strcpy(home->group, old);
+	home->dir_fd = TAKE_FD(fd);
+	return true;
+}
+
+int home_open_apart(
+	struct home *home, const char *run, bool takes_over, const char *old, struct fault *fault)
 {
 	bool is_apart = unit_bus_is_booted();
-	int r = is_apart ? find_apart(home, run, takes_over, fault) : find_home(home, run, fault);
+	int r = 0;
 
+	if (is_apart)
+		r = find_apart(home, run, takes_over, fault);
+	else if (!find_old(home, run, old))
+		r = find_home(home, run, fault);
 	if (r == 0)
 		r = prepare(home, fault);
 	if (r == 0 && is_apart)

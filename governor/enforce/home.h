@@ -48,8 +48,10 @@ int home_open(struct home *home, const char *fake_root, const char *run, struct 
 
 /* The same, but where systemd runs the machine in a scope of its own, which a process of ours keeps and
  * which ends with what is in it: then what runs there is no part of our unit, and outlives it. takes_over:
- * that of a governor that has ended will do, if it is still there. */
-int home_open_apart(struct home *home, const char *run, bool takes_over, struct fault *fault);
+ * that of a governor that has ended will do, if it is still there; where systemd does not run the machine, it
+ * was at `old` (or NULL). */
+int home_open_apart(
+	struct home *home, const char *run, bool takes_over, const char *old, struct fault *fault);
 
 /* To be called when a group below gives the controller on: from then on nobody can take it back. */
 void home_unlock(struct home *home);

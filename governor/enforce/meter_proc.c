@@ -133,6 +133,7 @@ static int proc_read(struct meter *meter, uint32_t task, struct meter_reading *r
 
 const struct meter_ops meter_proc = {
 	.name = "proc",
+	.is_from_birth = true,
 	.probe = proc_probe,
 	.open = proc_open,
 	.task_add = proc_task_add,

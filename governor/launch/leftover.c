@@ -281,6 +281,19 @@ int leftover_clear(struct fault *fault)
 	return error < 0 ? error : n_ended;
 }
 
+int leftover_thaw(struct fault *fault)
+{
+	_cleanup_free_ char(*runs)[RUN_NAME_MAX] = NULL;
+	size_t n_runs = 0;
+	int r = cgroup_runs(&runs, &n_runs, fault);
+
+	for (size_t i = 0; r >= 0 && i < n_runs; i++)
+		if (is_of_service(runs[i]) && run_name_is_alive(runs[i]) == 0 &&
+			cgroup_run_is_held(runs[i], NULL) != 1)
+			r = cgroup_run_thaw(runs[i], fault);
+	return r < 0 ? r : 0;
+}
+
 /* What leftover_find() has found. */
 struct found {
 	char *names;

@@ -25,6 +25,10 @@ int leftover_end_run(const char *run, struct fault *fault);
  * is removed. Called at each start. */
 int leftover_clear(struct fault *fault);
 
+/* What stands still in the groups of a service that is dead, and is nobody's any more, runs on under the limits that
+ * are set there. Of a service's start only: it has taken over what it could. 0 or a negative errno. */
+int leftover_thaw(struct fault *fault);
+
 /* How many dead runs there are that leftover_clear() would clear up after; `ret_names` are theirs, cut
  * at `size` (where some that are cut off may be counted twice). Looks only. Or a negative errno. */
 int leftover_find(char ret_names[], size_t size, struct fault *fault);

@@ -137,18 +137,43 @@ static int read_others(const char *own, struct others *ret_others, struct fault 
 	return ferror(file) ? fault_errno(fault, -EIO, "read /proc/net/unix") : 0;
 }
 
+#define CLAIM_NAME_MAX (sizeof(CLAIM_PREFIX) + RUN_NAME_MAX + 24)
+
+static uint64_t microcpus_of(double cpus)
+{
+	return (uint64_t)llround(cpus * MICROCPUS_PER_CPU);
+}
+
+static void name_claim(const char *run, uint64_t microcpus, char ret_name[static CLAIM_NAME_MAX])
+{
+	(void)snprintf(ret_name, CLAIM_NAME_MAX, CLAIM_PREFIX "%s/%" PRIu64, run, microcpus);
+}
+
+bool neighbours_is_claim(int fd, const char *run, double budget_cpus)
+{
+	struct sockaddr_un address;
+	socklen_t length = sizeof(address);
+	char name[CLAIM_NAME_MAX];
+
+	name_claim(run, microcpus_of(budget_cpus), name);
+	return fd >= 0 && getsockname(fd, (struct sockaddr *)&address, &length) == 0 &&
+		address.sun_family == AF_UNIX &&
+		length == offsetof(struct sockaddr_un, sun_path) + 1 + strlen(name) &&
+		memcmp(address.sun_path + 1, name, strlen(name)) == 0;
+}
+
 int neighbours_claim(
 	const char *run, double budget_cpus, double capacity_cpus, int *ret_fd, struct fault *fault)
 {
 	_cleanup_close_ int lock_fd = -EBADF, fd = -EBADF;
-	char name[sizeof(CLAIM_PREFIX) + RUN_NAME_MAX + 24];
+	char name[CLAIM_NAME_MAX];
 	struct others others = {.microcpus = 0};
 	uint64_t microcpus, capacity_microcpus;
 	int r;
 
 	assert(budget_cpus >= 0 && budget_cpus <= CPUS_MAX && capacity_cpus <= CPUS_MAX);
-	microcpus = (uint64_t)llround(budget_cpus * MICROCPUS_PER_CPU);
-	capacity_microcpus = (uint64_t)llround(capacity_cpus * MICROCPUS_PER_CPU);
+	microcpus = microcpus_of(budget_cpus);
+	capacity_microcpus = microcpus_of(capacity_cpus);
 	lock_fd = lock(fault);
 	if (lock_fd < 0)
 		return lock_fd;
@@ -161,7 +186,7 @@ int neighbours_claim(
 			budget_cpus, capacity_cpus,
 			others.microcpus > 0 ? "other runs have claimed " : "no other run is there",
 			others.names);
-	(void)snprintf(name, sizeof(name), CLAIM_PREFIX "%s/%" PRIu64, run, microcpus);
+	name_claim(run, microcpus, name);
 	fd = hold_name(name);
 	if (fd < 0)
 		return fault_errno(fault, fd, "bind the socket '@%s'", name);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,9 @@ int neighbours_claim(const char *run, double budget_cpus, double capacity_cpus, 
 
 /* Whether one of the others is coregovd, which would take tasks. False where that is not known. */
 bool neighbours_have_service(void);
+
+/* Is that descriptor (or -EBADF) the claim of such a budget for that run? */
+bool neighbours_is_claim(int fd, const char *run, double budget_cpus);
 
 /* What others have claimed in all, in CPUs; `ret_names` says who, as "RUN (CPUS), ...", cut at `size`.
  * 0 or a negative errno. */

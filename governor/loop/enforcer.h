@@ -45,6 +45,7 @@ struct enforcer_setup {
 	bool is_dry;          /* make the groups, so that the meter can read, but limit nothing */
 	bool is_apart;        /* the tasks are no part of our unit, and outlive it */
 	bool takes_over; /* another of this name has ended, and may have left tasks: task_adopt() */
+	const char *home; /* with takes_over: the other's home, looked at before our own; or NULL */
 	const char *root; /* for tests: a fake tree instead of the mounted one; else NULL */
 	uid_t task_uid;   /* whose processes the tasks are */
 };
@@ -64,6 +65,7 @@ struct enforcer {
 	enum guarantee guarantee;
 	uint64_t tick_ns;    /* how often tick() wants to be called; 0: never */
 	const char *warning; /* what the user should know of where it works; NULL: nothing */
+	const char *home;    /* the group that the run's is in; NULL where there are no groups */
 };
 
 struct enforcer_ops {

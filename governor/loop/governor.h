@@ -78,7 +78,8 @@ struct task_past {
 	enum outcome outcome;
 	bool is_paused, is_background;
 	uint64_t begin_ns, finish_ns; /* on the loop's clock, which goes on */
-	uint64_t cpu_ns, outcome_cpu_ns, wait_ns;
+	uint64_t cpu_ns, read_ns;     /* used, and when that was read */
+	uint64_t outcome_cpu_ns, wait_ns;
 	struct history history;
 	uint32_t n_in_a_row;
 	uint64_t n_reports;
@@ -88,11 +89,11 @@ struct task_past {
 };
 /* Of a task that runs. */
 void governor_past(const struct governor *governor, uint32_t id, struct task_past *ret_past);
-/* A task that runs already takes a vacant seat, and goes on where it was. What the meter and the stage say of
- * it from now on comes on top. Its bundle task is filled in as for governor_seat(), with begin_ns of its
- * past. */
-void governor_seat_again(
-	struct governor *governor, uint32_t id, uint64_t now_ns, const struct task_past *past);
+/* A task that runs already takes a vacant seat, and goes on where it was. used_ns: what it has used by now, if
+ * that is known, else what it had used then; what the meter says from now on comes on top. What it has reported
+ * meanwhile is taken at once. Its bundle task is filled in as for governor_seat(), with begin_ns of its past. */
+void governor_seat_again(struct governor *governor, uint32_t id, uint64_t now_ns,
+	const struct task_past *past, uint64_t used_ns);
 /* An ended task leaves; its seat is vacant. */
 void governor_vacate(struct governor *governor, uint32_t id);
 /* Its deadline or its threads are others. It has no outcome yet; where the deadline has come meanwhile, the

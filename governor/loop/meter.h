@@ -30,6 +30,7 @@ struct meter {
 
 struct meter_ops {
 	const char *name; /* "bpf", "cgroup", "proc", "sim" */
+	bool is_from_birth; /* counts what processes have used since they began, not since task_add() */
 
 	/* Works with the places that this enforcer makes? 0, or a negative errno and a sentence. */
 	int (*probe)(const struct enforcer *enforcer, struct fault *fault);

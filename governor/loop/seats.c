@@ -86,6 +86,7 @@ void governor_past(const struct governor *governor, uint32_t id, struct task_pas
 		.begin_ns = governor->setup.bundle->tasks[id].begin_ns,
 		.finish_ns = task->finish_ns,
 		.cpu_ns = task->cpu_ns,
+		.read_ns = task->read_ns,
 		.outcome_cpu_ns = task->outcome_cpu_ns,
 		.wait_ns = task->wait_ns,
 		.history = task->history,
@@ -98,9 +99,23 @@ void governor_past(const struct governor *governor, uint32_t id, struct task_pas
 	};
 }
 
-void governor_seat_again(
-	struct governor *governor, uint32_t id, uint64_t now_ns, const struct task_past *past)
+/* What it has used and reported while nobody looked is not of the coming slot. */
+static void catch_up(struct governor *governor, uint32_t id, uint64_t now_ns)
 {
+	struct task *task = &governor->tasks[id];
+	uint64_t used_ns = governor->used_ns;
+
+	governor->setup.meter->ops->refresh(governor->setup.meter);
+	task_observe(governor, id, now_ns);
+	governor->slot_used_ns += governor->used_ns - used_ns;
+	task->slot_cpu_ns = task->demand_cpu_ns = task->cpu_ns;
+	task->slot_wait_ns = task->demand_wait_ns = task->wait_ns;
+}
+
+void governor_seat_again(struct governor *governor, uint32_t id, uint64_t now_ns,
+	const struct task_past *past, uint64_t used_ns)
+{
+	bool is_from_birth = governor->setup.meter->ops->is_from_birth;
 	struct task *task = &governor->tasks[id];
 
 	assert(governor->setup.is_open && id < governor->n_tasks && task->phase == PHASE_VACANT);
@@ -113,13 +128,11 @@ void governor_seat_again(
 		.is_paused = past->is_paused,
 		.is_background = past->is_background,
 		.finish_ns = past->finish_ns,
-		.past_cpu_ns = past->cpu_ns,
+		.past_cpu_ns = is_from_birth ? 0 : used_ns,
 		.past_wait_ns = past->wait_ns,
 		.cpu_ns = past->cpu_ns,
 		.wait_ns = past->wait_ns,
-		.read_ns = now_ns,
-		.slot_cpu_ns = past->cpu_ns,
-		.slot_wait_ns = past->wait_ns,
+		.read_ns = past->read_ns < now_ns ? past->read_ns : now_ns,
 		.outcome_cpu_ns = past->outcome_cpu_ns,
 		.history = past->history,
 		.n_in_a_row = past->n_in_a_row,
@@ -128,8 +141,6 @@ void governor_seat_again(
 		.best = past->best,
 		.stop_step = past->stop_step,
 		.stop_since_ns = past->stop_since_ns,
-		.demand_cpu_ns = past->cpu_ns,
-		.demand_wait_ns = past->wait_ns,
 	};
 	demand_init(&task->demand, governor->setup.bundle->tasks[id].threads,
 		governor->setup.bundle->tasks[id].finds_threads);
@@ -141,6 +152,7 @@ void governor_seat_again(
 		"taken over from the governor before, after %.3f CPU-seconds and %" PRIu64
 		" reports",
 		nsec_to_seconds(task->cpu_ns), task->n_reports);
+	catch_up(governor, id, now_ns);
 }
 
 void governor_vacate(struct governor *governor, uint32_t id)

@@ -14,8 +14,9 @@ void totals_miss(struct governor *governor, uint64_t slot)
 {
 	const struct bundle *bundle = governor->setup.bundle;
 
-	/* Nobody was there who could have missed them. */
-	if (governor->n_seated == 0 && governor->setup.is_open && governor->n_slots < slot)
+	/* Nobody was there who could have missed them; or it was not us, but the governor before. */
+	if (governor->setup.is_open && (governor->n_seated == 0 || governor->n_slots == 0) &&
+		governor->n_slots < slot)
 		governor->n_slots = slot;
 	for (; governor->n_slots < slot; governor->n_slots++) {
 		uint64_t start_ns = governor->n_slots * bundle->slot_ns;

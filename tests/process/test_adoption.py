@@ -11,11 +11,27 @@ import time
 
 import tap
 from bus_case import COREGOV, PATIENCE
-from test_coregovd import BUDGET, COREGOVD, LEARNERS, SPIN, Service, groups
+from test_coregovd import COREGOVD, DATA, LEARNERS, SPIN, Service, groups
 
 # Says a loss that falls by .001 every 20 ms, for eight seconds.
 FALLS = "i=0; while [ $i -lt 400 ]; do i=$((i+1)); echo step $i loss 0.$((999 - i)); sleep 0.02; done"
 
+
+# Is asked to stop, and takes a second for it in which it wants to be sure.
+STOPS = """
+import sys, time
+import coregov
+coregov.report(1, loss=1.0)
+while not coregov.should_stop():
+    time.sleep(0.01)
+print("stop", flush=True)
+end = time.monotonic() + 2
+while time.monotonic() < end:
+    if not coregov.should_stop():
+        sys.exit(7)
+    time.sleep(0.01)
+print("saved")
+"""
 
 # Of a file, where more is refused: more than a progress page has, less than two tasks need.
 ROOM = 32768
@@ -192,6 +208,44 @@ class Adoption(Service):
         self.assertEqual(json.loads(self.coregov("budget", "--json")[1])["budget_cpus"], 0.2)
         self.until(lambda: 0 < self.task_now("spin")["share_cpus"] <= 0.2)
 
+    def test_what_was_told_to_stop_is_not_told_otherwise(self):
+        """It writes its checkpoint when it is asked to, and a new governor is no reason not to."""
+        self.env["PYTHONPATH"] = os.path.join(os.path.dirname(DATA), "python")
+        task = self.start("--name", "saves", "--target", "loss <= 0.1", "--", "/usr/bin/python3", "-c",
+                          STOPS)
+        self.until(lambda: self.task_now("saves").get("reports", 0) > 0)
+        self.assertEqual(self.coregov("cancel", "saves")[0], 0)
+        time.sleep(0.3)
+        self.assertIsNone(task.poll())
+        self.kill()
+        self.restart()
+        out, err = task.communicate(timeout=PATIENCE)
+        self.assertEqual((task.returncode, out), (0, "stop\nsaved\n"), err)
+
+    def test_from_another_group(self):
+        """The next daemon is started elsewhere in the tree; the groups are where they were."""
+        first, name = self.daemon.pid, f"coregov-test-{os.getpid()}"
+        mounts = [f"/sys/fs/cgroup/{each}" for each in ("cpu", "cpuacct", "freezer")]
+        elsewhere = [f"{mount}/{name}" for mount in mounts]
+        if not all(os.path.isdir(mount) and os.access(mount, os.W_OK) for mount in mounts):
+            self.skipTest("no cgroup v1 tree to be moved in")
+        self.started("spin", "--", "sh", "-c", "while :; do :; done & while :; do :; done")
+        self.kill()
+        for path in elsewhere:
+            os.mkdir(path)
+            self.addCleanup(os.rmdir, path)
+
+        def move():
+            for path in elsewhere:
+                with open(f"{path}/cgroup.procs", "w", encoding="ascii") as procs:
+                    procs.write("0")
+
+        self.restart(preexec_fn=move)
+        self.addCleanup(self.stop, self.daemon)
+        self.assertEqual(len([path for path in groups(first) if path.startswith(mounts[0] + "/")]), 1)
+        self.assertEqual(self.coregov("cancel", "spin")[0], 0)
+        self.until(lambda: self.task_now("spin")["phase"] == "ended")  # and its child with it
+
     def test_without_a_directory(self):
         """What was left to itself is no longer held back, and can be ended."""
         task = self.started("spin", "--", *SPIN)
@@ -302,6 +356,20 @@ class BySignals(Adoption):
     # As above, and long.
     test_each_report_counts_once = None
     test_nonsense_in_it = None
+
+    def test_cpu_time_counts_once(self):
+        """The meter counts what processes have used since they began."""
+        self.started("spin", "--", *SPIN)
+        for _ in range(4):
+            time.sleep(0.4)
+            self.kill()
+            self.restart()
+        self.assertEqual(self.coregov("pause", "spin")[0], 0)
+        time.sleep(0.3)
+        task = self.task_now("spin")
+        with open(f"/proc/{task['pid']}/stat", encoding="ascii") as stat:
+            ticks = sum(map(int, stat.read().rsplit(")", 1)[1].split()[11:13]))
+        self.assertAlmostEqual(task["cpu_seconds"], ticks / os.sysconf("SC_CLK_TCK"), delta=0.05)
 
     def test_the_enforcer_stays(self):
         self.started("spin", "--", *SPIN)

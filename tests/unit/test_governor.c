@@ -979,13 +979,16 @@ START_TEST(another_governor_goes_on)
 
 	prepare_open(text, "equal");
 	machine.cpu_ns[0] = machine.cpu_ns[1] = machine.wait_ns[0] = 0;
-	governor_seat_again(governor, 0, 2 * SECOND, &a);
-	governor_seat_again(governor, 1, 2 * SECOND, &b);
+	/* Meanwhile the first has used a quarter, and reported in the middle of it. */
+	report(0, 3 * SECOND / 2, 0.4);
+	governor_seat_again(governor, 0, 2 * SECOND, &a, 3 * SECOND / 4);
+	ck_assert_uint_eq(machine.report.cpu_ns, 5 * SECOND / 8);
+	governor_seat_again(governor, 1, 2 * SECOND, &b, b.cpu_ns);
 	ck_assert_ptr_nonnull(strstr(machine.events, "adopted: taken over"));
 	ck_assert_int_eq(governor_slot(governor, 2 * SECOND, 0, NULL), 0);
-	ck_assert_uint_eq(status_of(0).cpu_ns, SECOND / 2);
-	ck_assert_uint_eq(status_of(0).n_reports, 1);
-	ck_assert_double_eq_tol(status_of(0).value, 0.5, 1e-9);
+	ck_assert_uint_eq(status_of(0).cpu_ns, 3 * SECOND / 4);
+	ck_assert_uint_eq(status_of(0).n_reports, 2);
+	ck_assert_double_eq_tol(status_of(0).value, 0.4, 1e-9);
 	ck_assert_int_eq(phase_of(0), PHASE_ALIVE);
 	ck_assert(status_of(1).is_paused);
 	ck_assert_double_eq_tol(machine.share_cpus[0], 1, 1e-9);
@@ -994,18 +997,18 @@ START_TEST(another_governor_goes_on)
 	ck_assert_uint_eq(machine.slot.used_ns, 0);
 	machine.cpu_ns[0] = SECOND / 4;
 	ck_assert_int_eq(governor_slot(governor, 3 * SECOND, 0, NULL), 0);
-	ck_assert_uint_eq(status_of(0).cpu_ns, 3 * SECOND / 4);
+	ck_assert_uint_eq(status_of(0).cpu_ns, SECOND);
 	ck_assert_uint_eq(machine.slot.used_ns, SECOND / 4);
 	ck_assert_uint_eq(machine.slot.excess_ns, 0);
 	report(0, 3 * SECOND, 0.05);
 	ck_assert_int_eq(governor_slot(governor, 4 * SECOND, 0, NULL), 0);
 	ck_assert_int_eq(status_of(0).outcome, OUTCOME_LEARNED);
-	ck_assert_uint_eq(status_of(0).n_reports, 2);
+	ck_assert_uint_eq(status_of(0).n_reports, 3);
 	/* And once more: one that has its outcome has it only once. */
 	governor_past(governor, 0, &a);
 	tear_down();
 	prepare_open(text, "equal");
-	governor_seat_again(governor, 0, 5 * SECOND, &a);
+	governor_seat_again(governor, 0, 5 * SECOND, &a, a.cpu_ns);
 	ck_assert(governor_is_decided(governor));
 	ck_assert_int_eq(governor_slot(governor, 10 * SECOND, 0, NULL), 0);
 	ck_assert_int_eq(status_of(0).outcome, OUTCOME_LEARNED);
