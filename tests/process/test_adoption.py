@@ -353,9 +353,13 @@ class BySignals(Adoption):
     test_one_that_cannot_be_read = None
     test_one_of_another_version = None
     test_without_a_directory = None
-    # As above, and long.
+    test_from_another_group = None
+    # No other than above.
+    test_budget_and_drain_stay = None
     test_each_report_counts_once = None
+    test_full = None
     test_nonsense_in_it = None
+    test_of_another_daemon = None
 
     def test_cpu_time_counts_once(self):
         """The meter counts what processes have used since they began."""
