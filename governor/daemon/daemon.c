@@ -203,6 +203,17 @@ int daemon_set_budget(struct daemon *daemon, double budget_cpus, struct fault *f
 	return 0;
 }
 
+int daemon_configure_budget(struct daemon *daemon, double budget_cpus, struct fault *fault)
+{
+	int r = daemon_set_budget(daemon, budget_cpus, fault);
+
+	if (r < 0)
+		return r;
+	daemon->configured_cpus = budget_cpus;
+	daemon_keep_whole(daemon);
+	return 0;
+}
+
 static const struct policy *usable_policy(const char *name, struct fault *fault)
 {
 	const struct policy *policy = policy_find(name);

@@ -151,6 +151,9 @@ int daemon_pause(struct daemon *daemon, uint64_t number, bool is_paused, struct 
 
 /* budget_cpus in (0, capacity]; in force when it returns. */
 int daemon_set_budget(struct daemon *daemon, double budget_cpus, struct fault *fault);
+/* The same, by the configuration: the next daemon keeps a budget that was set meanwhile only where its own
+ * configuration still says this. */
+int daemon_configure_budget(struct daemon *daemon, double budget_cpus, struct fault *fault);
 /* One that need not know all tasks before they come; in force with the next decision, which is made. */
 int daemon_set_policy(struct daemon *daemon, const char *policy, struct fault *fault);
 void daemon_set_floor(struct daemon *daemon, double floor_cpus);

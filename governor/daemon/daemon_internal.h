@@ -32,7 +32,7 @@ struct daemon {
 	bool has_past;         /* there may be tasks of another daemon in it */
 	bool has_told_ledger;  /* that it cannot be written to */
 	struct ledger_head past;
-	double first_cpus; /* the budget it was started with */
+	double configured_cpus; /* the budget of the configuration in force */
 	struct enforcer *enforcer;
 	struct meter *meter;
 	struct bundle bundle; /* a task for each seat; one step of budget and capacity */
