@@ -338,6 +338,8 @@ void daemon_info(const struct daemon *daemon, struct daemon_info *ret_info)
 		.budget_cpus = daemon->setup.budget_cpus,
 		.granted_cpus = daemon->granted_cpus,
 		.used_cpus = daemon->used_cpus,
+		.n_slots = daemon->n_slots,
+		.n_missed = daemon->n_missed,
 		.is_draining = daemon->is_draining,
 	};
 	for (size_t i = 0; i < daemon->members.n; i++) {

@@ -39,8 +39,8 @@ struct daemon_caps {
 
 /* What has happened, for whoever keeps it. Strings are valid during the call. */
 struct daemon_event {
-	const char
-		*kind; /* "start", "adopted", "share", "learned", "missed-deadline", "missed-target", "failed",
+	const char *
+		kind; /* "start", "adopted", "share", "learned", "missed-deadline", "missed-target", "failed",
 			   * "cancelled", "end", "set", "paused", "resumed", "unlikely", "likely",
 			   * "unheard"; of the whole "enforce", "foreign", "excess", "meter" */
 	const char *text; /* a sentence */
@@ -203,6 +203,8 @@ struct daemon_info {
 		used_cpus;  /* the last two: of the last slot, which may have been a short one */
 	uint32_t n_tasks;   /* that run */
 	uint32_t n_at_risk; /* of those, unlikely to make it */
+	uint64_t n_slots;   /* made since it was started */
+	uint64_t n_missed;  /* not made: it came later than the next one was due */
 	bool is_draining;
 };
 void daemon_info(const struct daemon *daemon, struct daemon_info *ret_info);
@@ -215,7 +217,9 @@ struct daemon_listener {
 	void *userdata;
 	void (*added)(void *userdata, uint64_t number);
 	void (*removed)(void *userdata, uint64_t number); /* forgotten */
-	void (*changed)(void *userdata, uint64_t number); /* once a slot at most, and at an end */
+	/* Once a slot at most, where something is other than it was, and at an end. False: it could not be passed
+	 * on, and is told again. */
+	bool (*changed)(void *userdata, uint64_t number);
 	void (*ended)(void *userdata, uint64_t number);
 	void (*slot)(void *userdata); /* after each slot */
 };

@@ -47,7 +47,8 @@ struct daemon {
 	struct daemon_listener listener;
 	sd_event_source *slot_timer, *deadline_timer, *tick_timer, *end_timer, *teller;
 	uint64_t next_slot; /* number of the slot that is due next */
-	bool is_awake;      /* slots are made */
+	uint64_t n_slots, n_missed;
+	bool is_awake; /* slots are made */
 	bool is_draining;
 	bool has_slot_to_tell;
 	double granted_cpus, used_cpus;  /* in the last slot */
