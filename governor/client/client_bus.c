@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-bus.h>
+#include <time.h>
 
 #include "cleanup.h"
 #include "governor_names.h"
@@ -30,6 +31,9 @@
 #define SILENCES_MAX 12 /* a minute */
 #define NAME_TIMEOUT_US (1 * USEC_PER_SEC)
 #define ENDED_TIMEOUT_US (2 * USEC_PER_SEC)
+#define ENDED_PAUSE_NS (50 * NSEC_PER_MSEC)
+#define SYSTEMD_ERRORS "org.freedesktop.systemd1."
+#define SPAWN_ERRORS "org.freedesktop.DBus.Error.Spawn."
 #define NO_TIMEOUT UINT64_MAX
 
 DEFINE_CLEANUP_FUNC(sd_bus_message, sd_bus_message_unref)
@@ -44,6 +48,7 @@ struct client {
 	bool is_alive;              /* it has answered since the last look */
 	unsigned n_silences;        /* looked so often */
 	bool is_heard;              /* the end was */
+	bool has_to_tell_again;     /* it was not */
 	struct client_reply reply;
 };
 
@@ -349,15 +354,28 @@ const struct client_reply *client_reply(const struct client *client)
 	return &client->reply;
 }
 
-/* The end. */
+/* The end. A governor that is being started anew takes the task over, and wants to know of it then. */
+
+static bool is_nobody_there(const sd_bus_error *error)
+{
+	return sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
+		sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER) ||
+		sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY) ||
+		/* What the bus has to say where it cannot start one. */
+		strncmp(error->name, SYSTEMD_ERRORS, strlen(SYSTEMD_ERRORS)) == 0 ||
+		strncmp(error->name, SPAWN_ERRORS, strlen(SPAWN_ERRORS)) == 0;
+}
 
 static int on_ended(sd_bus_message *message, void *data, sd_bus_error *error)
 {
 	struct client *client = data;
 
-	(void)message;
 	(void)error;
-	client->is_heard = true;
+	if (sd_bus_message_is_method_error(message, NULL) &&
+		is_nobody_there(sd_bus_message_get_error(message)))
+		client->has_to_tell_again = true;
+	else
+		client->is_heard = true;
 	return 0;
 }
 
@@ -366,6 +384,16 @@ static int call_ended(struct client *client, int status)
 	return sd_bus_call_method_async(client->bus, /* ret_slot= */ NULL, GOVERNOR_NAME,
 		GOVERNOR_PATH, GOVERNOR_INTERFACE, "Ended", on_ended, client, "oi",
 		client->reply.task, (int32_t)status);
+}
+
+/* Not at once, or it would only be asked again and again. */
+static int tell_again(struct client *client, int status)
+{
+	const struct timespec pause = {.tv_nsec = ENDED_PAUSE_NS};
+
+	client->has_to_tell_again = false;
+	(void)nanosleep(&pause, NULL);
+	return call_ended(client, status);
 }
 
 static int on_too_late(sd_event_source *source, uint64_t due_us, void *data)
@@ -391,7 +419,10 @@ int client_ended(struct client *client, int status)
 	if (r >= 0)
 		r = sd_event_add_time_relative(client->setup.event, &timer, CLOCK_MONOTONIC,
 			ENDED_TIMEOUT_US, /* accuracy= */ 0, on_too_late, &is_late);
-	while (r >= 0 && !client->is_heard && !is_late)
+	while (r >= 0 && !client->is_heard && !is_late) {
 		r = sd_event_run(client->setup.event, UINT64_MAX);
+		if (r >= 0 && client->has_to_tell_again)
+			r = tell_again(client, status);
+	}
 	return is_late ? -ETIMEDOUT : r < 0 ? r : 0;
 }

@@ -73,6 +73,6 @@ struct client *client_free(struct client *client);
 const struct client_reply *client_reply(const struct client *client);
 
 /* Tells the governor how an accepted task has ended: the status as a shell gives it. Runs the event
- * loop for at most two seconds. 0, or a negative errno: nobody heard it, and the governor has seen the
- * process end by itself. */
+ * loop for at most two seconds, in which a governor that is started anew may come back. 0, or a negative
+ * errno: nobody heard it, and the governor has seen the process end by itself. */
 int client_ended(struct client *client, int status);

@@ -101,7 +101,10 @@ struct remote_listener {
 	void (*changed)(void *userdata, struct remote_task *task);
 	/* Told for each, also where a change was left out. */
 	void (*ended)(void *userdata, struct remote_task *task);
-	void (*gone)(void *userdata); /* the governor */
+	void (*gone)(void *userdata); /* the governor; not told again before it is back */
+	/* It, or another one in its place: what is known of the tasks has to be read anew. */
+	void (*back)(void *userdata);
+	void (*lost)(void *userdata); /* the bus: nothing is heard any more */
 };
 /* The listener is kept by pointer. 0 or a negative errno. */
 int remote_listen(struct remote *remote, sd_event *event, const struct remote_listener *listener,

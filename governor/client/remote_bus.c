@@ -383,15 +383,22 @@ static int told_end(sd_bus_message *message, void *userdata, sd_bus_error *error
 {
 	struct remote *remote = userdata;
 	const struct remote_listener *listener = remote->listener;
+	const char *path, *name, *outcome;
 	struct remote_task *task;
-	const char *path;
+	char *kept;
 
 	(void)error;
-	if (sd_bus_message_read(message, "o", &path) < 0)
+	if (sd_bus_message_read(message, "oss", &path, &name, &outcome) < 0)
 		return 0;
 	task = listener->find(listener->userdata, path);
-	if (task)
-		listener->ended(listener->userdata, task);
+	if (!task)
+		return 0;
+	kept = strdup(outcome);
+	if (kept) {
+		free(task->outcome);
+		task->outcome = kept;
+	}
+	listener->ended(listener->userdata, task);
 	return 0;
 }
 
@@ -404,18 +411,28 @@ static void tell_gone(struct remote *remote)
 
 static int told_owner(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
+	struct remote *remote = userdata;
 	const char *name, *before, *after;
 
 	(void)error;
-	if (sd_bus_message_read(message, "sss", &name, &before, &after) >= 0 && *before)
-		tell_gone(userdata);
+	if (sd_bus_message_read(message, "sss", &name, &before, &after) < 0)
+		return 0;
+	if (*before)
+		tell_gone(remote);
+	if (*after && remote->has_gone) {
+		remote->has_gone = false;
+		remote->listener->back(remote->listener->userdata);
+	}
 	return 0;
 }
 
 static int told_disconnected(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
+	struct remote *remote = userdata;
+
 	(void)message, (void)error;
-	tell_gone(userdata);
+	tell_gone(remote);
+	remote->listener->lost(remote->listener->userdata);
 	return 0;
 }
 

@@ -222,7 +222,7 @@ static int put_into_force(struct service *service, const struct config *config, 
 	if (r == 0 && config->policy != service->config->policy)
 		r = daemon_set_policy(service->daemon, config->policy->name, fault);
 	if (r == 0)
-		r = daemon_set_budget(service->daemon, budget_cpus, fault);
+		r = daemon_configure_budget(service->daemon, budget_cpus, fault);
 	if (r < 0 && config->policy != service->config->policy)
 		(void)daemon_set_policy(
 			service->daemon, service->config->policy->name, /* fault= */ NULL);

@@ -217,6 +217,17 @@ int daemon_set_budget(struct daemon *daemon, double budget_cpus, struct fault *f
 	return 0;
 }
 
+int daemon_configure_budget(struct daemon *daemon, double budget_cpus, struct fault *fault)
+{
+	int r = daemon_set_budget(daemon, budget_cpus, fault);
+
+	if (r < 0)
+		return r;
+	daemon->configured_cpus = budget_cpus;
+	daemon_keep_whole(daemon);
+	return 0;
+}
+
 static const struct policy *usable_policy(const char *name, struct fault *fault)
 {
 	const struct policy *policy = policy_find(name);
@@ -347,6 +358,8 @@ void daemon_info(const struct daemon *daemon, struct daemon_info *ret_info)
 		.budget_cpus = daemon->setup.budget_cpus,
 		.granted_cpus = daemon->granted_cpus,
 		.used_cpus = daemon->used_cpus,
+		.n_slots = daemon->n_slots,
+		.n_missed = daemon->n_missed,
 		.is_draining = daemon->is_draining,
 	};
 	for (size_t i = 0; i < daemon->members.n; i++) {

@@ -42,8 +42,8 @@ struct daemon_caps {
 
 /* What has happened, for whoever keeps it. Strings are valid during the call. */
 struct daemon_event {
-	const char
-		*kind; /* "start", "adopted", "share", "learned", "missed-deadline", "missed-target", "failed",
+	const char *
+		kind; /* "start", "adopted", "share", "learned", "missed-deadline", "missed-target", "failed",
 			   * "cancelled", "end", "set", "paused", "resumed", "unlikely", "likely",
 			   * "unheard"; of the whole "enforce", "foreign", "excess", "meter" */
 	const char *text; /* a sentence */
@@ -154,6 +154,9 @@ int daemon_pause(struct daemon *daemon, uint64_t number, bool is_paused, struct 
 
 /* budget_cpus in (0, capacity]; in force when it returns. */
 int daemon_set_budget(struct daemon *daemon, double budget_cpus, struct fault *fault);
+/* The same, by the configuration: the next daemon keeps a budget that was set meanwhile only where its own
+ * configuration still says this. */
+int daemon_configure_budget(struct daemon *daemon, double budget_cpus, struct fault *fault);
 /* One that need not know all tasks before they come; in force with the next decision, which is made. */
 int daemon_set_policy(struct daemon *daemon, const char *policy, struct fault *fault);
 void daemon_set_floor(struct daemon *daemon, double floor_cpus);
@@ -203,6 +206,8 @@ struct daemon_info {
 		used_cpus;  /* the last two: of the last slot, which may have been a short one */
 	uint32_t n_tasks;   /* that run */
 	uint32_t n_at_risk; /* of those, unlikely to make it */
+	uint64_t n_slots;   /* made since it was started */
+	uint64_t n_missed;  /* not made: it came later than the next one was due */
 	bool is_draining;
 };
 void daemon_info(const struct daemon *daemon, struct daemon_info *ret_info);
@@ -215,7 +220,9 @@ struct daemon_listener {
 	void *userdata;
 	void (*added)(void *userdata, uint64_t number);
 	void (*removed)(void *userdata, uint64_t number); /* forgotten */
-	void (*changed)(void *userdata, uint64_t number); /* once a slot at most, and at an end */
+	/* Once a slot at most, where something is other than it was, and at an end. False: it could not be passed
+	 * on, and is told again. */
+	bool (*changed)(void *userdata, uint64_t number);
 	void (*ended)(void *userdata, uint64_t number);
 	void (*slot)(void *userdata); /* after each slot */
 };

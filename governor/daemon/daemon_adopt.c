@@ -51,7 +51,8 @@ static uint32_t last_seat(const struct daemon *daemon)
 /* The budget that was set meanwhile holds, unless the configuration has another one now. */
 static void take_budget(struct daemon *daemon, const struct ledger_whole *whole)
 {
-	if (fabs(whole->first_cpus - daemon->first_cpus) > 1e-9 || !(whole->budget_cpus > 0) ||
+	if (fabs(whole->configured_cpus - daemon->configured_cpus) > 1e-9 ||
+		!(whole->budget_cpus > 0) ||
 		whole->budget_cpus > daemon->setup.capacity_cpus + 1e-9)
 		return;
 	daemon->setup.budget_cpus = whole->budget_cpus;
@@ -115,7 +116,7 @@ int daemon_open_past(struct daemon *daemon, struct fault *fault)
 	int r;
 
 	daemon->stage.epoch_ns = daemon_clock_monotonic_ns();
-	daemon->first_cpus = daemon->setup.budget_cpus;
+	daemon->configured_cpus = daemon->setup.budget_cpus;
 	r = run_name_make_of_service(daemon->run, fault);
 	if (r < 0 || !daemon->setup.ledger_path)
 		return r;

@@ -34,7 +34,7 @@ struct daemon {
 	bool has_past;         /* the run is one of another daemon: something may be in it */
 	bool has_told_ledger;  /* that it cannot be written to */
 	struct ledger_head past;
-	double first_cpus; /* the budget it was started with */
+	double configured_cpus; /* the budget of the configuration in force */
 	struct enforcer *enforcer;
 	struct meter *meter;
 	struct bundle bundle; /* a task for each seat; one step of budget and capacity */
@@ -49,7 +49,8 @@ struct daemon {
 	struct daemon_listener listener;
 	sd_event_source *slot_timer, *deadline_timer, *tick_timer, *end_timer, *teller;
 	uint64_t next_slot; /* number of the slot that is due next */
-	bool is_awake;      /* slots are made */
+	uint64_t n_slots, n_missed;
+	bool is_awake; /* slots are made */
 	bool is_draining;
 	bool has_slot_to_tell;
 	double granted_cpus, used_cpus;  /* in the last slot */

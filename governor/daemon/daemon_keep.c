@@ -103,7 +103,7 @@ void daemon_keep_whole(struct daemon *daemon)
 {
 	const struct ledger_whole whole = {
 		.last_number = daemon->members.last_number,
-		.first_cpus = daemon->first_cpus,
+		.configured_cpus = daemon->configured_cpus,
 		.budget_cpus = daemon->setup.budget_cpus,
 		.is_draining = daemon->is_draining,
 	};

@@ -167,6 +167,8 @@ static int on_slot(sd_event_source *source, uint64_t usec, void *userdata)
 	look_at_clocks(daemon);
 	now_ns = daemon_now_ns(daemon);
 	make_slot(daemon, nsec_sub(now_ns, daemon->next_slot * slot_ns));
+	daemon->n_slots++;
+	daemon->n_missed += nsec_sub(now_ns / slot_ns, daemon->next_slot);
 	daemon->next_slot = now_ns / slot_ns + 1;
 	return arm(daemon, daemon->slot_timer, daemon->next_slot * slot_ns);
 }

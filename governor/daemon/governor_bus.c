@@ -258,6 +258,8 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_PROPERTY("Guarantee", "s", NULL, SHOWN(info.guarantee), CHANGES),
 	SD_BUS_PROPERTY("NTasks", "u", NULL, SHOWN(info.n_tasks), CHANGES),
 	SD_BUS_PROPERTY("NAtRisk", "u", NULL, SHOWN(info.n_at_risk), CHANGES),
+	SD_BUS_PROPERTY("NSlots", "t", NULL, SHOWN(info.n_slots), 0),
+	SD_BUS_PROPERTY("NSlotsMissed", "t", NULL, SHOWN(info.n_missed), CHANGES),
 	SD_BUS_PROPERTY("NVacant", "u", get_n_vacant, 0, 0),
 	SD_BUS_PROPERTY("IsDraining", "b", NULL, SHOWN(is_draining), CHANGES),
 	SD_BUS_SIGNAL_WITH_ARGS("TaskEnded", SD_BUS_ARGS("o", task, "s", name, "s", outcome), 0),
@@ -274,9 +276,9 @@ static void heard_removed(void *userdata, uint64_t number)
 	task_tell_removed(userdata, number);
 }
 
-static void heard_changed(void *userdata, uint64_t number)
+static bool heard_changed(void *userdata, uint64_t number)
 {
-	task_tell_changed(userdata, number);
+	return task_tell_changed(userdata, number);
 }
 
 static void tell_ended(
@@ -296,7 +298,7 @@ static void heard_ended(void *userdata, uint64_t number)
 	submit_answer_held(bus);
 	if (!daemon_task(bus->setup.daemon, number, &info))
 		return;
-	task_tell_changed(bus, number);
+	(void)task_tell_changed(bus, number);
 	tell_ended(bus, number, info.name, outcome_to_string(info.outcome));
 }
 
@@ -314,13 +316,13 @@ static void heard_slot(void *userdata)
 	daemon_info(bus->setup.daemon, &now);
 	if (!differs(now.granted_cpus, told->granted_cpus) &&
 		!differs(now.used_cpus, told->used_cpus) && now.n_tasks == told->n_tasks &&
-		now.n_at_risk == told->n_at_risk)
+		now.n_at_risk == told->n_at_risk && now.n_missed == told->n_missed)
 		return;
 	if (is_backed_up(bus))
 		return;
 	*told = now;
 	(void)sd_bus_emit_properties_changed(bus->bus, GOVERNOR_PATH, GOVERNOR_INTERFACE,
-		"GrantedCPUs", "UsedCPUs", "NTasks", "NAtRisk", NULL);
+		"GrantedCPUs", "UsedCPUs", "NTasks", "NAtRisk", "NSlotsMissed", NULL);
 }
 
 static int heard_lost(sd_bus_message *message, void *userdata, sd_bus_error *error)

@@ -116,7 +116,8 @@ bool task_number(const char *path, uint64_t *ret_number);
 int task_add_vtable(struct governor_bus *bus);
 void task_tell_added(struct governor_bus *bus, uint64_t number);
 void task_tell_removed(struct governor_bus *bus, uint64_t number);
-void task_tell_changed(struct governor_bus *bus, uint64_t number);
+/* False where too much waits to be sent already. */
+bool task_tell_changed(struct governor_bus *bus, uint64_t number);
 /* Is the bus so far behind that what can be left out is? Counts. */
 bool is_backed_up(struct governor_bus *bus);
 

@@ -57,6 +57,8 @@ struct member {
 		bool is_paused;
 	} kept;
 	struct outlook outlook; /* and what was told of that */
+	/* As the listener was told last; number 0: not yet. */
+	struct daemon_task_info told;
 	/* For the listener, since it was last called. */
 	bool is_new, has_changed, has_ended;
 };

@@ -385,13 +385,14 @@ void task_tell_removed(struct governor_bus *bus, uint64_t number)
 		bus->bus, task_path(path, number), TASK_INTERFACE, NULL);
 }
 
-void task_tell_changed(struct governor_bus *bus, uint64_t number)
+bool task_tell_changed(struct governor_bus *bus, uint64_t number)
 {
 	char path[TASK_PATH_MAX];
 
 	if (is_backed_up(bus))
-		return;
+		return false;
 	(void)sd_bus_emit_properties_changed(bus->bus, task_path(path, number), TASK_INTERFACE,
 		"Phase", "Outcome", "ShareCPUs", "CPUUSec", "Value", "NReports", "Feed",
 		"IsUnheard", "Prospect", "BeganRealtime", "FinishedRealtime", "ExitStatus", NULL);
+	return true;
 }

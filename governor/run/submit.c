@@ -32,12 +32,20 @@
  * permission, no governor after all), and then nothing has run. Once one is accepted, one that is refused
  * is a task that has failed, as one whose command is not found.
  *
+ * A governor may be started anew meanwhile, or be killed: the next one goes on with its tasks, under the same
+ * numbers. So when it goes it is waited for; nothing is started until it is back, and then it is asked what has
+ * become of each task. A task that was being submitted in that moment has not run yet, and is submitted again.
+ *
  * Time is CLOCK_BOOTTIME from the start of the run, as the deadlines are that the governor is given:
  * arrivals and deadlines stay together also where the machine sleeps. */
 
 /* That a task was accepted is heard before what the governor says of it. */
 #define PRIORITY_NEWS (SD_EVENT_PRIORITY_NORMAL - 10)
 #define TIMER_ACCURACY_US 1
+
+#define AWAY_PATIENCE_US (30 * USEC_PER_SEC)
+#define TRY_AGAIN_NS NSEC_PER_SEC
+#define TRIES_MAX 10
 
 struct entry {
 	struct submit *submit;
@@ -50,7 +58,10 @@ struct entry {
 	struct launcher_result result;
 	bool is_started, has_result, has_launcher_ended, has_ended, is_over;
 	bool is_outcome_told;
-	uint64_t outcome_ns; /* when it was heard */
+	bool is_lost;           /* the governor that came back does not know it */
+	unsigned n_tries;       /* to submit it, in which the governor went */
+	uint64_t not_before_ns; /* the next */
+	uint64_t outcome_ns;    /* when it was heard */
 	struct task_status status;
 };
 
@@ -61,13 +72,14 @@ struct submit {
 	struct remote_listener listener;
 	struct preset_set *presets;
 	sd_event *event;
-	sd_event_source *begin_timer, *view_timer;
+	sd_event_source *begin_timer, *view_timer, *away_timer;
 	struct slot_task *rows; /* of the view; n_entries of them */
 	uint64_t seen_used_ns;  /* by all tasks, as it was last shown */
 	uint64_t start_ns;      /* CLOCK_BOOTTIME */
 	size_t n_entries, n_over;
 	bool has_accepted; /* one of them */
-	bool is_gone;      /* the governor */
+	bool is_away;      /* the governor: it is waited for */
+	bool is_gone;      /* for good */
 	int signo;
 	bool is_killing; /* a second signal has come */
 	int error;       /* what ended the loop early */
@@ -229,7 +241,7 @@ static void settle_if_ended(struct entry *entry)
 		return;
 	if (entry->has_ended)
 		settle(entry);
-	else if (entry->submit->is_gone)
+	else if (entry->submit->is_gone || entry->is_lost)
 		settle_alone(entry);
 }
 
@@ -251,6 +263,25 @@ static void refuse(struct submit *submit, const struct entry *entry)
 	(void)sd_event_exit(submit->event, 0);
 }
 
+/* The governor went while it was asked: the command has not run. */
+static bool may_try_again(const struct entry *entry)
+{
+	return entry->has_result && entry->result.answer == CLIENT_ABSENT &&
+		entry->submit->has_accepted && !entry->submit->is_gone &&
+		entry->n_tries < TRIES_MAX;
+}
+
+static void start_due(struct submit *submit);
+
+static void try_again(struct entry *entry)
+{
+	entry->n_tries++;
+	entry->not_before_ns = now_ns(entry->submit) + TRY_AGAIN_NS;
+	entry->is_started = entry->has_result = entry->has_launcher_ended = false;
+	entry->said[0] = '\0';
+	start_due(entry->submit);
+}
+
 static void never_governed(struct entry *entry)
 {
 	struct submit *submit = entry->submit;
@@ -258,6 +289,8 @@ static void never_governed(struct entry *entry)
 
 	if (submit->signo > 0)
 		over_with(entry, OUTCOME_CANCELLED, "cancelled");
+	else if (may_try_again(entry))
+		try_again(entry);
 	else if (is_refused && !submit->has_accepted)
 		refuse(submit, entry);
 	else
@@ -277,7 +310,7 @@ static void launcher_ended(struct entry *entry)
 		return;
 	}
 	/* It may have been said before it was listened to. */
-	if (!entry->has_ended && !entry->submit->is_gone &&
+	if (!entry->has_ended && !entry->submit->is_gone && !entry->submit->is_away &&
 		remote_task(entry->submit->remote, entry->told.path, &now, /* fault= */ NULL) ==
 			0) {
 		entry->has_ended = strcmp(now.phase, "ended") == 0;
@@ -292,7 +325,8 @@ static void cancel(struct entry *entry)
 {
 	struct submit *submit = entry->submit;
 	struct fault fault = FAULT_INIT;
-	bool is_governed = entry->told.path[0] != '\0' && !submit->is_gone;
+	bool is_governed = entry->told.path[0] != '\0' && !submit->is_gone && !submit->is_away &&
+		!entry->is_lost;
 	int r;
 
 	if (entry->is_over || entry->has_ended)
@@ -380,11 +414,13 @@ static void ended(void *userdata, struct remote_task *told)
 	settle_if_ended(entry);
 }
 
-static void gone(void *userdata)
+static void give_governor_up(struct submit *submit)
 {
-	struct submit *submit = userdata;
-
+	if (submit->is_gone)
+		return;
 	submit->is_gone = true;
+	submit->is_away = false;
+	(void)sd_event_source_set_enabled(submit->away_timer, SD_EVENT_OFF);
 	submit->error = fault_set(&submit->fault, -ENOTCONN,
 		"the governor has gone, and what became of its tasks is not known");
 	submit->setup.say(
@@ -394,7 +430,72 @@ static void gone(void *userdata)
 		settle_if_ended(&submit->entries[i]);
 }
 
-static void start_due(struct submit *submit);
+static void gone(void *userdata)
+{
+	struct submit *submit = userdata;
+
+	if (submit->is_gone)
+		return;
+	submit->is_away = true;
+	submit->setup.say("the governor has gone: it is waited for, and nothing more is started "
+			  "until it is back");
+	(void)sd_event_source_set_time_relative(submit->away_timer, AWAY_PATIENCE_US);
+	(void)sd_event_source_set_enabled(submit->away_timer, SD_EVENT_ONESHOT);
+}
+
+static int on_away(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	(void)source;
+	(void)usec;
+	give_governor_up(userdata);
+	return 0;
+}
+
+static void lost(void *userdata)
+{
+	give_governor_up(userdata);
+}
+
+/* What has become of a task while nobody told. Where it cannot be asked, the governor has gone again. */
+static void look_again(struct entry *entry)
+{
+	struct submit *submit = entry->submit;
+	struct remote_task now;
+	int r = remote_task(submit->remote, entry->told.path, &now, /* fault= */ NULL);
+
+	if (r == 0) {
+		remote_task_done(&entry->told);
+		entry->told = now;
+		entry->has_ended = strcmp(now.phase, "ended") == 0;
+		changed(submit, &entry->told);
+	} else if (r == -ENOENT) {
+		entry->is_lost = true;
+		if (!entry->has_launcher_ended)
+			submit->setup.say("task %s: the governor that came back does not know it: "
+					  "it runs on without one",
+				planned_of(entry)->name);
+	}
+	settle_if_ended(entry);
+}
+
+static void back(void *userdata)
+{
+	struct submit *submit = userdata;
+
+	if (submit->is_gone)
+		return;
+	submit->is_away = false;
+	submit->setup.say("the governor is back");
+	(void)sd_event_source_set_enabled(submit->away_timer, SD_EVENT_OFF);
+	for (size_t i = 0; i < submit->n_entries; i++) {
+		struct entry *entry = &submit->entries[i];
+
+		if (entry->told.path[0] != '\0' && !entry->is_over && !entry->has_ended &&
+			!entry->is_lost)
+			look_again(entry);
+	}
+	start_due(submit);
+}
 
 static void take_news(struct entry *entry, const struct launcher_news *news)
 {
@@ -564,6 +665,13 @@ static bool is_first_out(const struct submit *submit)
 	return false;
 }
 
+static uint64_t start_of(const struct entry *entry)
+{
+	uint64_t begin_ns = planned_of(entry)->begin_ns;
+
+	return begin_ns > entry->not_before_ns ? begin_ns : entry->not_before_ns;
+}
+
 /* The next that has not begun, in order of arrival; NULL for none. */
 static struct entry *next_to_start(struct submit *submit)
 {
@@ -572,8 +680,7 @@ static struct entry *next_to_start(struct submit *submit)
 	for (size_t i = 0; i < submit->n_entries; i++) {
 		struct entry *entry = &submit->entries[i];
 
-		if (!entry->is_started &&
-			(!next || planned_of(entry)->begin_ns < planned_of(next)->begin_ns))
+		if (!entry->is_started && (!next || start_of(entry) < start_of(next)))
 			next = entry;
 	}
 	return next;
@@ -583,11 +690,11 @@ static void start_due(struct submit *submit)
 {
 	struct entry *entry;
 
-	if (submit->signo > 0 || submit->is_gone)
+	if (submit->signo > 0 || submit->is_gone || submit->is_away)
 		return;
 	while (!is_first_out(submit) && (entry = next_to_start(submit))) {
 		struct fault fault = FAULT_INIT;
-		uint64_t begin_ns = planned_of(entry)->begin_ns;
+		uint64_t begin_ns = start_of(entry);
 
 		if (begin_ns > now_ns(submit)) {
 			(void)sd_event_source_set_time(submit->begin_timer,
@@ -685,6 +792,11 @@ static int add_sources(struct submit *submit, struct fault *fault)
 			UINT64_MAX, TIMER_ACCURACY_US, on_begin, submit);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(submit->begin_timer, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_add_time(submit->event, &submit->away_timer, CLOCK_MONOTONIC,
+			UINT64_MAX, TIMER_ACCURACY_US, on_away, submit);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(submit->away_timer, SD_EVENT_OFF);
 	if (r >= 0 && submit->setup.is_drawn)
 		r = sd_event_add_time_relative(submit->event, &submit->view_timer, CLOCK_MONOTONIC,
 			submit->setup.bundle->slot_ns / NSEC_PER_USEC, TIMER_ACCURACY_US, on_view,
@@ -734,6 +846,8 @@ static int set_up(struct submit *submit, enum run_error *ret_error, struct fault
 		.changed = changed,
 		.ended = ended,
 		.gone = gone,
+		.back = back,
+		.lost = lost,
 	};
 	return remote_listen(submit->remote, submit->event, &submit->listener, fault);
 }
@@ -853,6 +967,7 @@ struct submit *submit_free(struct submit *submit)
 	}
 	(void)sd_event_source_disable_unref(submit->begin_timer);
 	(void)sd_event_source_disable_unref(submit->view_timer);
+	(void)sd_event_source_disable_unref(submit->away_timer);
 	submit->remote = remote_free(submit->remote);
 	remote_governor_done(&submit->governor);
 	(void)sd_event_unref(submit->event);

@@ -11,7 +11,7 @@ import time
 
 import tap
 from bus_case import COREGOV, PATIENCE
-from test_coregovd import COREGOVD, DATA, LEARNERS, SPIN, Service, groups
+from test_coregovd import BUDGET, COREGOVD, DATA, LEARNERS, SPIN, Service, groups
 
 # Says a loss that falls by .001 every 20 ms, for eight seconds.
 FALLS = "i=0; while [ $i -lt 400 ]; do i=$((i+1)); echo step $i loss 0.$((999 - i)); sleep 0.02; done"
@@ -174,6 +174,18 @@ class Adoption(Service):
         self.assertNotIn("short", {path.rsplit("-", 1)[-1] for path in glob.glob(
             "/sys/fs/cgroup/**/coregovd-*/*", recursive=True)})
 
+    def test_status_that_nobody_heard(self):
+        """Its launcher waits a moment for a governor that is about to be there again."""
+        task = self.started("short", "--", "sh", "-c", "sleep 0.5; exit 3")
+        pid = self.task_now("short")["pid"]
+        self.kill()
+        self.until(lambda: not os.path.exists(f"/proc/{pid}"))
+        self.restart()
+        self.until(lambda: self.task_now("short").get("phase") == "ended")
+        self.assertEqual(self.task_now("short")["outcome"], "failed")
+        self.assertIn("task short: failed: ended with status 3", self.told())
+        self.assertEqual(task.wait(PATIENCE), 3)
+
     def test_deadline_meanwhile(self):
         self.started("late", "--target", "loss <= 0.1", "--deadline", "1s", "--", *SPIN)
         self.kill()
@@ -245,6 +257,16 @@ class Adoption(Service):
         self.assertEqual(len([path for path in groups(first) if path.startswith(mounts[0] + "/")]), 1)
         self.assertEqual(self.coregov("cancel", "spin")[0], 0)
         self.until(lambda: self.task_now("spin")["phase"] == "ended")  # and its child with it
+
+    def test_budget_of_a_configuration_that_was_read_again(self):
+        """It is the configuration's, not one that was set meanwhile."""
+        self.conf.write_text("[governor]\nbudget = 0.3cpu\nslot = 100ms\n")
+        self.daemon.send_signal(signal.SIGHUP)
+        self.until(lambda: "budget 0.3cpu" in self.coregov("list")[1])
+        self.conf.write_text(f"[governor]\nbudget = {BUDGET}\nslot = 100ms\n")
+        self.kill()
+        self.restart()
+        self.assertIn(f"budget {BUDGET}", self.coregov("list")[1])
 
     def test_without_a_directory(self):
         """What was left to itself is no longer held back, and can be ended."""

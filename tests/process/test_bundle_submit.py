@@ -39,7 +39,9 @@ class Bundles(BusCase):
         super().setUp()
         (self.folder / "xdg" / "coregov").mkdir(parents=True)
         (self.folder / "xdg" / "coregov" / "coregov.conf").write_text(self.configuration)
-        self.env.update(XDG_CONFIG_HOME=str(self.folder / "xdg"))
+        (self.folder / "run").mkdir()
+        self.env.update(XDG_CONFIG_HOME=str(self.folder / "xdg"),
+                        XDG_RUNTIME_DIR=str(self.folder / "run"))
         self.env.pop("PYTHONUNBUFFERED", None)
         self.write("learn.py", LEARN % 400)
         self.write("few.py", LEARN % 3)
@@ -320,9 +322,32 @@ class Submitted(Bundles):
         self.daemon.kill()
         out, err = process.communicate(timeout=PATIENCE)
         self.assertEqual(process.returncode, 1, err)
-        self.assertIn("the governor has gone", err)
+        self.assertIn("the governor has gone: it is waited for", err)
+        self.assertIn("what runs is waited for, nothing more is started", err)
         self.assertEqual([task["outcome"] for task in json.loads(out)["results"]],
                          ["failed", "cancelled"])
+
+    def test_governor_that_is_killed_and_comes_back(self):
+        """It goes on with those that run; those that come while it is away wait for it."""
+        process = self.start(self.bundle({
+            "a": self.learning(target="1e-9"),
+            "short": self.learning(command="sh -c 'sleep 3; exit 4'"),
+            "later": self.learning(begin="2s")}), "--submit", "--json")
+        self.until(lambda: self.tasks_now().get("a", {}).get("reports", 0) > 0 and
+                   "short" in self.tasks_now())
+        for pause in (0.2, 2.5):
+            self.daemon.kill()
+            self.daemon.wait(PATIENCE)
+            time.sleep(pause)
+            self.start_daemon()
+        out, err = process.communicate(timeout=PATIENCE)
+        self.assertEqual(process.returncode, 0, err)
+        result = json.loads(out)
+        self.assertEqual({task["name"]: task["outcome"] for task in result["results"]},
+                         {"a": "learned", "short": "failed", "later": "learned"}, err)
+        self.assertEqual(err.count("the governor is back"), 2)
+        self.assertNotIn("does not know it", err)
+        self.assertEqual(self.tasks_now(), {})
 
     def test_name_that_is_taken(self):
         other = subprocess.Popen([COREGOV, "run", "--quiet", "--name", "b", "--", "sleep", "60"],

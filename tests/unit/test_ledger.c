@@ -66,7 +66,7 @@ static struct ledger_task task_in(uint32_t seat)
 START_TEST(what_is_kept_is_found)
 {
 	const struct ledger_whole whole = {
-		.last_number = 9, .first_cpus = 1, .budget_cpus = 0.5, .is_draining = 1};
+		.last_number = 9, .configured_cpus = 1, .budget_cpus = 0.5, .is_draining = 1};
 	struct ledger_whole read;
 
 	ck_assert_int_eq(ledger_keep_whole(ledger, &whole), 0);

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""figures.py BUILD: the benchmarks of tests/vm/guest/bench in a VM; prints their figures.
+"""figures.py BUILD BOOT: the benchmarks of tests/vm/guest/BOOT in a VM; prints their figures.
 
 Beside them, without a limit, the share of the time in which the VM's CPUs wanted to run and did not get
 a CPU of ours: a guest does not see that, it takes the time for its task's. Figures of single tasks mean
@@ -14,7 +14,6 @@ import time
 import image
 import machine
 
-BOOT = "bench"
 FIRST_SECONDS = 90
 
 
@@ -31,7 +30,7 @@ def is_figure(text):
     return len(words) == 4 and words[3] in ("ok", "short") or words[1:2] == ["skipped:"]
 
 
-def hear(vm):
+def hear(vm, boot):
     is_ok, started, waited = True, time.monotonic(), waited_seconds(vm.qemu.pid)
     for message in vm.messages(FIRST_SECONDS):
         if message["what"] == "say":
@@ -41,7 +40,7 @@ def hear(vm):
             is_ok = is_ok and message["is_ok"]
         elif message["what"] == "end":
             share = (waited_seconds(vm.qemu.pid) - waited) / (time.monotonic() - started)
-            print(f"vm_{message['script']}_waited_for_cpu {share / machine.n_cpus(BOOT):.3f} - ok",
+            print(f"vm_{message['script']}_waited_for_cpu {share / machine.n_cpus(boot):.3f} - ok",
                   flush=True)
     return is_ok
 
@@ -49,18 +48,20 @@ def hear(vm):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split(":")[0])
     parser.add_argument("build", type=pathlib.Path)
-    build = parser.parse_args().build.resolve()
+    parser.add_argument("boot", choices=machine.boots())
+    args = parser.parse_args()
     machine.unwind_on_signals()
     try:
         image.require(image.PROGRAMS | machine.PROGRAMS)
         folder = image.image(lambda text: print(text, file=sys.stderr))
-        # Nothing is attached in here, and each CPU has to keep its time.
+        # Where there are several, nothing is attached in there, and each has to keep its time.
+        n_cpus = machine.n_cpus(args.boot)
         options = machine.accelerator(folder, lambda text: print(text, file=sys.stderr),
-                                      machine.TCG_PARALLEL)
-        arguments = f"{machine.boot_arguments(BOOT)} vm.scripts"
-        with machine.Machine(folder, build, arguments, options,
-                             n_cpus=machine.n_cpus(BOOT)) as vm:
-            return 0 if hear(vm) else 1
+                                      machine.TCG_PARALLEL if n_cpus > 1 else machine.TCG)
+        arguments = f"{machine.boot_arguments(args.boot)} vm.scripts"
+        with machine.Machine(folder, args.build.resolve(), arguments, options,
+                             n_cpus=n_cpus) as vm:
+            return 0 if hear(vm, args.boot) else 1
     except image.Lacking as lacking:
         print(f"vm skipped: {lacking}")
         return 0

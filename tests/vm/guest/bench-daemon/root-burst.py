@@ -1,0 +1,124 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""200 tasks that are submitted at once, and a configuration that is read again while they run. deadline: 400 s"""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import inside
+import kills
+
+N_TASKS = 200
+SECONDS_MOST = 30
+# What is printed first is what the command sees of itself when it begins.
+COMMAND = "sh -c 'read group </proc/self/cgroup; echo $group; exec sleep 1000'"
+SETTLE_SECONDS = 5
+
+
+def figure(name, value, limit, is_ok):
+    print(f"{name} {value} {limit} {'ok' if is_ok else 'short'}")
+    return is_ok
+
+
+def properties(*names):
+    words = subprocess.run(
+        ["busctl", "get-property", "org.coregov.Governor1", "/org/coregov/Governor1",
+         "org.coregov.Governor1", *names], text=True, capture_output=True, check=True).stdout.split()
+    return [int(word) for word in words[1::2]]
+
+
+def slots():
+    """(made, missed)"""
+    return properties("NSlots", "NSlotsMissed")
+
+
+def n_tasks():
+    return properties("NTasks")[0]
+
+
+def alive():
+    done = subprocess.run([inside.COREGOV, "list", "--json"], text=True, capture_output=True,
+                          check=True)
+    return [task for task in json.loads(done.stdout)["tasks"] if task["phase"] == "alive"]
+
+
+def group_of(path):
+    """As the command has printed it, or "" as long as it has not."""
+    text = path.read_text() if path.exists() else ""
+    return text.strip().rsplit("/", 1)[-1] if text.endswith("\n") else ""
+
+
+def submit(folder):
+    text = "[bundle]\nbudget = 100%\n" + "".join(
+        f"[task t{i}]\ncommand = {COMMAND}\ndeadline = 1000s\ntarget = 0.1\nfeed = none\n"
+        for i in range(N_TASKS))
+    (folder / "burst.bundle").write_text(text)
+    began = time.monotonic()
+    process = subprocess.Popen(
+        [inside.COREGOV, "bundle", "--submit", "--json", "--output", folder, folder / "burst.bundle"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    outs = [folder / f"t{i}.out" for i in range(N_TASKS)]
+    end, governed_seconds = began + 150, None
+    while process.poll() is None and time.monotonic() < end and not all(map(group_of, outs)):
+        if governed_seconds is None and n_tasks() == N_TASKS:
+            governed_seconds = time.monotonic() - began
+        time.sleep(1)
+    print(f"all are governed after {governed_seconds or -1:.1f} s")
+    return process, time.monotonic() - began, [group_of(path) for path in outs]
+
+
+def burst(folder):
+    process, seconds, groups = submit(folder)
+    n_in_place = sum(group.endswith(f"-t{i}") and group[0].isdigit()
+                     for i, group in enumerate(groups))
+    n_alive = len(alive())
+    made, missed = slots()
+    is_ok = all([
+        figure("burst_governed_before_main", n_in_place, N_TASKS, n_in_place == N_TASKS),
+        figure("burst_seconds", f"{seconds:.1f}", SECONDS_MOST, seconds <= SECONDS_MOST),
+        figure("burst_tasks_lost", N_TASKS - n_alive, 0, n_alive == N_TASKS),
+        figure("burst_slots_missed", missed, 0, missed == 0),
+    ])
+    print(f"{made} slots made in the burst")
+    time.sleep(SETTLE_SECONDS)
+    before = slots()
+    kills.CONF.write_text("[governor]\nbudget = 0.7cpu\npolicy = equal\n")
+    began = time.monotonic()
+    subprocess.run(["systemctl", "reload", "coregovd"], check=True)
+    print(f"reload: {1000 * (time.monotonic() - began):.0f} ms")
+    time.sleep(SETTLE_SECONDS)
+    after = slots()
+    n_alive = len(alive())
+    print(f"{after[0] - before[0]} slots made around the reload")
+    is_ok &= figure("reload_slots_missed", after[1] - before[1], 0, after[1] == before[1])
+    is_ok &= figure("reload_tasks_lost", N_TASKS - n_alive, 0, n_alive == N_TASKS)
+    process.send_signal(signal.SIGTERM)
+    try:
+        said = process.communicate(timeout=60)[1]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        said = process.communicate()[1]
+    if not is_ok:
+        print(said[-2000:])
+    return is_ok
+
+
+def main():
+    kills.CONF.parent.mkdir(exist_ok=True)
+    # Each has a share, and so begins.
+    kills.CONF.write_text("[governor]\nbudget = 0.8cpu\npolicy = equal\n")
+    subprocess.run(["systemctl", "restart", "coregovd"], check=True)
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        is_ok = burst(pathlib.Path(folder))
+    subprocess.run(["systemctl", "stop", "coregovd"], check=True)
+    return 0 if is_ok else 1
+
+
+sys.exit(main())
