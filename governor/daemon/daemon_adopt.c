@@ -16,6 +16,7 @@
 #include "cleanup.h"
 #include "daemon_internal.h"
 #include "meter_cgroup.h"
+#include "nsec.h"
 #include "process.h"
 
 /* The tasks of a daemon that has ended, or was killed, go on under this one: same groups, same clock, same
@@ -31,6 +32,7 @@
 
 #define WORDS_MAX (LEDGER_ARGV_MAX / 2 + 1)
 #define PAGE_LABEL "/memfd:coregov:"
+#define STATUS_LATER_NS (4 * NSEC_PER_SEC)
 
 /* ---- before there is an enforcer ---- */
 
@@ -366,8 +368,11 @@ static int adopt(struct daemon *daemon, uint32_t id, const struct ledger_task *t
 	seat_member(daemon, member, id, task);
 	daemon_keep_page(daemon, member);
 	member->is_new = true;
-	if (member->pidfd < 0)
+	if (member->pidfd < 0) {
 		daemon_process_exited(daemon, member);
+		/* Its launcher has to notice first that there is a daemon again. */
+		member->exited_ns += STATUS_LATER_NS;
+	}
 	(void)TAKE_PTR(member);
 	return 0;
 }

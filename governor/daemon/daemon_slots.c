@@ -89,7 +89,8 @@ void daemon_look_for_ends(struct daemon *daemon)
 
 		if (!member || !member->has_exited)
 			continue;
-		if (!member->has_status && now_ns - member->exited_ns < STATUS_PATIENCE_NS) {
+		if (!member->has_status &&
+			nsec_sub(now_ns, member->exited_ns) < STATUS_PATIENCE_NS) {
 			is_awaited = true;
 			continue;
 		}

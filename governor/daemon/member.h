@@ -40,13 +40,14 @@ struct member {
 	bool has_exited; /* its first process */
 	bool has_status;
 	int exit_status;
-	uint64_t exited_ns; /* loop time at which that was seen */
+	uint64_t
+		exited_ns; /* loop time at which that was seen, or later: it is waited for its status from then on */
 	uint64_t began_realtime_ns, finished_realtime_ns;
 	struct task_status last;  /* where it has ended */
 	char feed[16];            /* likewise */
 	struct forecast forecast; /* as of so many reports; 0: none yet */
 	uint64_t forecast_reports;
-	struct prior prior; /* by earlier runs, as of its start or its newest target */
+	struct prior prior;     /* by earlier runs, as of its start or its newest target */
 	double told_share_cpus; /* in the newest "share" event, which was told then; nan: never */
 	uint64_t told_ns;
 	/* As it was written down last: is it worth writing down again? */
