@@ -329,16 +329,20 @@ class Submitted(Bundles):
 
     def test_governor_that_is_killed_and_comes_back(self):
         """It goes on with those that run; those that come while it is away wait for it."""
+        ended = self.folder / "ended"
         process = self.start(self.bundle({
             "a": self.learning(target="1e-9"),
-            "short": self.learning(command="sh -c 'sleep 3; exit 4'"),
+            "short": self.learning(command=f"sh -c 'sleep 3; : >{ended}; exit 4'"),
             "later": self.learning(begin="2s")}), "--submit", "--json")
         self.until(lambda: self.tasks_now().get("a", {}).get("reports", 0) > 0 and
                    "short" in self.tasks_now())
-        for pause in (0.2, 2.5):
+        for is_awaited in (False, True):
             self.daemon.kill()
             self.daemon.wait(PATIENCE)
-            time.sleep(pause)
+            # For two seconds its launcher tries to say how; one that has no share stands still.
+            end = time.monotonic() + 3
+            while is_awaited and not ended.exists() and time.monotonic() < end:
+                time.sleep(0.02)
             self.start_daemon()
         out, err = process.communicate(timeout=PATIENCE)
         self.assertEqual(process.returncode, 0, err)
