@@ -210,6 +210,10 @@ static void settle(struct entry *entry)
 		.n_reports = entry->told.n_reports,
 		.feed = feed_of(entry),
 	};
+	/* It was not told: there was none. */
+	if (status->outcome == OUTCOME_MISSED_TARGET && entry->has_result &&
+		entry->result.status != 0 && entry->told.exit_status == REMOTE_UNTOLD)
+		status->outcome = OUTCOME_FAILED;
 	/* Forgotten already, by a governor with very many tasks. */
 	if (status->outcome == OUTCOME_NONE)
 		status->outcome = OUTCOME_FAILED;
@@ -321,6 +325,8 @@ static void launcher_ended(struct entry *entry)
 
 /* Stopping. */
 
+static void give_governor_up(struct submit *submit);
+
 static void cancel(struct entry *entry)
 {
 	struct submit *submit = entry->submit;
@@ -365,6 +371,9 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
 	(void)source;
 	submit->is_killing = submit->signo > 0;
 	submit->signo = (int)info->ssi_signo;
+	/* Who wants it to end does not wait for a governor, too. */
+	if (submit->is_away)
+		give_governor_up(submit);
 	if (cancel_those_to_come(submit, "cancelled") && !submit->is_killing)
 		submit->setup.say("SIG%s: the tasks are asked to stop, and waited for; a second "
 				  "one kills them",

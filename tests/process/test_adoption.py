@@ -195,7 +195,7 @@ class Adoption(Service):
 
     def test_what_forks_away_is_found(self):
         """Its first process has ended, and something of it runs on."""
-        task = self.start("--name", "forks", "--", "sh", "-c", "setsid sleep 1.5 & exit 0")
+        task = self.start("--name", "forks", "--", "sh", "-c", "setsid sleep 5 & exit 0")
         self.assertEqual(task.wait(PATIENCE), 0)
         self.assertEqual(self.task_now("forks")["phase"], "alive")
         self.kill()

@@ -353,6 +353,18 @@ class Submitted(Bundles):
         self.assertNotIn("does not know it", err)
         self.assertEqual(self.tasks_now(), {})
 
+    def test_ended_while_the_governor_is_away(self):
+        process = self.start(self.bundle({"a": self.learning(command="sleep 60")}), "--submit")
+        self.until(lambda: "a" in self.tasks_now())
+        self.daemon.kill()
+        self.daemon.wait(PATIENCE)
+        process.stderr.readline()
+        began = time.monotonic()
+        process.terminate()
+        process.communicate(timeout=PATIENCE)
+        self.assertEqual(process.returncode, 1)
+        self.assertLess(time.monotonic() - began, 15)
+
     def test_name_that_is_taken(self):
         other = subprocess.Popen([COREGOV, "run", "--quiet", "--name", "b", "--", "sleep", "60"],
                                  env=self.env, stdin=subprocess.DEVNULL, text=True,

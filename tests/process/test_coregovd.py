@@ -60,6 +60,8 @@ class Service(BusCase):
         for task in self.tasks:
             if task.poll() is None:
                 task.terminate()  # goes on to the command
+        # Each waits a moment for a governor to tell how it has ended.
+        for task in self.tasks:
             task.communicate(timeout=PATIENCE)
 
     def until(self, condition):
@@ -163,6 +165,22 @@ class Tasks(Service):
         used = (self.cpu() - before) / (time.monotonic() - start)
         self.assertLess(used, 0.46)
         self.until(lambda: self.cpu() > before + 0.2)
+
+    def test_what_stands_still_is_no_news(self):
+        """Of a task that has changed there is a signal in each slot, of another one there is none."""
+        self.started("spin", "--", *SPIN)
+        self.started("still", "--", *SPIN)
+        self.assertEqual(self.coregov("pause", "still")[0], 0)
+        self.until(lambda: self.task_now("still")["phase"] == "paused")
+        time.sleep(0.5)
+        ends = {name: f"/_{task['number']};" for name, task in self.tasks_now().items()}
+        heard = {"spin": 0, "still": 0}
+        with self.monitor(f"sender={NAME}") as lines:
+            while heard["spin"] < 10:
+                line = lines.readline()
+                for name, end in ends.items():
+                    heard[name] += end in line and "PropertiesChanged" in line
+        self.assertEqual(heard["still"], 0)
 
     def cpu(self):
         return sum(task["cpu_seconds"] for task in self.tasks_now().values())
