@@ -1,0 +1,109 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A clock that is set under tasks that run, and a daemon that has all of the machine. deadline: 120 s"""
+
+import json
+import pathlib
+import subprocess
+import time
+
+import inside
+import tap
+
+CONF = pathlib.Path("/etc/coregov/coregov.conf")
+DROP_IN = pathlib.Path("/run/systemd/system/coregovd.service.d/50-clock.conf")
+DAY = 24 * 3600
+SPIN = ["sh", "-c", "while :; do :; done"]
+
+
+def systemctl(*words):
+    return subprocess.run(["systemctl", *words], text=True, capture_output=True, check=False)
+
+
+def main_pid():
+    return int(systemctl("show", "-P", "MainPID", "coregovd").stdout)
+
+
+def is_another(pid):
+    return main_pid() not in (0, pid) and \
+        systemctl("is-active", "coregovd").stdout.strip() == "active"
+
+
+def turn_clock(seconds):
+    time.clock_settime(time.CLOCK_REALTIME, time.time() + seconds)
+
+
+class Whole(inside.Case):
+    """With the budget that there is without a configuration: all."""
+
+    def setUp(self):
+        CONF.parent.mkdir(exist_ok=True)
+        CONF.write_text("[governor]\nbudget = 100%\nslot = 200ms\n")
+        DROP_IN.parent.mkdir(parents=True, exist_ok=True)
+        DROP_IN.write_text("[Service]\nRestartSec=100ms\nWatchdogSec=0\n")
+        self.addCleanup(DROP_IN.unlink)
+        systemctl("daemon-reload")
+        self.tasks = []
+        self.addCleanup(systemctl, "stop", "coregovd")
+        self.addCleanup(self.end_tasks)
+        self.assertEqual(systemctl("start", "coregovd").returncode, 0)
+
+    def end_tasks(self):
+        for task in self.tasks:
+            task.terminate()
+            task.wait(inside.PATIENCE)
+
+    def until(self, condition, what):
+        end = time.monotonic() + inside.PATIENCE
+        while not condition():
+            self.assertLess(time.monotonic(), end, what)
+            time.sleep(0.1)
+
+    def show(self, name):
+        done = subprocess.run([inside.COREGOV, "show", name, "--json"], text=True,
+                              capture_output=True, check=False)
+        return json.loads(done.stdout) if done.returncode == 0 else {}
+
+    def start(self, name, *words):
+        self.tasks.append(subprocess.Popen(
+            [inside.COREGOV, "run", "--quiet", "--name", name, "--target", "loss <= 0.1", *words,
+             "--", *SPIN], stdin=subprocess.DEVNULL))
+        self.until(lambda: self.show(name), name)
+
+    def test_idle_restart(self):
+        """systemd keeps what it has claimed: it is no other's."""
+        for way in (["restart", "coregovd"], ["kill", "-s", "KILL", "coregovd"],
+                    ["kill", "-s", "KILL", "coregovd"]):
+            before = main_pid()
+            self.assertEqual(systemctl(*way).returncode, 0)
+            self.until(lambda before=before: is_another(before), way)
+            done = subprocess.run([inside.COREGOV, "budget", "--json"], text=True,
+                                  capture_output=True, check=False)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            told = json.loads(done.stdout)
+            self.assertEqual(told["budget_cpus"], told["capacity_cpus"])
+
+    def test_clock_jump(self):
+        """A time of day is when the clock says so, a span is not moved; nobody is confused by either."""
+        pid = main_pid()
+        soon = time.strftime("%Y-%m-%d %H:%M", time.localtime(time.time() + 7200))
+        self.start("at", "--deadline", soon)
+        self.start("span", "--deadline", "30min")
+        turn_clock(DAY)
+        self.addCleanup(turn_clock, -DAY)
+        self.until(lambda: self.show("at").get("outcome") == "missed-deadline", "missed")
+        time.sleep(1)
+        self.assertIsNone(self.show("span")["outcome"])
+        self.assertEqual(main_pid(), pid)
+        # Killed while its deadline is before its begin, by the clock.
+        systemctl("kill", "-s", "KILL", "coregovd")
+        self.until(lambda: is_another(pid), "restarted")
+        pid = main_pid()
+        self.until(lambda: self.show("at").get("outcome") == "missed-deadline", "taken over")
+        self.until(lambda: self.show("span").get("share_cpus", 0) > 0, "governed on")
+        time.sleep(1)
+        self.assertEqual(main_pid(), pid)
+
+
+if __name__ == "__main__":
+    tap.main()
