@@ -50,8 +50,8 @@ def start_governor():
 
 
 def make_bundle(folder, seconds, load):
-    """Loss falls from 1, ever more slowly, and is 0.5 when a task has used what it needs. load: what those that
-    can make it need, of all there is."""
+    """Loss falls from 1, ever more slowly, and is 0.5 when a task has used what it needs.
+    load: what those that can make it need, of all there is."""
     text, whole = "[bundle]\nbudget = 100%\n", sum(
         need for name, need in NEEDS.items() if name not in IMPOSSIBLE)
     for name, need in NEEDS.items():

@@ -9,7 +9,9 @@ import kills
 
 N_KILLS = 200
 SECONDS = 500
-LOAD = 0.5
+# The only CPU of an emulator is busy for a third of the time with governors that start; a real one has started
+# in 30 ms.
+LOAD = 0.35
 
 
 def figure(name, value, limit, is_ok):
@@ -17,25 +19,29 @@ def figure(name, value, limit, is_ok):
     return is_ok
 
 
+def tell(what, outcome):
+    print(f"{what}: {outcome.n_killed} kills in {outcome.killed_seconds:.0f} s of {SECONDS} s; "
+          f"{outcome.result.get('used_cpu_seconds')} CPU seconds; reports {outcome.reports}; "
+          f"outcomes {outcome.outcomes}; limits seen {outcome.sampler.limits}")
+    if outcome.status != 0:
+        print(outcome.said)
+
+
 def main():
     killed = kills.Outcome(N_KILLS, SECONDS, LOAD)
-    plain = kills.Outcome(0, SECONDS, LOAD)
-    kills.systemctl("stop", "coregovd")
-    print(f"{killed.n_killed} kills in {killed.killed_seconds:.0f} s of {SECONDS} s; CPU seconds "
-          f"{plain.result.get('used_cpu_seconds')} without, {killed.result.get('used_cpu_seconds')} "
-          f"with; reports {plain.reports} without, {killed.reports} with")
-    print(f"outcomes {killed.outcomes}; limits seen {killed.sampler.limits}")
-    if killed.status != 0:
-        print(killed.said)
-    most, n_lost = killed.sampler.most_cpus(), list(killed.outcomes.values()).count("cancelled") + \
-        list(killed.outcomes.values()).count("failed") + len(kills.NEEDS) - len(killed.outcomes)
-    return all([
+    tell("killed", killed)
+    most, found = killed.sampler.most_cpus(), list(killed.outcomes.values())
+    n_lost = found.count("cancelled") + found.count("failed") + len(kills.NEEDS) - len(found)
+    is_ok = all([
         figure("kills", killed.n_killed, N_KILLS, killed.n_killed == N_KILLS),
         figure("kills_most_cpus_in_10s", f"{most:.4f}", kills.BUDGET, most <= kills.BUDGET * 1.01),
         figure("kills_tasks_lost", n_lost, 0, n_lost == 0),
-        figure("kills_kappa", killed.result["kappa"], plain.result["kappa"],
-               killed.result["kappa"] == plain.result["kappa"]),
     ])
+    plain = kills.Outcome(0, SECONDS, LOAD)
+    tell("not killed", plain)
+    kills.systemctl("stop", "coregovd")
+    return figure("kills_kappa", killed.result["kappa"], plain.result["kappa"],
+                  killed.result["kappa"] == plain.result["kappa"]) and is_ok
 
 
 sys.exit(0 if main() else 1)
