@@ -376,6 +376,7 @@ class BySignals(Adoption):
     test_one_of_another_version = None
     test_without_a_directory = None
     test_from_another_group = None
+    test_status_that_nobody_heard = None
     # No other than above.
     test_budget_and_drain_stay = None
     test_each_report_counts_once = None
