@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """200 tasks that are submitted at once, and a configuration that is read again while they run.
-tests/process/test_burst.py has the limits of a machine; under an emulator that is some 20 times slower it is
-about the order of things, and the reload. deadline: 400 s"""
+The limits are those that are asked for; an emulator that is some 20 times slower than its machine falls short of
+them, and tests/process/test_burst.py has the same on the machine itself. deadline: 400 s"""
 
 import json
 import os
@@ -17,8 +17,8 @@ import inside
 import kills
 
 N_TASKS = 200
-SECONDS_MOST = 90
-MISSED_MOST = 2  # in the burst: slots of a second
+SECONDS_MOST = 30
+MISSED_MOST = 0  # in the burst: slots of a second
 # What is printed first is what the command sees of itself when it begins.
 COMMAND = "sh -c 'read group </proc/self/cgroup; echo $group; exec sleep 1000'"
 SETTLE_SECONDS = 5
