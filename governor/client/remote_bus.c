@@ -348,17 +348,28 @@ static int heard_owner(sd_bus_message *message, void *userdata, sd_bus_error *er
 	return 0;
 }
 
+static int match_end(struct remote *remote, sd_bus_message_handler_t handler)
+{
+	return sd_bus_match_signal(remote->bus, /* slot= */ NULL, GOVERNOR_NAME, GOVERNOR_PATH,
+		GOVERNOR_INTERFACE, "TaskEnded", handler, remote);
+}
+
+/* Who has the governor's name. */
+static int match_owner(struct remote *remote, sd_bus_message_handler_t handler)
+{
+	return sd_bus_add_match(remote->bus, /* slot= */ NULL,
+		"type='signal',sender='" BUS_NAME "',"
+		"interface='" BUS_INTERFACE "',member='NameOwnerChanged',"
+		"arg0='" GOVERNOR_NAME "'",
+		handler, remote);
+}
+
 int remote_watch(struct remote *remote, struct fault *fault)
 {
-	int r = sd_bus_match_signal(remote->bus, /* slot= */ NULL, GOVERNOR_NAME, GOVERNOR_PATH,
-		GOVERNOR_INTERFACE, "TaskEnded", heard_end, remote);
+	int r = match_end(remote, heard_end);
 
 	if (r >= 0)
-		r = sd_bus_add_match(remote->bus, /* slot= */ NULL,
-			"type='signal',sender='" BUS_NAME "',"
-			"interface='" BUS_INTERFACE "',member='NameOwnerChanged',"
-			"arg0='" GOVERNOR_NAME "'",
-			heard_owner, remote);
+		r = match_owner(remote, heard_owner);
 	return r < 0 ? fault_errno(fault, r, "listen to the governor") : 0;
 }
 
@@ -447,14 +458,9 @@ int remote_listen(struct remote *remote, sd_event *event, const struct remote_li
 		"interface='" PROPERTIES_INTERFACE "',member='PropertiesChanged'",
 		told_change, remote);
 	if (r >= 0)
-		r = sd_bus_match_signal(remote->bus, /* slot= */ NULL, GOVERNOR_NAME, GOVERNOR_PATH,
-			GOVERNOR_INTERFACE, "TaskEnded", told_end, remote);
+		r = match_end(remote, told_end);
 	if (r >= 0)
-		r = sd_bus_add_match(remote->bus, /* slot= */ NULL,
-			"type='signal',sender='" BUS_NAME "',"
-			"interface='" BUS_INTERFACE "',member='NameOwnerChanged',"
-			"arg0='" GOVERNOR_NAME "'",
-			told_owner, remote);
+		r = match_owner(remote, told_owner);
 	if (r >= 0)
 		r = sd_bus_match_signal(remote->bus, /* slot= */ NULL, /* sender= */ NULL,
 			"/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local", "Disconnected",

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 import unittest
 
 HOST, SUBMIT, COREGOV, POLKIT = (os.environ[name] for name in (
@@ -75,6 +76,14 @@ class BusCase(unittest.TestCase):
         for program in ("dbus-daemon", "dbus-send", "dbus-monitor"):
             if not shutil.which(program):
                 raise unittest.SkipTest(f"{program} is missing: install the package dbus")
+
+    def until(self, condition):
+        """What the governor has said (self.log) is why it did not come to that."""
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            if time.monotonic() > end:
+                self.fail(self.log.read_text())
+            time.sleep(0.02)
 
     @staticmethod
     def lose_patience(*_):

@@ -84,13 +84,6 @@ class Bundles(BusCase):
                     process.terminate()
             process.communicate(timeout=PATIENCE)
 
-    def until(self, condition):
-        end = time.monotonic() + PATIENCE
-        while not condition():
-            if time.monotonic() > end:
-                self.fail(self.log.read_text())
-            time.sleep(0.02)
-
     def bundle(self, tasks, head="budget = 0.5cpu\npolicy = equal\nslot = 100ms\n"):
         text = f"[bundle]\n{head}"
         for name, keys in tasks.items():

@@ -64,13 +64,6 @@ class Service(BusCase):
         for task in self.tasks:
             task.communicate(timeout=PATIENCE)
 
-    def until(self, condition):
-        end = time.monotonic() + PATIENCE
-        while not condition():
-            if time.monotonic() > end:
-                self.fail(self.log.read_text())
-            time.sleep(0.02)
-
     def start(self, *words, user=None):
         task = subprocess.Popen([COREGOV, "run", "--quiet", *words], env=self.env, text=True,
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
