@@ -102,7 +102,8 @@ static uint64_t read_copy(int fd, uint32_t seat, struct copy *ret_copy)
 	(void)read_at(fd, &counts[0], sizeof(counts[0]), copy_at(seat, 0));
 	(void)read_at(fd, &counts[1], sizeof(counts[1]), copy_at(seat, 1));
 	count = counts[0] > counts[1] ? counts[0] : counts[1];
-	if (count == 0 || count > COUNT_MAX || !read_at(fd, ret_copy, sizeof(*ret_copy), copy_at(seat, count)))
+	if (count == 0 || count > COUNT_MAX ||
+		!read_at(fd, ret_copy, sizeof(*ret_copy), copy_at(seat, count)))
 		return 0;
 	return count;
 }

@@ -53,7 +53,7 @@ struct ledger_head {
 
 /* Of the whole, and changes. */
 struct ledger_whole {
-	uint64_t last_number; /* the highest that was ever given to a task */
+	uint64_t last_number;   /* the highest that was ever given to a task */
 	double configured_cpus; /* the budget of the configuration */
 	double budget_cpus;     /* that in force */
 	uint64_t is_draining;

@@ -321,8 +321,7 @@ static int signal_task_adopt(
 	return fault_set(fault, -ENOENT, "task %s: signals leave no group to take over", name);
 }
 
-static int signal_place_left(
-	struct enforcer *enforcer, uint32_t least, struct place_left *ret_left)
+static int signal_place_left(struct enforcer *enforcer, uint32_t least, struct place_left *ret_left)
 {
 	(void)enforcer;
 	(void)least;

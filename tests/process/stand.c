@@ -542,9 +542,9 @@ START_TEST(another_governor_takes_over)
 	ck_assert_int_eq(stand.enforcer->ops->place_left(stand.enforcer, 2, &left), 0);
 	for (uint32_t i = 0; i < 2; i++) {
 		ck_assert_msg(adopt(i) == 0, "adopt: %s", stand.fault.text);
-		ck_assert_int_eq(stand.meter->ops->task_add(stand.meter, i,
-					 stand.enforcer->ops->task_place(stand.enforcer, i),
-					 &stand.fault),
+		ck_assert_int_eq(
+			stand.meter->ops->task_add(stand.meter, i,
+				stand.enforcer->ops->task_place(stand.enforcer, i), &stand.fault),
 			0);
 	}
 	ck_assert_int_eq(adopt(2), -ENOENT);
