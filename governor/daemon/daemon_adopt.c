@@ -379,7 +379,8 @@ static int adopt(struct daemon *daemon, uint32_t id, const struct ledger_task *t
 
 /* ---- all ---- */
 
-/* Of which nothing is known but its group: it is governed as one without a target. */
+/* Of which nothing is known but its group: it is governed as one without a target. Nor whose it was, so it is
+ * nobody's but ours to change. */
 static int make_up(
 	struct daemon *daemon, const struct place_left *left, struct ledger_task *ret_task)
 {
@@ -388,8 +389,7 @@ static int make_up(
 
 	*ret_task = (struct ledger_task){
 		.number = daemon->members.last_number + 1,
-		.owner =
-			geteuid(), /* whose it was is not known: it is nobody's but ours to change */
+		.owner = geteuid(),
 		.pid = left->pid,
 		.target = {.metric = "loss", .value = NEVER_MET, .in_a_row = 1},
 		.deadline = {.at_ns = DAEMON_NO_DEADLINE},
