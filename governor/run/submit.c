@@ -1,28 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "submit.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <math.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <systemd/sd-event.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "bundle_presets.h"
 #include "cleanup.h"
-#include "environment.h"
-#include "launcher_process.h"
-#include "locate.h"
 #include "nsec.h"
-#include "path.h"
-#include "remote.h"
 #include "submit_check.h"
+#include "submit_internal.h"
 
 /* A bundle under a governor. Everything that governs is the governor's; here tasks are started when they
  * arrive, watched, and asked to stop. A task is over when its launcher has ended (all that it wrote is
@@ -47,208 +37,6 @@
 #define TRY_AGAIN_NS NSEC_PER_SEC
 #define TRIES_MAX 10
 
-struct entry {
-	struct submit *submit;
-	uint32_t id;
-	struct launcher_process process;
-	sd_event_source *source;
-	int files[2];              /* where its streams are kept; owned until it is started */
-	struct remote_task told;   /* path "" until it is accepted */
-	char said[FAULT_TEXT_MAX]; /* the last that its launcher had to say */
-	struct launcher_result result;
-	bool is_started, has_result, has_launcher_ended, has_ended, is_over;
-	bool is_outcome_told;
-	bool is_lost;           /* the governor that came back does not know it */
-	unsigned n_tries;       /* to submit it, in which the governor went */
-	uint64_t not_before_ns; /* the next */
-	uint64_t outcome_ns;    /* when it was heard */
-	struct task_status status;
-};
-
-struct submit {
-	struct submit_setup setup;
-	struct remote *remote;
-	struct remote_governor governor;
-	struct remote_listener listener;
-	struct preset_set *presets;
-	sd_event *event;
-	sd_event_source *begin_timer, *view_timer, *away_timer;
-	struct slot_task *rows; /* of the view; n_entries of them */
-	uint64_t seen_used_ns;  /* by all tasks, as it was last shown */
-	uint64_t start_ns;      /* CLOCK_BOOTTIME */
-	size_t n_entries, n_over;
-	bool has_accepted; /* one of them */
-	bool is_away;      /* the governor: it is waited for */
-	bool is_gone;      /* for good */
-	int signo;
-	bool is_killing; /* a second signal has come */
-	int error;       /* what ended the loop early */
-	enum run_error error_kind;
-	struct fault fault;
-	struct governor_totals totals;
-	struct task_status *statuses; /* n_entries of them */
-	struct entry entries[];
-};
-
-static uint64_t boottime_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_BOOTTIME, &now);
-	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
-}
-
-static uint64_t now_ns(const struct submit *submit)
-{
-	return nsec_sub(boottime_ns(), submit->start_ns);
-}
-
-static const struct bundle_task *planned_of(const struct entry *entry)
-{
-	return &entry->submit->setup.bundle->tasks[entry->id];
-}
-
-__attribute__((format(printf, 3, 4))) static void tell(
-	const struct entry *entry, const char *kind, const char *format, ...)
-{
-	struct recorder *view = entry->submit->setup.view;
-	char text[FAULT_TEXT_MAX];
-	va_list args;
-
-	va_start(args, format);
-	(void)vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	view->ops->event(view, now_ns(entry->submit), entry->id, kind, text);
-}
-
-/* What becomes of a task. */
-
-static enum outcome outcome_of(const char *word)
-{
-	for (int outcome = OUTCOME_NONE + 1; outcome < _OUTCOME_MAX; outcome++)
-		if (word && strcmp(word, outcome_to_string(outcome)) == 0)
-			return outcome;
-	return OUTCOME_NONE;
-}
-
-static void over(struct entry *entry)
-{
-	struct submit *submit = entry->submit;
-
-	assert(!entry->is_over);
-	entry->is_over = true;
-	if (++submit->n_over == submit->n_entries) {
-		(void)sd_event_exit(submit->event, 0);
-		return;
-	}
-	/* Others may have waited for what becomes of it. */
-	(void)sd_event_source_set_time(submit->begin_timer, 0);
-	(void)sd_event_source_set_enabled(submit->begin_timer, SD_EVENT_ONESHOT);
-}
-
-/* It has never been the governor's, or the governor has gone. */
-static void over_with(struct entry *entry, enum outcome outcome, const char *text)
-{
-	entry->status.outcome = outcome;
-	entry->outcome_ns = entry->status.finish_ns = now_ns(entry->submit);
-	if (!entry->is_outcome_told)
-		tell(entry, outcome_to_string(outcome), "%s", text);
-	entry->is_outcome_told = true;
-	over(entry);
-}
-
-static void tell_outcome(struct entry *entry, enum outcome outcome)
-{
-	const struct bundle_task *planned = planned_of(entry);
-	const struct remote_task *told = &entry->told;
-
-	if (entry->is_outcome_told || outcome == OUTCOME_NONE)
-		return;
-	entry->is_outcome_told = true;
-	entry->outcome_ns = now_ns(entry->submit);
-	if (outcome == OUTCOME_LEARNED)
-		tell(entry, "learned", "%s %.6g after %.3f CPU-seconds", planned->target.metric,
-			told->value, (double)told->cpu_us / USEC_PER_SEC);
-	else if (outcome == OUTCOME_MISSED_DEADLINE)
-		tell(entry, "missed-deadline", "deadline %.3f s passed at %s %.6g, target %.6g",
-			nsec_to_seconds(planned->deadline_ns), planned->target.metric, told->value,
-			planned->target.value);
-	else if (outcome == OUTCOME_FAILED && entry->said[0] != '\0')
-		tell(entry, "failed", "%s", entry->said);
-	else if (outcome == OUTCOME_CANCELLED || !entry->has_result)
-		tell(entry, outcome_to_string(outcome), "%s", outcome_to_string(outcome));
-	else
-		tell(entry, outcome_to_string(outcome), "ended with status %d",
-			entry->result.status);
-}
-
-/* The governor knows only whether the page is used; here it is known what else is read. */
-static const char *feed_of(const struct entry *entry)
-{
-	if (entry->told.feed && strcmp(entry->told.feed, "shm") == 0)
-		return "shm";
-	if (entry->told.n_reports == 0)
-		return "none";
-	return planned_of(entry)->feed == FEED_FILE ? "file" : "output";
-}
-
-/* Its launcher and the governor have both said that it has ended. */
-static void settle(struct entry *entry)
-{
-	struct task_status *status = &entry->status;
-	struct remote_task last;
-
-	if (remote_task(entry->submit->remote, entry->told.path, &last, /* fault= */ NULL) == 0) {
-		remote_task_done(&entry->told);
-		entry->told = last;
-	}
-	*status = (struct task_status){
-		.outcome = outcome_of(entry->told.outcome),
-		.was_started = true,
-		.cpu_ns = entry->told.cpu_us * NSEC_PER_USEC,
-		.value = entry->told.value,
-		.n_reports = entry->told.n_reports,
-		.feed = feed_of(entry),
-	};
-	/* It was not told: there was none. */
-	if (status->outcome == OUTCOME_MISSED_TARGET && entry->has_result &&
-		entry->result.status != 0 && entry->told.exit_status == REMOTE_UNTOLD)
-		status->outcome = OUTCOME_FAILED;
-	/* Forgotten already, by a governor with very many tasks. */
-	if (status->outcome == OUTCOME_NONE)
-		status->outcome = OUTCOME_FAILED;
-	tell_outcome(entry, status->outcome);
-	status->finish_ns = status->outcome == OUTCOME_LEARNED ? entry->outcome_ns
-							       : now_ns(entry->submit);
-	over(entry);
-}
-
-static void settle_alone(struct entry *entry)
-{
-	enum outcome outcome = outcome_of(entry->told.outcome);
-
-	entry->status = (struct task_status){
-		.was_started = true,
-		.cpu_ns = entry->told.cpu_us * NSEC_PER_USEC,
-		.value = entry->told.value,
-		.n_reports = entry->told.n_reports,
-		.feed = feed_of(entry),
-	};
-	if (outcome == OUTCOME_NONE)
-		outcome = entry->result.status != 0 ? OUTCOME_FAILED : OUTCOME_CANCELLED;
-	over_with(entry, outcome, "it has ended after the governor had gone");
-}
-
-static void settle_if_ended(struct entry *entry)
-{
-	if (entry->is_over || !entry->has_launcher_ended)
-		return;
-	if (entry->has_ended)
-		settle(entry);
-	else if (entry->submit->is_gone || entry->is_lost)
-		settle_alone(entry);
-}
-
 /* The first of all is refused: nothing has run, and nothing will. */
 static void refuse(struct submit *submit, const struct entry *entry)
 {
@@ -262,8 +50,8 @@ static void refuse(struct submit *submit, const struct entry *entry)
 	};
 
 	submit->error_kind = kinds[entry->result.answer];
-	submit->error = fault_set(
-		&submit->fault, -ECONNREFUSED, "task %s: %s", planned_of(entry)->name, entry->said);
+	submit->error = fault_set(&submit->fault, -ECONNREFUSED, "task %s: %s",
+		entry_planned(entry)->name, entry->said);
 	(void)sd_event_exit(submit->event, 0);
 }
 
@@ -280,7 +68,7 @@ static void start_due(struct submit *submit);
 static void try_again(struct entry *entry)
 {
 	entry->n_tries++;
-	entry->not_before_ns = now_ns(entry->submit) + TRY_AGAIN_NS;
+	entry->not_before_ns = submit_now_ns(entry->submit) + TRY_AGAIN_NS;
 	entry->is_started = entry->has_result = entry->has_launcher_ended = false;
 	entry->said[0] = '\0';
 	start_due(entry->submit);
@@ -292,13 +80,13 @@ static void never_governed(struct entry *entry)
 	bool is_refused = entry->has_result && entry->result.answer != CLIENT_ACCEPTED;
 
 	if (submit->signo > 0)
-		over_with(entry, OUTCOME_CANCELLED, "cancelled");
+		entry_over_with(entry, OUTCOME_CANCELLED, "cancelled");
 	else if (may_try_again(entry))
 		try_again(entry);
 	else if (is_refused && !submit->has_accepted)
 		refuse(submit, entry);
 	else
-		over_with(entry, OUTCOME_FAILED,
+		entry_over_with(entry, OUTCOME_FAILED,
 			entry->said[0] != '\0' ? entry->said : "ended before it was governed");
 }
 
@@ -320,7 +108,7 @@ static void launcher_ended(struct entry *entry)
 		entry->has_ended = strcmp(now.phase, "ended") == 0;
 		remote_task_done(&now);
 	}
-	settle_if_ended(entry);
+	entry_settle(entry);
 }
 
 /* Stopping. */
@@ -342,7 +130,7 @@ static void cancel(struct entry *entry)
 		if (r == 0 || r == -EALREADY || r == -ENOENT)
 			return;
 		submit->setup.say("task %s: %s: it is sent a signal instead",
-			planned_of(entry)->name, fault.text);
+			entry_planned(entry)->name, fault.text);
 	}
 	launcher_process_signal(&entry->process, submit->is_killing ? SIGKILL : SIGTERM);
 }
@@ -357,7 +145,7 @@ static bool cancel_those_to_come(struct submit *submit, const char *why)
 
 		if (!entry->is_started) {
 			entry->is_started = true;
-			over_with(entry, OUTCOME_CANCELLED, why);
+			entry_over_with(entry, OUTCOME_CANCELLED, why);
 		}
 		is_any_left |= !entry->is_over;
 	}
@@ -406,12 +194,12 @@ static struct entry *entry_of(struct remote_task *told)
 static void changed(void *userdata, struct remote_task *told)
 {
 	struct entry *entry = entry_of(told);
-	enum outcome outcome = outcome_of(told->outcome);
+	enum outcome outcome = submit_outcome_of(told->outcome);
 
 	(void)userdata;
 	/* How a process has ended is known when its launcher has. */
 	if (outcome == OUTCOME_LEARNED || outcome == OUTCOME_MISSED_DEADLINE)
-		tell_outcome(entry, outcome);
+		entry_tell_outcome(entry, outcome);
 }
 
 static void ended(void *userdata, struct remote_task *told)
@@ -420,7 +208,7 @@ static void ended(void *userdata, struct remote_task *told)
 
 	(void)userdata;
 	entry->has_ended = true;
-	settle_if_ended(entry);
+	entry_settle(entry);
 }
 
 static void give_governor_up(struct submit *submit)
@@ -436,7 +224,7 @@ static void give_governor_up(struct submit *submit)
 		"the governor has gone: what runs is waited for, nothing more is started");
 	(void)cancel_those_to_come(submit, "the governor has gone");
 	for (size_t i = 0; i < submit->n_entries; i++)
-		settle_if_ended(&submit->entries[i]);
+		entry_settle(&submit->entries[i]);
 }
 
 static void gone(void *userdata)
@@ -482,9 +270,9 @@ static void look_again(struct entry *entry)
 		if (!entry->has_launcher_ended)
 			submit->setup.say("task %s: the governor that came back does not know it: "
 					  "it runs on without one",
-				planned_of(entry)->name);
+				entry_planned(entry)->name);
 	}
-	settle_if_ended(entry);
+	entry_settle(entry);
 }
 
 static void back(void *userdata)
@@ -517,11 +305,11 @@ static void take_news(struct entry *entry, const struct launcher_news *news)
 	case LAUNCHER_ACCEPTED:
 		/* What was said before a refusal, or after this, is why it has failed. */
 		if (entry->said[0] != '\0')
-			submit->setup.say("task %s: %s", planned_of(entry)->name, entry->said);
+			submit->setup.say("task %s: %s", entry_planned(entry)->name, entry->said);
 		entry->said[0] = '\0';
 		(void)snprintf(entry->told.path, sizeof(entry->told.path), "%.*s",
 			REMOTE_PATH_MAX - 1, news->text);
-		tell(entry, "start", "begun");
+		entry_tell(entry, "start", "begun");
 		submit->has_accepted = true;
 		if (submit->signo > 0)
 			cancel(entry);
@@ -552,109 +340,14 @@ static int on_news(sd_event_source *source, int fd, uint32_t events, void *userd
 
 /* Starting. */
 
-static const char *at_end_word(enum at_end at_end)
-{
-	static const char *const words[] = {
-		[AT_END_DEFAULT] = "auto",
-		[AT_END_STOP] = "stop",
-		[AT_END_YIELD] = "yield",
-	};
-
-	return words[at_end];
-}
-
-static void target_text(const struct target *target, char ret_text[], size_t size)
-{
-	int n = snprintf(ret_text, size, "%s %s %.17g", target->metric,
-		target->is_raised ? ">=" : "<=", target->value);
-
-	if (target->in_a_row > 1 && n > 0 && (size_t)n < size)
-		(void)snprintf(ret_text + n, size - (size_t)n, " for %" PRIu32, target->in_a_row);
-}
-
-/* As the governor that is embedded does it, but for the page, which a launcher adds. */
-static int start_process(struct entry *entry, struct fault *fault)
-{
-	struct submit *submit = entry->submit;
-	const struct bundle_task *planned = planned_of(entry);
-	char target[METRIC_NAME_MAX + 64], prefix[TASK_NAME_MAX + sizeof(": ")];
-	_cleanup_(cleanup_words) char **environment = NULL;
-	_cleanup_(cleanup_words) char **argv = NULL;
-	_cleanup_free_ char *feed_path = NULL;
-	bool reads_output = planned->feed == FEED_AUTO || planned->feed == FEED_OUTPUT;
-	bool is_shown_as_it_is = submit->setup.is_verbose && !reads_output;
-	struct launcher_process_setup setup = {
-		.launcher =
-			{
-				.place = submit->setup.place,
-				.request =
-					{
-						.name = planned->name,
-						.target = target,
-						.has_deadline = true,
-						.deadline = {.is_span = true,
-							.ns = planned->deadline_ns},
-						.now_boottime_ns = submit->start_ns,
-						.threads = (uint32_t)ceil(planned->threads),
-						.on_target = at_end_word(planned->on_target),
-						.on_deadline = at_end_word(planned->on_deadline),
-						.has_grace = true,
-						.grace_ns = planned->grace_ns,
-					},
-				.feed = planned->feed,
-				.feed_more = planned->feed_preset,
-				.presets = submit->presets,
-				.required_by = "--submit",
-				.is_quiet = true,
-				.prefix = submit->setup.is_verbose ? prefix : NULL,
-			},
-		.directory = planned->directory,
-		.stdout_fd = entry->files[0],
-		.stderr_fd = entry->files[1],
-	};
-	int r = environment_of_task(planned, /* page= */ "", &environment, fault);
-
-	if (r == 0)
-		r = command_of_task(planned, &argv, fault);
-	if (r == 0)
-		r = find_learner(argv, environment, learner_directory(), fault);
-	if (r == 0 && planned->feed == FEED_FILE) {
-		/* It is read from the task's own directory. */
-		r = path_absolute(planned->feed_path, &feed_path);
-		setup.launcher.feed_more = feed_path;
-		if (r < 0)
-			r = fault_errno(fault, r, "find '%s'", planned->feed_path);
-	}
-	if (r < 0)
-		return r;
-	target_text(&planned->target, target, sizeof(target));
-	(void)snprintf(prefix, sizeof(prefix), "%s: ", planned->name);
-	if (setup.stdout_fd < 0 && is_shown_as_it_is)
-		setup.stdout_fd = setup.stderr_fd = STDERR_FILENO;
-	setup.environment = environment;
-	setup.launcher.request.command = argv;
-	return launcher_process_start(&entry->process, &setup, fault);
-}
-
 static int start(struct entry *entry, struct fault *fault)
 {
-	struct submit *submit = entry->submit;
-	const struct bundle_task *planned = planned_of(entry);
-	const char *directory = submit->setup.output_directory;
-	int r = open_output_of_task(directory, planned->name, "out", &entry->files[0], fault);
+	int r = entry_start(entry, fault);
 
-	if (r == 0)
-		r = open_output_of_task(directory, planned->name, "err", &entry->files[1], fault);
-	if (r == 0)
-		r = start_process(entry, fault);
-	for (size_t i = 0; i < ARRAY_LENGTH(entry->files); i++) {
-		cleanup_close(&entry->files[i]);
-		entry->files[i] = -EBADF;
-	}
 	if (r < 0)
 		return r;
 	r = sd_event_add_io(
-		submit->event, &entry->source, entry->process.fd, EPOLLIN, on_news, entry);
+		entry->submit->event, &entry->source, entry->process.fd, EPOLLIN, on_news, entry);
 	if (r >= 0)
 		r = sd_event_source_set_priority(entry->source, PRIORITY_NEWS);
 	if (r < 0) {
@@ -676,7 +369,7 @@ static bool is_first_out(const struct submit *submit)
 
 static uint64_t start_of(const struct entry *entry)
 {
-	uint64_t begin_ns = planned_of(entry)->begin_ns;
+	uint64_t begin_ns = entry_planned(entry)->begin_ns;
 
 	return begin_ns > entry->not_before_ns ? begin_ns : entry->not_before_ns;
 }
@@ -705,7 +398,7 @@ static void start_due(struct submit *submit)
 		struct fault fault = FAULT_INIT;
 		uint64_t begin_ns = start_of(entry);
 
-		if (begin_ns > now_ns(submit)) {
+		if (begin_ns > submit_now_ns(submit)) {
 			(void)sd_event_source_set_time(submit->begin_timer,
 				(submit->start_ns + begin_ns) / NSEC_PER_USEC + 1);
 			(void)sd_event_source_set_enabled(submit->begin_timer, SD_EVENT_ONESHOT);
@@ -713,7 +406,7 @@ static void start_due(struct submit *submit)
 		}
 		entry->is_started = true;
 		if (start(entry, &fault) < 0)
-			over_with(entry, OUTCOME_FAILED, fault.text);
+			entry_over_with(entry, OUTCOME_FAILED, fault.text);
 	}
 }
 
@@ -741,7 +434,7 @@ static void show(struct submit *submit)
 {
 	uint64_t slot_ns = submit->setup.bundle->slot_ns, used_ns = 0;
 	struct slot_record record = {
-		.now_ns = now_ns(submit),
+		.now_ns = submit_now_ns(submit),
 		.slot_ns = slot_ns,
 		.budget_ns = (uint64_t)llround(submit->governor.budget_cpus * (double)slot_ns),
 		.tasks = submit->rows,
@@ -925,7 +618,7 @@ int submit_loop(
 	int r = 0;
 
 	if (submit->n_entries > 0) {
-		submit->start_ns = boottime_ns();
+		submit->start_ns = submit_boottime_ns();
 		start_due(submit);
 		r = sd_event_loop(submit->event);
 	}

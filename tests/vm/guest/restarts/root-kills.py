@@ -7,8 +7,8 @@ import inside
 import kills
 import tap
 
-N_KILLS = 12
-SECONDS = 50
+N_KILLS = 6
+SECONDS = 25
 LOAD = 0.3
 
 
