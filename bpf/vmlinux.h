@@ -92,6 +92,7 @@ struct signal_struct {
 };
 
 struct task_struct {
+	unsigned int flags;
 	int on_rq;
 	__u32 pid;
 	struct sched_entity se;
@@ -106,11 +107,9 @@ struct bpf_iter__task {
 	struct task_struct *task;
 };
 
-struct bpf_iter__bpf_map_elem {
-	void *value;
-};
-
 #pragma clang attribute pop
+
+#define PF_EXITING 0x00000004
 
 /* All threads in a loop, since c68a78ffe2cb (6.7). */
 

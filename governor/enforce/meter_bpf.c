@@ -174,7 +174,6 @@ static int open_programs(struct meter_bpf *self, const struct meter_bpf_setup *s
 	if (!p)
 		return -ENOMEM;
 	self->programs = p;
-	self->is_old = setup->is_old || !knows_task_loops(setup->btf_path);
 	r = meter_programs__create_skeleton(p);
 	if (r == 0 && self->is_old)
 		p->skeleton->data = meter_old_programs__elf_bytes(&p->skeleton->data_sz);
@@ -186,6 +185,7 @@ static int prepare(struct meter_bpf *self, const struct meter_bpf_setup *setup)
 	struct meter_programs *p = self->programs;
 
 	p->rodata->is_wrong = setup->is_wrong;
+	p->rodata->is_loop_wrong = setup->is_loop_wrong;
 	p->bss->generation = 1;
 	return bpf_map__set_max_entries(p->maps.cells, self->n_tasks_max + 1);
 }
@@ -193,7 +193,7 @@ static int prepare(struct meter_bpf *self, const struct meter_bpf_setup *setup)
 static int attach_census(struct meter_bpf *self)
 {
 	struct meter_programs *p = self->programs;
-	union bpf_iter_link_info info = {.map.map_fd = (uint32_t)bpf_map__fd(p->maps.once)};
+	union bpf_iter_link_info info = {.task.tid = (uint32_t)getpid()};
 	LIBBPF_OPTS(
 		bpf_iter_attach_opts, options, .link_info = &info, .link_info_len = sizeof(info));
 
@@ -216,6 +216,8 @@ static int attach(struct meter_bpf *self)
 	if (r == 0)
 		r = attach_one(&p->links.on_gone, p->progs.on_gone);
 	if (r == 0)
+		r = attach_one(&p->links.on_notify, p->progs.on_notify);
+	if (r == 0)
 		r = attach_one(&p->links.on_exit, p->progs.on_exit);
 	if (r == 0)
 		r = attach_one(&p->links.on_attach, p->progs.on_attach);
@@ -236,7 +238,7 @@ static void unload(struct meter_bpf *self)
 	self->programs = NULL;
 }
 
-static int load(struct meter_bpf *self, const struct meter_bpf_setup *setup)
+static int load_these(struct meter_bpf *self, const struct meter_bpf_setup *setup)
 {
 	struct meter_programs *p;
 	void *memory;
@@ -254,6 +256,20 @@ static int load(struct meter_bpf *self, const struct meter_bpf_setup *setup)
 		return -errno;
 	self->cells = memory;
 	return attach(self);
+}
+
+/* A kernel that knows the means of the new programs may still refuse them, for a reason of its own. */
+static int load(struct meter_bpf *self, const struct meter_bpf_setup *setup)
+{
+	self->is_old = setup->is_old || !knows_task_loops(setup->btf_path);
+	if (!self->is_old) {
+		if (load_these(self, setup) == 0)
+			return 0;
+		unload(self);
+		said[0] = '\0';
+		self->is_old = true;
+	}
+	return load_these(self, setup);
 }
 
 /* ---- the seam ---- */

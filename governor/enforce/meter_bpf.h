@@ -12,6 +12,7 @@
 struct meter_bpf_setup {
 	uint32_t n_tasks_max;
 	bool is_wrong;        /* a program that the verifier must refuse */
+	bool is_loop_wrong;   /* the same, in the census since Linux 6.7 only */
 	bool is_old;          /* a census as before Linux 6.7 */
 	const char *btf_path; /* the kernel's types, instead of its own; or NULL */
 	const char *root;     /* where /sys is looked for, to tell why it failed; NULL: / */

@@ -45,7 +45,8 @@ static struct fault fault;
 static pid_t jobs[16];
 static int n_jobs;
 static uint64_t n_missed_allowed;
-static bool is_old; /* a census as before Linux 6.7 */
+static bool is_old;        /* a census as before Linux 6.7 */
+static bool is_loop_wrong; /* the kernel refuses the one since */
 
 static struct enforcer_setup dry_setup(void)
 {
@@ -61,7 +62,8 @@ static struct enforcer_setup dry_setup(void)
 
 static void open_meter(void)
 {
-	const struct meter_bpf_setup how = {.n_tasks_max = N_TASKS, .is_old = is_old};
+	const struct meter_bpf_setup how = {
+		.n_tasks_max = N_TASKS, .is_old = is_old, .is_loop_wrong = is_loop_wrong};
 
 	ck_assert_msg(meter_bpf_open(&meter, &how, &fault) == 0, "open: %s", fault.text);
 }
@@ -717,6 +719,18 @@ START_TEST(a_verifier_that_refuses)
 }
 END_TEST
 
+/* The programs for the kernels before are taken instead. */
+START_TEST(a_loop_that_is_refused_is_done_without)
+{
+	is_loop_wrong = true;
+	setup();
+	open_meter();
+	add_tasks(1);
+	finish(start(0, nap));
+	assert_agree(0, NSEC_PER_USEC, EXACT_NS);
+}
+END_TEST
+
 START_TEST(too_many_groups)
 {
 	struct meter_bpf_setup setup = {.n_tasks_max = 4097};
@@ -780,6 +794,7 @@ int main(void)
 {
 	Suite *suite = suite_create("meter_bpf");
 	TCase *refused = tcase_create("refused");
+	TCase *done_without = tcase_create("done without");
 	int r;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -797,6 +812,9 @@ int main(void)
 	tcase_add_test(refused, a_user_without_capabilities);
 	tcase_add_test(refused, a_kernel_that_is_locked_down);
 	tcase_add_test(refused, a_verifier_that_refuses);
+	tcase_add_checked_fixture(done_without, NULL, teardown);
+	tcase_add_test(done_without, a_loop_that_is_refused_is_done_without);
+	suite_add_tcase(suite, done_without);
 	tcase_add_test(refused, too_many_groups);
 	suite_add_tcase(suite, refused);
 	r = suite_run(suite);
