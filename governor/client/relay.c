@@ -28,7 +28,7 @@
  * `caught up` is when the command has ended and everything that it had written until then is where
  * it belongs. A descendant that writes without pause cannot put that off for ever. */
 
-#define REPORTS_BATCH 64
+#define HEARD_BATCH 64
 #define LOOK_MS 1000        /* how often a file is looked at */
 #define CATCH_UP_READS 4096 /* after the end; each takes what is there, at most 64 KiB */
 
@@ -59,10 +59,10 @@ static size_t take_reports(
 	size_t n;
 
 	if (relayer->output) {
-		n = output_read(relayer->output, reports, REPORTS_BATCH);
+		n = output_read(relayer->output, reports, HEARD_BATCH);
 		output_facts(relayer->output, ret_facts);
 	} else {
-		n = follow_read(relayer->follow, monotonic_ns(), reports, REPORTS_BATCH);
+		n = follow_read(relayer->follow, monotonic_ns(), reports, HEARD_BATCH);
 		follow_facts(relayer->follow, ret_facts);
 	}
 	return n;
@@ -71,7 +71,7 @@ static size_t take_reports(
 /* What is new goes into the page. */
 static void report(struct relayer *relayer)
 {
-	struct report reports[REPORTS_BATCH];
+	struct report reports[HEARD_BATCH];
 	struct progress_facts facts;
 	size_t n;
 
@@ -79,7 +79,7 @@ static void report(struct relayer *relayer)
 		n = take_reports(relayer, reports, &facts);
 		if (n > 0)
 			(void)stand_in_report(relayer->stand_in, reports, n, &facts);
-	} while (n == REPORTS_BATCH);
+	} while (n == HEARD_BATCH);
 }
 
 static bool is_open(const struct relayer *relayer, int which)

@@ -38,6 +38,8 @@
 
 #define STALL_NS NSEC_PER_SEC
 
+_Static_assert(REPORTS_BATCH >= COREGOV_RING_LENGTH, "what the loop does not take at once is lost");
+
 struct page {
 	int fd;
 	struct coregov_page *shared; /* mapped; not owned by malloc */

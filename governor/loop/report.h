@@ -4,6 +4,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* How many the loop takes in one go: all that a progress page remembers, which hands out the newest ones. */
+#define REPORTS_BATCH 128
+
 /* One report of one task: the target's metric at a moment. What a feed hands to the loop. */
 struct report {
 	uint64_t stamp_ns; /* when, on the loop's clock (CLOCK_MONOTONIC in a real run) */

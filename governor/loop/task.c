@@ -22,9 +22,6 @@
  * Stopping goes by steps, each with the grace time of the bundle: "please stop" in the page (only
  * where the task has claimed one, nobody else would read it), SIGTERM, SIGKILL. */
 
-/* Reports taken in one go. */
-#define REPORTS_BATCH 64
-
 /* Failed readings of the meter in a row that are worth an event. One may be a task that has just
  * ended. */
 #define UNREAD_MAX 3

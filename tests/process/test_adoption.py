@@ -105,6 +105,23 @@ class Adoption(Service):
         self.until(lambda: self.task_now("falls").get("phase") == "ended")
         self.assertEqual(self.task_now("falls")["reports"], 400)
 
+    def test_reports_that_nobody_read(self):
+        """As many as a progress page remembers."""
+        go = self.folder / "go"
+        os.mkfifo(go)
+        task = self.started("many", "--target", "loss <= 0.1", "--", "sh", "-c",
+                            f"echo step 1 loss 1; read go <{go}; i=1; "
+                            "while [ $i -lt 129 ]; do i=$((i+1)); echo step $i loss 0.9; done; "
+                            f"touch {self.folder}/done; sleep 2")
+        self.until(lambda: self.task_now("many")["reports"] == 1)
+        self.kill()
+        go.write_text("go\n", encoding="ascii")
+        self.until((self.folder / "done").exists)
+        self.restart()
+        self.assertIsNone(task.poll())
+        self.until(lambda: self.task_now("many").get("phase") == "ended")
+        self.assertEqual(self.task_now("many")["reports"], 129)
+
     def test_no_cpu_time_counts_twice(self):
         """What the kernel has counted in the group, no more and no less."""
         run = f"coregovd-{self.daemon.pid}-*"
