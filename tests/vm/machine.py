@@ -41,7 +41,7 @@ PANIC = re.compile(r"Kernel panic[^\n]*")
 
 # What is left out: probing devices that are not there, and defences that guard nobody here.
 KERNEL = ("console=ttyS0 SYSTEMD_COLORS=0 TERM=dumb root=/dev/nvme0n1 rw panic=-1 quiet loglevel=4 mitigations=off "
-          "systemd.show_status=1 net.ifnames=0")
+          "init_on_alloc=0 systemd.show_status=1 net.ifnames=0")
 
 
 def run_tool(*command):
@@ -63,8 +63,8 @@ def base_command(accelerator, image, arguments, n_cpus=1):
 
 # All CPUs of a guest in one thread: with a thread each, Linux 6.1 does not bear that the code of
 # tracepoints is patched again and again, as attaching the meter does.
-TCG = ["-accel", "tcg,thread=single", "-cpu", "max"]
-TCG_PARALLEL = ["-accel", "tcg,thread=multi", "-cpu", "max"]
+TCG = ["-accel", "tcg,thread=single", "-cpu", "Nehalem"]
+TCG_PARALLEL = ["-accel", "tcg,thread=multi", "-cpu", "Nehalem"]
 KVM = ["-accel", "kvm", "-cpu", "host"]
 
 

@@ -7,9 +7,9 @@ import inside
 import kills
 import tap
 
-N_KILLS = 6
+N_KILLS = 5
 SECONDS = 25
-LOAD = 0.3
+LOAD = 0.2
 
 
 class Kills(inside.Case):
