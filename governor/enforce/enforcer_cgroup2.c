@@ -21,6 +21,7 @@
 #include "placement.h"
 #include "quota.h"
 #include "strays.h"
+#include "unit_bus.h"
 
 /* The enforcer for cgroup v2.
  *
@@ -58,6 +59,7 @@ struct cgroup2 {
 	struct enforcer enforcer;
 	bool is_dry;
 	bool is_fake;
+	bool is_apart;
 	bool is_taken_over; /* RUN was there */
 	char run[GROUP_NAME_MAX];
 	struct home home;
@@ -320,6 +322,7 @@ static struct cgroup2 *new_cgroup2(const struct enforcer_setup *setup)
 	};
 	cgroup2->is_dry = setup->is_dry;
 	cgroup2->is_fake = setup->root != NULL;
+	cgroup2->is_apart = setup->is_apart;
 	(void)snprintf(cgroup2->run, sizeof(cgroup2->run), "%s", setup->run);
 	cgroup2->home = (struct home)HOME_INIT;
 	cgroup2->run_fd = cgroup2->max_fd = -EBADF;
@@ -566,6 +569,16 @@ static int cgroup2_place_left(
 	return place_left_find(cgroup2_of(enforcer)->run_fd, least, ret_left);
 }
 
+/* Out of a login session, where we are not root. */
+static int attach_by_manager(
+	const struct cgroup2 *cgroup2, const struct seat *seat, pid_t pid, struct fault *fault)
+{
+	char below[2 * GROUP_NAME_MAX + 2];
+
+	(void)snprintf(below, sizeof(below), "/%s/%s", cgroup2->run, seat->name);
+	return unit_bus_attach(cgroup2->run, below, pid, fault);
+}
+
 static int cgroup2_task_attach(
 	struct enforcer *enforcer, uint32_t task, pid_t pid, struct fault *fault)
 {
@@ -585,6 +598,8 @@ static int cgroup2_task_attach(
 		r = group_of(cgroup2, seat, group, fault);
 		if (r == 0)
 			r = cgroup_attach("cpu", group, pid, fault);
+		if ((r == -EACCES || r == -EPERM) && cgroup2->is_apart && unit_bus_is_booted())
+			r = attach_by_manager(cgroup2, seat, pid, fault);
 		if (r < 0)
 			return r;
 	}

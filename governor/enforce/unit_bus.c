@@ -334,3 +334,25 @@ int unit_bus_make_scope(const char *run, const pid_t pids[], size_t n_pids, stru
 	(void)snprintf(job.path, sizeof(job.path), "%s", path);
 	return wait_for(bus, &job, unit, fault);
 }
+
+int unit_bus_attach(const char *run, const char *below, pid_t pid, struct fault *fault)
+{
+	_cleanup_(cleanup_sd_bus_flush_close_unref) sd_bus *bus = NULL;
+	_cleanup_(cleanup_sd_bus_message_unref) sd_bus_message *call = NULL;
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	char unit[UNIT_NAME_MAX];
+	int r = open_manager(&bus, fault);
+
+	if (r < 0)
+		return r;
+	(void)snprintf(unit, sizeof(unit), "%s.scope", run);
+	r = sd_bus_message_new_method_call(
+		bus, &call, MANAGER, MANAGER_PATH, MANAGER_INTERFACE, "AttachProcessesToUnit");
+	if (r >= 0)
+		r = sd_bus_message_append(call, "ssau", unit, below, 1, (uint32_t)pid);
+	if (r >= 0)
+		r = sd_bus_call(bus, call, JOB_TIMEOUT_US, &error, /* ret_reply= */ NULL);
+	return r < 0 ? fault_set(fault, r, "have systemd move process %d into %s: %s", (int)pid,
+			       unit, error.message ? error.message : strerror(-r))
+		     : 0;
+}

@@ -34,3 +34,8 @@ int unit_bus_find_scope(const char *run, char ret_group[static PATH_MAX]);
  * until they are in it, at most five seconds. It is in the slice that this process is in. The scope
  * ends by itself with its last process. */
 int unit_bus_make_scope(const char *run, const pid_t pids[], size_t n_pids, struct fault *fault);
+
+/* Moves a process of ours into a group below that of the scope "RUN.scope", which has been delegated to us:
+ * "/1-mlp", say. The kernel lets nobody but root take a process out of a login session; the user's manager
+ * may have that done by the system's, for the same user's processes. At most five seconds. */
+int unit_bus_attach(const char *run, const char *below, pid_t pid, struct fault *fault);

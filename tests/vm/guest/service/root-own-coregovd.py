@@ -1,0 +1,101 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A coregovd of a user's own, as a service of their manager. deadline: 120 s"""
+
+import json
+import os
+import pathlib
+import subprocess
+import time
+
+import inside
+import tap
+
+HOME = pathlib.Path("/home/tester")
+CONF = HOME / ".config/coregov/coregov.conf"
+# A login session: no process in it is in a group that is the user's.
+AS_USER = ["systemd-run", "--quiet", "--collect", "--wait", "--pipe", "--uid=tester",
+           "--property=PAMName=vm", "--working-directory=/home/tester"]
+SPIN = ["sh", "-c", "while :; do :; done"]
+BUDGET = 0.4
+
+
+def as_user(*words):
+    return subprocess.run([*AS_USER, *words], text=True, capture_output=True, check=False,
+                          timeout=inside.PATIENCE)
+
+
+def group_of(pid):
+    return inside.read(f"/proc/{pid}/cgroup").strip()[3:]
+
+
+class Own(inside.Case):
+    def setUp(self):
+        for folder in (HOME / ".config", CONF.parent):
+            folder.mkdir(exist_ok=True)
+        CONF.write_text(f"[governor]\nbudget = {BUDGET}cpu\nslot = 200ms\n")
+        subprocess.run(["loginctl", "enable-linger", "tester"], check=True)
+        self.addCleanup(subprocess.run, ["loginctl", "disable-linger", "tester"], check=True)
+        self.until(lambda: os.path.exists("/run/user/1000/bus"))
+        self.task = None
+        self.addCleanup(self.end)
+        done = as_user("systemctl", "--user", "start", "coregovd")
+        self.assertEqual(done.returncode, 0, done.stderr + self.journal())
+
+    def end(self):
+        as_user(inside.COREGOV, "cancel", "spin")
+        if self.task:
+            self.task.terminate()
+            self.task.communicate(timeout=inside.PATIENCE)
+        as_user("systemctl", "--user", "stop", "coregovd")
+
+    @staticmethod
+    def journal():
+        return subprocess.run(["journalctl", "--no-pager", "-o", "cat", "_COMM=coregovd"],
+                              text=True, capture_output=True, check=False).stdout
+
+    def until(self, condition):
+        end = time.monotonic() + inside.PATIENCE
+        while not condition():
+            self.assertLess(time.monotonic(), end, self.journal())
+            time.sleep(0.2)
+
+    def told(self):
+        done = as_user(inside.COREGOV, "list", "--json")
+        return json.loads(done.stdout) if done.returncode == 0 else {"tasks": [], "governor": {}}
+
+    def spin(self):
+        return next((task for task in self.told()["tasks"] if task["name"] == "spin"), None)
+
+    def main_pid(self):
+        return as_user("systemctl", "--user", "show", "-P", "MainPID", "coregovd").stdout.strip()
+
+    def test_from_a_login_session(self):
+        self.task = subprocess.Popen([*AS_USER, inside.COREGOV, "run", "--require", "--name", "spin",
+                                      "--", *SPIN], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                     text=True)
+        self.until(lambda: self.spin() or self.task.poll() is not None)
+        self.assertIsNone(self.task.poll(), self.task.stderr.read() if self.task.poll() else "")
+        governor, spin = self.told()["governor"], self.spin()
+        self.assertEqual((governor["enforcer"], governor["guarantee"]), ("cgroup2", "cooperative"))
+        group = inside.CGROUP / group_of(spin["pid"]).lstrip("/")
+        self.assertIn("/user@1000.service/", str(group))
+        before, began = inside.Sample(group.parent), time.monotonic()
+        self.assertEqual(before.cpus, BUDGET)
+        time.sleep(3)
+        used = inside.Sample(group.parent).used_seconds - before.used_seconds
+        self.assertLess(used / (time.monotonic() - began), BUDGET * 1.05)
+        self.assertGreater(used, 0.3)
+        # And the next one goes on with it.
+        for way in (["restart", "coregovd"], ["kill", "-s", "KILL", "coregovd"]):
+            pid = self.main_pid()
+            self.assertEqual(as_user("systemctl", "--user", *way).returncode, 0)
+            self.until(lambda pid=pid: self.main_pid() not in ("0", pid) and self.spin())
+            after = self.spin()
+            self.assertEqual((after["number"], after["pid"]), (spin["number"], spin["pid"]))
+            self.assertEqual(group_of(spin["pid"]), "/" + str(group.relative_to(inside.CGROUP)))
+            self.assertEqual(inside.Sample(group.parent).cpus, BUDGET)
+        self.assertIn("task spin: adopted", self.journal())
+
+
+tap.main()
