@@ -96,19 +96,63 @@ static int take_those_that_have_ended(
 	return 0;
 }
 
-static int wait_for_open(struct wait *wait, struct fault *fault)
+static int wait_for_next(struct wait *wait, struct fault *fault)
 {
-	while (wait->n_open > 0) {
-		struct remote_end end;
-		int r = remote_wait(wait->remote, &end, fault);
+	struct remote_end end;
+	int r = remote_wait(wait->remote, &end, fault);
 
-		for (size_t i = 0; r == 0 && i < wait->n_paths; i++)
-			if (strcmp(wait->paths[i], end.path) == 0)
-				r = take_end(wait, i, end.outcome, fault);
+	for (size_t i = 0; r == 0 && i < wait->n_paths; i++)
+		if (strcmp(wait->paths[i], end.path) == 0)
+			r = take_end(wait, i, end.outcome, fault);
+	return r;
+}
+
+/* What has ended while no governor was there, or was told to nobody. */
+static int look_again(struct wait *wait, struct fault *fault)
+{
+	for (size_t i = 0; i < wait->n_paths; i++) {
+		_cleanup_(remote_task_done) struct remote_task task = {0};
+		int r = 0;
+
+		if (wait->paths[i][0])
+			r = remote_task(wait->remote, wait->paths[i], &task, fault);
+		if (r == -ENOENT) {
+			(void)fprintf(stderr,
+				"coregov: the governor that came back does not know %s: what "
+				"became "
+				"of it is not known\n",
+				wait->paths[i]);
+			wait->has_failed = true;
+			wait->paths[i][0] = '\0';
+			wait->n_open--;
+			r = 0;
+		}
+		if (r == 0 && task.phase && strcmp(task.phase, "ended") == 0)
+			r = take_end(wait, i, task.outcome, fault);
 		if (r < 0)
 			return r;
 	}
 	return 0;
+}
+
+/* The tasks go on without a governor, and with the next one under the same numbers. */
+static int wait_for_open(struct wait *wait, struct fault *fault)
+{
+	int r = 0;
+
+	while (wait->n_open > 0 && r == 0) {
+		r = wait_for_next(wait, fault);
+		while (r == -ENOTCONN) {
+			if (remote_is_connected(wait->remote))
+				(void)fputs("coregov: the governor has gone: it is waited for\n",
+					stderr);
+			r = remote_wait_back(wait->remote, fault);
+			if (r < 0)
+				return r;
+			r = look_again(wait, fault);
+		}
+	}
+	return r;
 }
 
 static int wait_for(struct wait *wait, char *names[], int n_names, bool is_all, struct fault *fault)

@@ -10,12 +10,12 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
 #include "fd_list.h"
 #include "follow.h"
+#include "monotonic.h"
 #include "nsec.h"
 #include "output.h"
 #include "stand_in.h"
@@ -44,14 +44,6 @@ struct relayer {
 	bool is_caught_up;
 	unsigned n_late_reads;
 };
-
-static uint64_t monotonic_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
-}
 
 static size_t take_reports(
 	struct relayer *relayer, struct report reports[], struct progress_facts *ret_facts)

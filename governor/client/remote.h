@@ -92,6 +92,14 @@ struct remote_end {
 	char outcome[32];
 };
 int remote_wait(struct remote *remote, struct remote_end *ret_end, struct fault *fault);
+/* How long a governor that has gone is waited for: systemd starts it again at once. */
+#define REMOTE_AWAY_PATIENCE_US (30 * USEC_PER_SEC)
+/* After remote_wait() with -ENOTCONN: until the governor, or another one in its place, is there. What was
+ * known of the tasks has to be read anew. -ENOTCONN where that takes longer than REMOTE_AWAY_PATIENCE_US, or
+ * the bus has gone, too. */
+int remote_wait_back(struct remote *remote, struct fault *fault);
+/* False where the bus has gone: then nothing can come back. */
+bool remote_is_connected(const struct remote *remote);
 
 /* Instead of remote_watch() and remote_wait(), where an event loop runs: hears what happens to tasks. */
 struct remote_listener {

@@ -11,6 +11,7 @@
 #include "cleanup.h"
 #include "remote_bus_internal.h"
 #include "governor_names.h"
+#include "monotonic.h"
 #include "nsec.h"
 #include "quantity.h"
 
@@ -31,7 +32,8 @@ struct remote {
 	struct remote_end *ends; /* heard and not taken yet, from first_end on; owned */
 	size_t n_ends, first_end;
 	bool has_gone;
-	int error; /* of the callbacks */
+	bool is_back; /* the last that was heard, in remote_wait_back() */
+	int error;    /* of the callbacks */
 };
 
 DEFINE_CLEANUP_FUNC(sd_bus_message, sd_bus_message_unref)
@@ -343,8 +345,10 @@ static int heard_owner(sd_bus_message *message, void *userdata, sd_bus_error *er
 	const char *name, *before, *after;
 
 	(void)error;
-	if (sd_bus_message_read(message, "sss", &name, &before, &after) >= 0 && *before)
-		remote->has_gone = true;
+	if (sd_bus_message_read(message, "sss", &name, &before, &after) < 0)
+		return 0;
+	remote->has_gone |= *before != '\0';
+	remote->is_back = *after != '\0';
 	return 0;
 }
 
@@ -483,6 +487,28 @@ int remote_wait(struct remote *remote, struct remote_end *ret_end, struct fault 
 			return gone(fault);
 	}
 	*ret_end = remote->ends[remote->first_end++];
+	return 0;
+}
+
+bool remote_is_connected(const struct remote *remote)
+{
+	return sd_bus_is_open(remote->bus) > 0;
+}
+
+int remote_wait_back(struct remote *remote, struct fault *fault)
+{
+	const uint64_t end_us = monotonic_ns() / NSEC_PER_USEC + REMOTE_AWAY_PATIENCE_US;
+
+	while (!remote->is_back) {
+		uint64_t now_us = monotonic_ns() / NSEC_PER_USEC;
+		int r = sd_bus_process(remote->bus, /* ret= */ NULL);
+
+		if (r == 0 && now_us < end_us)
+			r = sd_bus_wait(remote->bus, end_us - now_us);
+		if ((r < 0 && r != -EINTR) || now_us >= end_us)
+			return gone(fault);
+	}
+	remote->has_gone = remote->is_back = false;
 	return 0;
 }
 

@@ -25,6 +25,7 @@
 #include "governor_bus.h"
 #include "journal.h"
 #include "machine.h"
+#include "monotonic.h"
 #include "nsec.h"
 #include "policy.h"
 #include "service_status.h"
@@ -69,14 +70,6 @@ static int complain(int status, const struct fault *fault)
 {
 	say("coregovd: %s", fault->text);
 	return status;
-}
-
-static uint64_t clock_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
 }
 
 /* ---- the command line ---- */
@@ -236,7 +229,7 @@ static int reload(void *userdata, struct fault *fault)
 	struct config *config, *old = service->config;
 	int r;
 
-	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_ns() / NSEC_PER_USEC);
+	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, monotonic_ns() / NSEC_PER_USEC);
 	r = config_load(&config, &service->config_setup, fault);
 	if (r == 0) {
 		r = put_into_force(service, config, fault);
@@ -361,7 +354,7 @@ static void keep_slot(void *userdata)
 	if (!service->is_notifying)
 		return;
 	daemon_info(service->daemon, &info);
-	if (service_status_next(&service->status, &info, clock_ns()))
+	if (service_status_next(&service->status, &info, monotonic_ns()))
 		(void)sd_notifyf(0, "STATUS=%s", service->status.text);
 }
 

@@ -12,10 +12,10 @@
 #include <sys/uio.h>
 #include <syslog.h>
 #include <systemd/sd-journal.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "monotonic.h"
 #include "nsec.h"
 
 #define PAUSE_NS (10 * NSEC_PER_SEC)
@@ -72,18 +72,10 @@ static bool is_journal(int fd)
 		fstat(fd, &stat) == 0 && stat.st_dev == device && stat.st_ino == inode;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
-}
-
 /* How many were left out since, or -1: this one is, too. */
 static int n_left_out(size_t kind, bool is_of_task)
 {
-	uint64_t now = now_ns();
+	uint64_t now = monotonic_ns();
 	int n;
 
 	if (is_of_task)

@@ -9,10 +9,10 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-login.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "monotonic.h"
 #include "nsec.h"
 
 /* StartTransientUnit, as systemd-run --scope does it, because only a delegated unit may be written
@@ -269,17 +269,9 @@ static int build_call(sd_bus *bus, const char *unit, const pid_t pids[], size_t 
 	return 0;
 }
 
-static uint64_t monotonic_us(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * USEC_PER_SEC + (uint64_t)now.tv_nsec / NSEC_PER_USEC;
-}
-
 static int wait_for(sd_bus *bus, struct job *job, const char *unit, struct fault *fault)
 {
-	uint64_t deadline_us = monotonic_us() + JOB_TIMEOUT_US, now_us;
+	uint64_t deadline_us = monotonic_ns() / NSEC_PER_USEC + JOB_TIMEOUT_US, now_us;
 	int r;
 
 	for (;;) {
@@ -290,7 +282,7 @@ static int wait_for(sd_bus *bus, struct job *job, const char *unit, struct fault
 			break;
 		if (r > 0)
 			continue;
-		now_us = monotonic_us();
+		now_us = monotonic_ns() / NSEC_PER_USEC;
 		if (now_us >= deadline_us)
 			return fault_set(
 				fault, -ETIMEDOUT, "systemd did not start %s in 5 s", unit);

@@ -15,13 +15,13 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "cleanup.h"
 #include "keeper.h"
 #include "keeper_wire.h"
 #include "launch_child.h"
 #include "leftover.h"
+#include "monotonic.h"
 #include "nsec.h"
 #include "process.h"
 
@@ -59,14 +59,6 @@ struct keeper_process {
 	struct kept *tasks;
 	size_t n_tasks, n_allocated;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
-}
 
 static uint64_t timeval_to_ns(const struct timeval *time)
 {
@@ -169,7 +161,7 @@ static void hear(struct kept *task)
 				.pid = task->pid,
 				.step = r == 1 ? (enum launch_step)news.step : LAUNCH_COMMAND,
 				.error = r == 1 ? news.error : 0,
-				.stamp_ns = now_ns(),
+				.stamp_ns = monotonic_ns(),
 			};
 			task->has_exec_event = true;
 		}
@@ -199,7 +191,7 @@ static void reap(struct keeper_process *keeper)
 			.exit_status = WIFSIGNALED(status) ? 128 + WTERMSIG(status)
 							   : WEXITSTATUS(status),
 			.cpu_ns = timeval_to_ns(&used.ru_utime) + timeval_to_ns(&used.ru_stime),
-			.stamp_ns = now_ns(),
+			.stamp_ns = monotonic_ns(),
 		};
 		task->has_exit_event = true;
 	}
@@ -401,13 +393,13 @@ static void kill_children(void)
  * then again whom the others left to us. */
 static void end_run(struct keeper_process *keeper)
 {
-	uint64_t deadline_ns = now_ns() + END_DEADLINE_NS;
+	uint64_t deadline_ns = monotonic_ns() + END_DEADLINE_NS;
 	struct pollfd child_ended = {.fd = keeper->signal_fd, .events = POLLIN};
 	siginfo_t ended;
 
 	kill_children();
 	(void)leftover_end_run(keeper->run, NULL); /* nobody is left to be told */
-	while (now_ns() < deadline_ns) {
+	while (monotonic_ns() < deadline_ns) {
 		ended.si_pid = 0;
 		if (waitid(P_ALL, 0, &ended, WEXITED | WNOHANG) < 0)
 			return; /* ECHILD: none left */

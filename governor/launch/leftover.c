@@ -10,10 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
-#include <time.h>
 
 #include "cgroup.h"
 #include "cleanup.h"
+#include "monotonic.h"
 #include "nsec.h"
 #include "process.h"
 
@@ -36,14 +36,6 @@
 
 #define DEADLINE_NS (10 * NSEC_PER_SEC) /* of a whole clearing; a kill takes milliseconds */
 #define VICTIMS_MAX 128                 /* killed and waited for at a time */
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
-}
 
 /* The start time of a living process; -ESRCH for a zombie, too. */
 static int start_of(pid_t pid, uint64_t *ret_start_ticks)
@@ -144,7 +136,7 @@ static int wait_for(struct victims *victims, uint64_t deadline_ns, struct fault 
 
 	for (size_t i = 0; i < victims->n; i++) {
 		struct pollfd poll_fd = {.fd = victims->pidfds[i], .events = POLLIN};
-		uint64_t left_ns = nsec_sub(deadline_ns, now_ns());
+		uint64_t left_ns = nsec_sub(deadline_ns, monotonic_ns());
 
 		if (poll(&poll_fd, 1, (int)(left_ns / NSEC_PER_MSEC)) == 0 && r == 0)
 			r = fault_set(fault, -ETIMEDOUT,
@@ -179,14 +171,14 @@ static int end_processes(const char *run, uint64_t deadline_ns, struct fault *fa
 		r = wait_for(&victims, deadline_ns, fault);
 		if (r < 0)
 			return r;
-	} while (now_ns() < deadline_ns);
+	} while (monotonic_ns() < deadline_ns);
 	return fault_set(fault, -ETIMEDOUT,
 		"processes of %s are started faster than they can be killed", run);
 }
 
 int leftover_end_run(const char *run, struct fault *fault)
 {
-	uint64_t deadline_ns = now_ns() + DEADLINE_NS;
+	uint64_t deadline_ns = monotonic_ns() + DEADLINE_NS;
 	struct fault of_groups = FAULT_INIT;
 	int n_groups, n_processes;
 

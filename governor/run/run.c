@@ -16,6 +16,7 @@
 #include "leftover.h"
 #include "locate.h"
 #include "neighbours.h"
+#include "monotonic.h"
 #include "nsec.h"
 #include "preset.h"
 #include "stage_process.h"
@@ -61,19 +62,10 @@ struct run {
 	struct fault fault;
 };
 
-static uint64_t monotonic_ns(const struct run *run)
-{
-	struct timespec now;
-
-	(void)run;
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
-}
-
 /* The bundle's time. */
 static uint64_t now_ns(const struct run *run)
 {
-	return nsec_sub(monotonic_ns(run), run->start_ns);
+	return nsec_sub(monotonic_ns(), run->start_ns);
 }
 
 static int finish(struct run *run, int error)
@@ -144,7 +136,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 
 	(void)source;
 	(void)usec;
-	run->enforcer->ops->tick(run->enforcer, monotonic_ns(run));
+	run->enforcer->ops->tick(run->enforcer, monotonic_ns());
 	if (arm(run, run->tick_timer, now_ns(run) + run->enforcer->tick_ns) < 0)
 		return finish(run, -EIO);
 	return 0;
@@ -409,7 +401,7 @@ int run_loop(struct run *run, int *ret_signo, struct fault *fault)
 	int r = 0;
 
 	if (!governor_is_done(run->governor)) {
-		run->start_ns = monotonic_ns(run);
+		run->start_ns = monotonic_ns();
 		stage_process_begin(run->stage, run->start_ns);
 		r = arm(run, run->slot_timer, 0);
 		if (r >= 0 && run->enforcer->tick_ns > 0)

@@ -33,7 +33,6 @@
 #define PRIORITY_NEWS (SD_EVENT_PRIORITY_NORMAL - 10)
 #define TIMER_ACCURACY_US 1
 
-#define AWAY_PATIENCE_US (30 * USEC_PER_SEC)
 #define TRY_AGAIN_NS NSEC_PER_SEC
 #define TRIES_MAX 10
 
@@ -236,7 +235,7 @@ static void gone(void *userdata)
 	submit->is_away = true;
 	submit->setup.say("the governor has gone: it is waited for, and nothing more is started "
 			  "until it is back");
-	(void)sd_event_source_set_time_relative(submit->away_timer, AWAY_PATIENCE_US);
+	(void)sd_event_source_set_time_relative(submit->away_timer, REMOTE_AWAY_PATIENCE_US);
 	(void)sd_event_source_set_enabled(submit->away_timer, SD_EVENT_ONESHOT);
 }
 

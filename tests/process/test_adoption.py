@@ -203,6 +203,21 @@ class Adoption(Service):
         self.assertIn("task short: failed: ended with status 3", self.told())
         self.assertEqual(task.wait(PATIENCE), 3)
 
+    def test_wait_goes_on(self):
+        """Also for what has ended while no governor was there."""
+        self.started("short", "--", "sh", "-c", "sleep 1; exit 3")
+        self.started("falls", "--target", "loss <= 0.7", "--", "sh", "-c", FALLS)
+        wait = subprocess.Popen([COREGOV, "wait", "--user"], env=self.env, text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(self.stop, wait)
+        time.sleep(0.5)
+        self.kill()
+        time.sleep(1)
+        self.restart()
+        out, said = wait.communicate(timeout=PATIENCE)
+        self.assertEqual(sorted(out.splitlines()), ["falls: learned", "short: failed"])
+        self.assertEqual((wait.returncode, said), (1, "coregov: the governor has gone: it is waited for\n"))
+
     def test_deadline_meanwhile(self):
         self.started("late", "--target", "loss <= 0.1", "--deadline", "1s", "--", *SPIN)
         self.kill()

@@ -351,7 +351,8 @@ class Wait(ClientCase):
     def test_the_governor_goes(self):
         process = self.start("mine")
         self.host.stop()
-        self.ends(process, 69, "", "coregov: the governor has gone\n")
+        self.ends(process, 69, "", "coregov: the governor has gone: it is waited for\n"
+                  "coregov: the governor has gone\n")
 
     def test_the_bus_goes(self):
         process = self.start("mine")
