@@ -175,7 +175,9 @@ static const char *member_feed_name(struct stage *stage, uint32_t id)
 	if (!member)
 		return "none";
 	page_facts(member->page, &facts);
-	return facts.speaks_page ? "shm" : "none";
+	if (facts.speaks_page)
+		return "shm";
+	return facts.is_relayed ? "launcher" : "none";
 }
 
 static const struct stage_ops stage_member_ops = {

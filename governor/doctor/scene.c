@@ -48,6 +48,7 @@ static void look_at_runs(struct scene *scene)
 		&scene->claimed_cpus, scene->claims, sizeof(scene->claims), &fault);
 	if (scene->claims_error < 0)
 		(void)snprintf(scene->claims, sizeof(scene->claims), "%s", fault.text);
+	scene->is_service_there = neighbours_have_service();
 	scene->n_leftovers = leftover_find(scene->leftovers, sizeof(scene->leftovers), &fault);
 	if (scene->n_leftovers < 0)
 		(void)snprintf(scene->leftovers, sizeof(scene->leftovers), "%s", fault.text);

@@ -36,6 +36,7 @@ struct scene {
 	int claims_error;
 	double claimed_cpus;
 	char claims[FAULT_TEXT_MAX]; /* whose, or why it cannot be known */
+	bool is_service_there;       /* one of them is coregovd */
 
 	int n_leftovers; /* or a negative errno */
 	char leftovers[FAULT_TEXT_MAX];

@@ -88,7 +88,7 @@ class Adoption(Service):
         self.assertEqual(task.wait(PATIENCE), 0)
         self.until(lambda: self.task_now("falls")["phase"] == "ended")
         now = self.task_now("falls")
-        self.assertEqual(now["feed"], before["falls"]["feed"])
+        self.assertEqual((before["falls"]["feed"], now["feed"]), ("launcher", "launcher"))
         self.assertIn("task falls: adopted: taken over", self.told())
         later = self.started("later", "--", *SPIN)
         self.assertGreater(self.task_now("later")["number"], now["number"])

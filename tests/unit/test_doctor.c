@@ -525,6 +525,8 @@ START_TEST(claims)
 	expect("claims", OK, "1.5 of 4 CPUs are other runs': coregov-7-9 (1.5)", "");
 	scene->claimed_cpus = 4;
 	expect("claims", DEGRADED, "a new one is refused", "kill PID");
+	scene->is_service_there = true;
+	expect("claims", OK, "for 'coregov run'", "");
 	scene->claims_error = -EIO;
 	expect("claims", BROKEN, "coregov-7-9", "mount -t proc");
 }

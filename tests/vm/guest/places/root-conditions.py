@@ -86,7 +86,10 @@ class Where(inside.Case):
         self.assert_nothing_left()
 
     def ran(self, enforcer, *words, prefix=()):
-        run = inside.Run(prefix=prefix, seconds=2 if enforcer == "cgroup2" else 1)
+        if enforcer == "cgroup2":
+            run = inside.Run(*inside.FAST_METER, prefix=prefix)
+        else:
+            run = inside.Run(prefix=prefix, seconds=1)
         if enforcer == "cgroup2":
             self.assert_ran(run, enforcer)
         else:  # what that one holds in a second is not asked here
@@ -173,7 +176,8 @@ class Ends(inside.Case):
         path.write_text(inside.SPINNERS.format(budget="0.5cpu", seconds=3600).replace(
             "policy = equal", "policy = exclusive"))
         os.chmod(folder.name, 0o755)
-        process = subprocess.Popen([*prefix, inside.COREGOV, "bundle", str(path), "--json"],
+        process = subprocess.Popen([*prefix, inside.COREGOV, "bundle", str(path), "--json",
+                                    *inside.FAST_METER],
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         wait_until(lambda: len(spinners()) > 0 or process.poll() is not None, "the tasks")
         self.assertIsNone(process.poll())

@@ -35,7 +35,7 @@ class Limits(inside.Case):
                         if (above / "memory.max").exists():
                             limits.add(inside.read(above / "memory.max"))
 
-        run = inside.Run(prefix=prefix, look=look)
+        run = inside.Run(*inside.FAST_METER, prefix=prefix, look=look)
         self.assert_ran(run, "cgroup2")
         self.assert_nothing_left()
         return run.said, limits
