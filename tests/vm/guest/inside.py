@@ -38,6 +38,9 @@ on-deadline = stop
 """
 
 
+# Between two looks at what a command says: one takes a tenth of a second of the only CPU here.
+LOOK_SECONDS = 0.3
+
 # Where the meter is not what is tested: the other one takes a second or two to be loaded here.
 FAST_METER = ("--meter", "cgroup")
 

@@ -52,7 +52,7 @@ def wait_until(condition, what):
     while not condition():
         if time.monotonic() > end:
             raise AssertionError(f"waited {PATIENCE} s for {what}")
-        time.sleep(0.02)
+        time.sleep(0.1)
 
 
 @contextlib.contextmanager

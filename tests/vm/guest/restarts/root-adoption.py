@@ -112,7 +112,7 @@ class Adoption(inside.Case):
         while not condition():
             if time.monotonic() > end:
                 self.fail(self.journal())
-            time.sleep(0.1)
+            time.sleep(inside.LOOK_SECONDS)
 
     def started(self, name, *words, uid=0, target=()):
         self.tasks[name] = subprocess.Popen(

@@ -58,7 +58,7 @@ class Governed(inside.Case):
         end = time.monotonic() + inside.PATIENCE
         while not condition():
             self.assertLess(time.monotonic(), end, what)
-            time.sleep(0.1)
+            time.sleep(inside.LOOK_SECONDS)
 
     def show(self, name):
         done = subprocess.run([inside.COREGOV, "show", name, "--json"], text=True,

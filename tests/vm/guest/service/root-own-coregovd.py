@@ -13,8 +13,12 @@ import tap
 
 HOME = pathlib.Path("/home/tester")
 CONF = HOME / ".config/coregov/coregov.conf"
+# Where the user's manager and bus can be reached.
+AS_USER = ["setpriv", "--reuid=1000", "--regid=1000", "--init-groups", "env", f"HOME={HOME}",
+           "XDG_RUNTIME_DIR=/run/user/1000",
+           "DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/1000/bus"]
 # A login session: no process in it is in a group that is the user's.
-AS_USER = ["systemd-run", "--quiet", "--collect", "--wait", "--pipe", "--uid=tester",
+IN_SESSION = ["systemd-run", "--quiet", "--collect", "--wait", "--pipe", "--uid=tester",
            "--property=PAMName=vm", "--working-directory=/home/tester"]
 SPIN = ["sh", "-c", "while :; do :; done"]
 BUDGET = 0.4
@@ -58,7 +62,7 @@ class Own(inside.Case):
         end = time.monotonic() + inside.PATIENCE
         while not condition():
             self.assertLess(time.monotonic(), end, self.journal())
-            time.sleep(0.2)
+            time.sleep(inside.LOOK_SECONDS)
 
     def told(self):
         done = as_user(inside.COREGOV, "list", "--json")
@@ -71,9 +75,9 @@ class Own(inside.Case):
         return as_user("systemctl", "--user", "show", "-P", "MainPID", "coregovd").stdout.strip()
 
     def test_from_a_login_session(self):
-        self.task = subprocess.Popen([*AS_USER, inside.COREGOV, "run", "--require", "--name", "spin",
-                                      "--", *SPIN], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                     text=True)
+        self.task = subprocess.Popen(
+            [*IN_SESSION, inside.COREGOV, "run", "--require", "--name", "spin", "--", *SPIN],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.until(lambda: self.spin() or self.task.poll() is not None)
         self.assertIsNone(self.task.poll(), self.task.stderr.read() if self.task.poll() else "")
         governor, spin = self.told()["governor"], self.spin()
