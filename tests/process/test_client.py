@@ -349,13 +349,13 @@ class Wait(ClientCase):
         self.assertLessEqual(len(calls), 4, calls)
 
     def test_the_governor_goes(self):
-        process = self.start("mine")
+        process = self.start()  # names would be asked for one by one
         self.host.stop()
         self.ends(process, 69, "", "coregov: the governor has gone: it is waited for\n"
                   "coregov: the governor has gone\n")
 
     def test_the_bus_goes(self):
-        process = self.start("mine")
+        process = self.start()
         os.kill(self.bus.pid, signal.SIGKILL)
         self.ends(process, 69, "", "coregov: the governor has gone\n")
 
