@@ -118,9 +118,7 @@ static int look_again(struct wait *wait, struct fault *fault)
 			r = remote_task(wait->remote, wait->paths[i], &task, fault);
 		if (r == -ENOENT) {
 			(void)fprintf(stderr,
-				"coregov: the governor that came back does not know %s: what "
-				"became "
-				"of it is not known\n",
+				"coregov: the governor that is back does not know %s\n",
 				wait->paths[i]);
 			wait->has_failed = true;
 			wait->paths[i][0] = '\0';

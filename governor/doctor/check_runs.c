@@ -28,10 +28,7 @@ void check_claims(const struct scene *scene, struct finding *finding)
 		found_ok(finding, "%g of %g CPUs are other runs': %s", scene->claimed_cpus,
 			scene->capacity_cpus, scene->claims);
 	} else if (scene->is_service_there) {
-		found_ok(finding,
-			"all of %g CPUs are governed already, for 'coregov run' and 'coregov "
-		        "bundle "
-			"--submit': %s",
+		found_ok(finding, "all of %g CPUs are for 'coregov run' and 'bundle --submit': %s",
 			scene->capacity_cpus, scene->claims);
 	} else {
 		found_degraded(finding, "all of %g CPUs are other runs', a new one is refused: %s",

@@ -215,7 +215,9 @@ class Adoption(Service):
         time.sleep(1)
         self.restart()
         out, said = wait.communicate(timeout=PATIENCE)
-        self.assertEqual(sorted(out.splitlines()), ["falls: learned", "short: failed"])
+        falls, short = sorted(out.splitlines())
+        # With which status it has ended its launcher may not have been able to say.
+        self.assertEqual((falls, short.split(":")[0]), ("falls: learned", "short"))
         self.assertEqual((wait.returncode, said), (1, "coregov: the governor has gone: it is waited for\n"))
 
     def test_deadline_meanwhile(self):

@@ -17,6 +17,7 @@ import tap
 
 COREGOV = os.environ["COREGOV"]
 PATIENCE = 60
+OPTIONS = os.environ.get("BUNDLE_OPTIONS", "").split()  # of all runs
 BUDGET_TAKEN = 75
 
 # Trains on nothing: the loss falls by a tenth with every 20 ms of CPU time.
@@ -106,7 +107,7 @@ class Case(unittest.TestCase):
         # The limits of open files, soft and hard, by a shell: nothing of ours runs after the fork.
         words = ["sh", "-c", f"ulimit -Sn {limit[0]} && ulimit -Hn {limit[1]} && exec \"$@\"",
                  "sh"] if limit else []
-        return subprocess.Popen([*self.prefix, *words, COREGOV, "bundle", path, *options],
+        return subprocess.Popen([*self.prefix, *words, COREGOV, "bundle", path, *OPTIONS, *options],
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def start_until(self, condition, what, path, *options):

@@ -7,8 +7,8 @@ import inside
 import kills
 import tap
 
-N_KILLS = 5
-SECONDS = 25
+N_KILLS = 4
+SECONDS = 22
 LOAD = 0.2
 
 
