@@ -38,6 +38,10 @@ on-deadline = stop
 """
 
 
+# What starts a command as the plain user in a login session: in a group that is not the user's.
+LOGIN = ["systemd-run", "--quiet", "--collect", "--wait", "--pipe", "--uid=tester",
+         "--property=PAMName=vm", "--working-directory=/home/tester"]
+
 # Between two looks at what a command says: one takes a tenth of a second of the only CPU here.
 LOOK_SECONDS = 0.3
 

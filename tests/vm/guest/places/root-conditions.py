@@ -85,9 +85,9 @@ class Where(inside.Case):
     def tearDown(self):
         self.assert_nothing_left()
 
-    def ran(self, enforcer, *words, prefix=()):
+    def ran(self, enforcer, *words, prefix=(), options=inside.FAST_METER):
         if enforcer == "cgroup2":
-            run = inside.Run(*inside.FAST_METER, prefix=prefix)
+            run = inside.Run(*options, prefix=prefix)
         else:
             run = inside.Run(prefix=prefix, seconds=1)
         if enforcer == "cgroup2":
@@ -151,7 +151,8 @@ class Where(inside.Case):
                 bus.terminate()
 
     def test_a_container(self):
-        self.ran("cgroup2", prefix=container("-o rw", GIVE_ON))
+        run = self.ran("cgroup2", prefix=container("-o rw", GIVE_ON), options=())
+        self.assertEqual(run.result["meter"], "bpf", run.said)  # also from within a namespace
 
     def test_a_container_with_a_read_only_tree(self):
         self.ran("signal", "read-only", "unmask", prefix=container("-o ro", GIVE_ON))

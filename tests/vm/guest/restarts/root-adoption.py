@@ -14,7 +14,7 @@ import inside
 import tap
 
 CONF = pathlib.Path("/etc/coregov/coregov.conf")
-CONFIGURATION = "[governor]\nbudget = 0.8cpu\nslot = 200ms\npolicy = equal\nmeter = {}\n"
+CONFIGURATION = "[governor]\nbudget = 0.8cpu\nslot = 200ms\npolicy = equal\n"
 DROP_IN = pathlib.Path("/run/systemd/system/coregovd.service.d/50-test.conf")
 GO = pathlib.Path("/run/coregov-test-go")
 SPIN = ["sh", "-c", "while :; do :; done"]
@@ -71,9 +71,7 @@ class Adoption(inside.Case):
 
     def setUp(self):
         self.tasks = {}
-        # The meter that takes a second to be loaded here, in the longer one.
-        meter = "auto" if self._testMethodName == "test_killed_and_restarted" else "cgroup"
-        CONF.write_text(CONFIGURATION.format(meter))
+        CONF.write_text(CONFIGURATION)
         GO.unlink(missing_ok=True)
         os.mkfifo(GO)
         os.chmod(GO, 0o644)

@@ -7,9 +7,9 @@ import inside
 import kills
 import tap
 
-N_KILLS = 4
-SECONDS = 22
-LOAD = 0.2
+N_KILLS = 6
+SECONDS = 40
+LOAD = 0.3
 
 
 class Kills(inside.Case):

@@ -11,8 +11,6 @@ import time
 import inside
 import tap
 
-AS_USER = ["systemd-run", "--quiet", "--collect", "--wait", "--pipe", "--uid=tester",
-           "--property=PAMName=vm", "--working-directory=/home/tester"]
 # Without a login, which takes seconds here.
 WITHOUT_LOGIN = ["setpriv", "--reuid=1000", "--regid=1000", "--init-groups"]
 SPIN = ["sh", "-c", "while :; do :; done"]
@@ -91,7 +89,7 @@ class Metered(Governed):
 
     def test_users_share_the_budget(self):
         self.started("ours", *SPIN)
-        self.started("theirs", *SPIN, prefix=AS_USER)
+        self.started("theirs", *SPIN, prefix=inside.LOGIN)
         status, out, _ = self.coregov("list", "--json")
         told = json.loads(out)["governor"]
         self.assertEqual((status, told["enforcer"], told["guarantee"]), (0, "cgroup2", "kernel"))

@@ -17,9 +17,6 @@ CONF = HOME / ".config/coregov/coregov.conf"
 AS_USER = ["setpriv", "--reuid=1000", "--regid=1000", "--init-groups", "env", f"HOME={HOME}",
            "XDG_RUNTIME_DIR=/run/user/1000",
            "DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/1000/bus"]
-# A login session: no process in it is in a group that is the user's.
-IN_SESSION = ["systemd-run", "--quiet", "--collect", "--wait", "--pipe", "--uid=tester",
-           "--property=PAMName=vm", "--working-directory=/home/tester"]
 SPIN = ["sh", "-c", "while :; do :; done"]
 BUDGET = 0.4
 
@@ -76,7 +73,7 @@ class Own(inside.Case):
 
     def test_from_a_login_session(self):
         self.task = subprocess.Popen(
-            [*IN_SESSION, inside.COREGOV, "run", "--require", "--name", "spin", "--", *SPIN],
+            [*inside.LOGIN, inside.COREGOV, "run", "--require", "--name", "spin", "--", *SPIN],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.until(lambda: self.spin() or self.task.poll() is not None)
         self.assertIsNone(self.task.poll(), self.task.stderr.read() if self.task.poll() else "")
