@@ -145,6 +145,7 @@ class Outcome:
 
     @staticmethod
     def tasks():
-        done = subprocess.run([inside.COREGOV, "list", "--json"], text=True, capture_output=True,
+        """Also those that have ended: the first may have learned when the last is there."""
+        done = subprocess.run([inside.COREGOV, "list", "--all", "--json"], text=True, capture_output=True,
                               check=False)
         return json.loads(done.stdout)["tasks"] if done.returncode == 0 else []
