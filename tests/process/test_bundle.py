@@ -174,7 +174,9 @@ class Enforced:
             "absent": {"command": "no-such-command", "deadline": "50s", "target": "0.5"},
             "lost": {"command": "true", "directory": "no-such-folder", "deadline": "50s",
                      "target": "0.5"},
-            "never": {"command": "true", "begin": "20ms", "deadline": "30ms", "target": "0.5"},
+            # No slot begins within a microsecond.
+            "never": {"command": "true", "begin": "20ms", "deadline": "20.001ms",
+                      "target": "0.5"},
         })
         result, err = self.run_json(path, "--enforcer", self.enforcer)
         outcomes = {name: task["outcome"] for name, task in result["by_name"].items()}
