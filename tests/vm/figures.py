@@ -13,6 +13,7 @@ import time
 
 import image
 import machine
+import saved
 
 FIRST_SECONDS = 90
 
@@ -33,7 +34,9 @@ def is_figure(text):
 def hear(vm, boot):
     is_ok, started, waited = True, time.monotonic(), waited_seconds(vm.qemu.pid)
     for message in vm.messages(FIRST_SECONDS):
-        if message["what"] == "say":
+        if message["what"] == "booted":
+            vm.tell()
+        elif message["what"] == "say":
             print(message["text"], file=sys.stdout if is_figure(message["text"]) else sys.stderr,
                   flush=True)
         elif message["what"] == "result":
@@ -52,15 +55,10 @@ def main():
     args = parser.parse_args()
     machine.unwind_on_signals()
     try:
-        image.require(image.PROGRAMS | machine.PROGRAMS)
-        folder = image.image(lambda text: print(text, file=sys.stderr))
-        # Where there are several, nothing is attached in there, and each has to keep its time.
-        n_cpus = machine.n_cpus(args.boot)
-        options = machine.accelerator(folder, lambda text: print(text, file=sys.stderr),
-                                      machine.TCG_PARALLEL if n_cpus > 1 else machine.TCG)
-        arguments = f"{machine.boot_arguments(args.boot)} vm.scripts"
-        with machine.Machine(folder, args.build.resolve(), arguments, options,
-                             n_cpus=n_cpus) as vm:
+        # Where there are several CPUs, nothing is attached in there, and each has to keep its time.
+        tcg = machine.TCG_PARALLEL if machine.n_cpus(args.boot) > 1 else machine.TCG
+        with saved.start(args.boot, args.build.resolve(),
+                         lambda text: print(text, file=sys.stderr), tcg=tcg) as vm:
             return 0 if hear(vm, args.boot) else 1
     except image.Lacking as lacking:
         print(f"vm skipped: {lacking}")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The image that the VMs run from: a disk and its kernel, made by tests/vm/recipe.
+"""The image that the VMs run from: a disk, its kernel and initrd, made by tests/vm/recipe.
 
 It is kept in ${XDG_CACHE_HOME:-~/.cache}/coregov/vm/HASH, HASH being that of everything it is made
-from. Nobody writes to it afterwards. It is made aside and renamed when it is whole, under a lock, so
+from. Nobody writes to these files afterwards; beside them are the machines that saved.py keeps. It is made aside and renamed when it is whole, under a lock, so
 that of several runs at once one makes it and the others wait.
 """
 
@@ -32,8 +32,7 @@ OPTIONS = (
     "--dpkgopt=path-exclude=/usr/share/man/*",
 )
 SUITE = "bookworm"
-# The kernel finds its disk by itself (nvme and ext4 are built in): no initrd, which would take longer
-# to make than to do without.
+# No initrd of Debian's, which takes longer to make: recipe/init does what is needed.
 ENVIRONMENT = {"INITRD": "No"}
 
 
@@ -77,14 +76,14 @@ def packages():
 
 
 @contextlib.contextmanager
-def locked(folder):
-    with open(folder / "lock", "w", encoding="ascii") as file:
+def locked(path):
+    with open(path, "w", encoding="ascii") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def run_mmdebstrap(folder, log):
-    hook = f'"{RECIPE}/customise" "$1" "{folder}/disk" "{folder}/kernel"'
+    hook = f'"{RECIPE}/customise" "$1" "{folder}/disk" "{folder}/kernel" "{folder}/initrd"'
     command = ["mmdebstrap", *OPTIONS, f"--include={','.join(packages())}",
                f"--customize-hook={hook}", SUITE, "/dev/null"]
     with open(log, "wb") as file:
@@ -107,7 +106,7 @@ def make_image(folder):
         if os.geteuid() != 0:
             os.chmod(scratch, 0o777)
         run_mmdebstrap(scratch, folder / "log")
-        for name in ("disk", "kernel"):
+        for name in ("disk", "kernel", "initrd"):
             subprocess.run(["cp", "--sparse=always", f"{scratch}/{name}", folder / name],
                            check=True)
 
@@ -120,11 +119,11 @@ def forget_old(cache, kept):
 
 
 def image(say):
-    """The folder with `disk` and `kernel`, made first where it is not there."""
+    """The folder with `disk`, `kernel` and `initrd`, made first where it is not there."""
     cache = cache_folder()
     folder = cache / recipe_hash()
     cache.mkdir(parents=True, exist_ok=True)
-    with locked(cache):
+    with locked(cache / "lock"):
         if not folder.exists():
             started = time.monotonic()
             with tempfile.TemporaryDirectory(prefix="new-", dir=cache) as scratch:

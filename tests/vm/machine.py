@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One VM: what goes in, how it is started, what it says, how it ends.
 
-    disk 1   the image, never written to (a snapshot is)
+    disk 1   the image or a kept machine's disk, never written to (a snapshot is)
     disk 2   in: guest/, install/ (what `meson install` makes), build/ (test programs), source/
     disk 3   out: a tar archive that the guest writes at the end
     line 1   the console
-    line 2   what guest/runner says, a JSON object a line (Machine.messages())
+    line 2   what recipe/hold and guest/runner say, a JSON object a line (Machine.messages()), and
+             the one line that they are told
 
 All but the first are there for this one run only. Under KVM where it works; else qemu translates the
 code (TCG), which is some 20 times slower and needs nothing.
@@ -16,9 +17,10 @@ import json
 import os
 import pathlib
 import re
-import selectors
+import select
 import shutil
 import signal
+import socket
 import subprocess
 import tarfile
 import tempfile
@@ -32,15 +34,24 @@ GUEST = HERE / "guest"
 SOURCE = HERE.parent.parent
 STAGED_SOURCES = ("examples", "learners", "tests")
 MEMORY_MIB = 1024
-IN_SPARE_BYTES = 8 << 20
+# A machine that goes on from where it was saved has disks of the sizes that it had.
+IN_BYTES = 512 << 20
 OUT_BYTES = 512 << 20
 PROBE_SECONDS = 5
-PROGRAMS = {QEMU: "qemu-system-x86", "mke2fs": "e2fsprogs", "setpriv": "util-linux"}
+PROGRAMS = {QEMU: "qemu-system-x86", "qemu-img": "qemu-utils", "mke2fs": "e2fsprogs",
+            "setpriv": "util-linux"}
 BETWEEN_SECONDS = 60  # between two scripts; after the last the journal is read and packed
+LOOK_SECONDS = 1  # whether qemu is there at all
+MONITOR_SECONDS = 120
 PANIC = re.compile(r"Kernel panic[^\n]*")
 
+# The first disk as qemu is told: of an image; of a machine that is to be kept, and is.
+DISK = "format=raw,file={}/disk,snapshot=on"
+WRITTEN_DISK = "format=qcow2,file={}/disk,cache=unsafe"
+KEPT_DISK = "format=qcow2,file={}/disk,snapshot=on"
+
 # What is left out: probing devices that are not there, and defences that guard nobody here.
-KERNEL = ("console=ttyS0 SYSTEMD_COLORS=0 TERM=dumb root=/dev/nvme0n1 rw panic=-1 quiet loglevel=4 mitigations=off "
+KERNEL = ("console=ttyS0 SYSTEMD_COLORS=0 TERM=dumb root=/dev/vda rw panic=-1 quiet loglevel=4 mitigations=off "
           "init_on_alloc=0 systemd.show_status=1 net.ifnames=0")
 
 
@@ -58,7 +69,8 @@ def base_command(accelerator, image, arguments, n_cpus=1):
     return ["setpriv", "--pdeathsig", "KILL", QEMU, "-machine", "q35", *accelerator, "-smp",
             str(n_cpus), "-m", str(MEMORY_MIB), "-nodefaults", "-no-user-config", "-display",
             "none", "-no-reboot",
-            "-kernel", str(image / "kernel"), "-append", arguments]
+            "-kernel", str(image / "kernel"), "-initrd", str(image / "initrd"), "-append",
+            arguments]
 
 
 # All CPUs of a guest in one thread: with a thread each, Linux 6.1 does not bear that the code of
@@ -118,11 +130,14 @@ def make_in_disk(build, scratch):
     folder, disk = scratch / "in", scratch / "in.disk"
     folder.mkdir()
     stage(build, folder)
-    n_bytes = sum(path.lstat().st_size + 4096 for path in folder.rglob("*"))
     run_tool("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-E", "root_owner=0:0",
-             "-d", str(folder), str(disk), f"{(n_bytes * 5 // 4 + IN_SPARE_BYTES) >> 10}k")
+             "-d", str(folder), str(disk), f"{IN_BYTES >> 10}k")
     shutil.rmtree(folder)
-    return disk
+
+
+def make_empty(path, n_bytes):
+    with open(path, "wb") as file:
+        file.truncate(n_bytes)
 
 
 def boots():
@@ -143,40 +158,52 @@ def n_cpus(boot):
     return int(cpus.read_text()) if cpus.exists() else 1
 
 
-def boot_arguments(boot):
+def kernel_arguments(boot, more=""):
     """A boot is a folder of scripts; its file `kernel` has what the kernel is told beside."""
-    kernel = GUEST / boot / "kernel"
-    return f"vm.boot={boot} {kernel.read_text().strip() if kernel.exists() else ''}"
+    path = GUEST / boot / "kernel"
+    return " ".join([KERNEL, *path.read_text().split()] if path.exists() else [KERNEL]) + f" {more}"
 
 
 class Machine:
-    """A running VM, and a context that ends it."""
+    """A running VM, and a context that ends it. `command` is the base_command(); `disk` is what qemu is
+    told of the first disk (see DISK, KEPT_DISK); `build` of what is on the second, nothing without one.
+    `words` is what the guest is told when it has booted. `memory` is the open file of the memory with
+    which it goes on (saved.py)."""
 
-    def __init__(self, image, build, arguments, accelerator_options, *, n_cpus=1,
-                 on_terminal=False):
+    def __init__(self, command, disk, *, build=None, words="", memory=None, on_terminal=False):
+        command = list(command)
         self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="coregov-vm-"))
+        self.words, self.is_told = words, False
         try:
             self.console = self.scratch / "console"
             self.out_disk = self.scratch / "out.disk"
-            with open(self.out_disk, "wb") as file:
-                file.truncate(OUT_BYTES)
-            in_disk = make_in_disk(build, self.scratch)
-            command = base_command(accelerator_options, image, f"{KERNEL} {arguments}", n_cpus)
-            command += ["-device", "nvme,id=nvme,serial=vm"]
-            for number, path, options in ((1, image / "disk", "snapshot=on"),
-                                          (2, in_disk, "readonly=on"),
-                                          (3, self.out_disk, "cache=unsafe")):
-                command += ["-drive", f"if=none,id=d{number},format=raw,file={path},{options}",
-                            "-device", f"nvme-ns,bus=nvme,nsid={number},drive=d{number}"]
+            make_empty(self.out_disk, OUT_BYTES)
+            if build:
+                make_in_disk(build, self.scratch)
+            else:
+                make_empty(self.scratch / "in.disk", IN_BYTES)
+            for number, options in enumerate((
+                    disk, f"format=raw,file={self.scratch}/in.disk,readonly=on",
+                    f"format=raw,file={self.out_disk},cache=unsafe")):
+                command += ["-drive", f"if=none,id=d{number},{options}",
+                            "-device", f"virtio-blk-pci,drive=d{number}"]
+            self.listener = socket.socket(socket.AF_UNIX)
+            self.listener.bind(str(self.scratch / "line"))
+            self.listener.listen()
+            self.line = None
             if on_terminal:
                 command += ["-serial", "mon:stdio"]
             else:
-                command += ["-serial", f"file:{self.console}", "-serial", "stdio"]
-            self.qemu = subprocess.Popen(
-                command, stdin=None if on_terminal else subprocess.DEVNULL,
-                stdout=None if on_terminal else subprocess.PIPE,
-                stderr=None if on_terminal else open(self.scratch / "errors", "wb"),
-                start_new_session=not on_terminal)
+                command += ["-serial", f"file:{self.console}", "-monitor", "stdio"]
+            command += ["-serial", f"unix:{self.scratch}/line"]
+            if memory:
+                command += ["-incoming", f"fd:{memory.fileno()}"]
+            pipe = None if on_terminal else subprocess.PIPE
+            with open(self.scratch / "errors", "wb") as errors:
+                self.qemu = subprocess.Popen(
+                    command, stdin=pipe, stdout=pipe, stderr=None if on_terminal else errors,
+                    pass_fds=[memory.fileno()] if memory else [],
+                    start_new_session=not on_terminal)
         except BaseException:
             shutil.rmtree(self.scratch, ignore_errors=True)
             raise
@@ -189,6 +216,9 @@ class Machine:
         if self.qemu.poll() is None:
             self.qemu.kill()
         self.qemu.wait()
+        self.listener.close()
+        if self.line:
+            self.line.close()
         shutil.rmtree(self.scratch, ignore_errors=True)
 
     def console_text(self):
@@ -204,9 +234,30 @@ class Machine:
         errors = (self.scratch / "errors").read_text(errors="replace").strip()
         return errors or f"the machine ended by itself, status {self.qemu.wait()}"
 
+    def _heard(self, seconds):
+        """The bytes that come next, none when there is no more; None when nothing comes."""
+        if not self.line:
+            if not select.select([self.listener], [], [], min(seconds, LOOK_SECONDS))[0]:
+                return b"" if self.qemu.poll() is not None else None
+            self.line, _ = self.listener.accept()
+        return self.line.recv(65536) if select.select([self.line], [], [], seconds)[0] else None
+
+    def monitor(self, *commands):
+        """Tells them to qemu, of which the last is to end it. What it answers."""
+        answer, _ = self.qemu.communicate("".join(f"{line}\n" for line in commands).encode(),
+                                          timeout=MONITOR_SECONDS)
+        return answer.decode(errors="replace")
+
+    def tell(self):
+        """What the guest waits for when it has booted."""
+        if not self.is_told:
+            self.line.sendall(f"{time.time()} {self.words}\n".encode())
+            self.is_told = True
+
     def messages(self, first_seconds):
         """What the guest says, until it is done:
 
+            booted                                     it waits for tell()
             ready     kernel                           the first test is next
             start     script, seconds                  and it will end within so many
             result    script, is_ok, name, directive   one line of TAP
@@ -218,15 +269,13 @@ class Machine:
         first message `first_seconds`."""
         buffer, end = b"", self.started + first_seconds
         expected = f"nothing heard from inside within {first_seconds:g} s"
-        selector = selectors.DefaultSelector()
-        selector.register(self.qemu.stdout, selectors.EVENT_READ)
         while True:
             left = end - time.monotonic()
             if left <= 0:
                 raise Broken(expected)
-            if not selector.select(left):
+            data = self._heard(left)
+            if data is None:
                 continue
-            data = os.read(self.qemu.stdout.fileno(), 65536)
             if not data:
                 raise Broken(self._why_it_ended())
             *lines, buffer = (buffer + data).split(b"\n")
