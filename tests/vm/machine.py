@@ -168,12 +168,13 @@ class Machine:
     """A running VM, and a context that ends it. `command` is the base_command(); `disk` is what qemu is
     told of the first disk (see DISK, KEPT_DISK); `build` of what is on the second, nothing without one.
     `words` is what the guest is told when it has booted. `memory` is the open file of the memory with
-    which it goes on (saved.py)."""
+    which it goes on (saved.py), and `before` what its console had said until then."""
 
-    def __init__(self, command, disk, *, build=None, words="", memory=None, on_terminal=False):
+    def __init__(self, command, disk, *, build=None, words="", memory=None, before="",
+                 on_terminal=False):
         command = list(command)
         self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="coregov-vm-"))
-        self.words, self.is_told = words, False
+        self.words, self.is_told, self.before = words, False, before
         try:
             self.console = self.scratch / "console"
             self.out_disk = self.scratch / "out.disk"
@@ -224,8 +225,8 @@ class Machine:
     def console_text(self):
         with contextlib.suppress(OSError):
             lines = self.console.read_text(errors="replace").replace("\r", "").splitlines()
-            return "".join(f"{line}\n" for line in lines if line)
-        return ""
+            return self.before + "".join(f"{line}\n" for line in lines if line)
+        return self.before
 
     def _why_it_ended(self):
         panic = PANIC.search(self.console_text())

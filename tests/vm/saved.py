@@ -93,4 +93,5 @@ def start(boot, build, say, *, words="", kernel="", tcg=machine.TCG, on_terminal
         return machine.Machine(command, machine.DISK.format(folder), **others)
     kept = booted(folder, command, say)
     with open(kept / "memory", "rb") as memory:
-        return machine.Machine(command, machine.KEPT_DISK.format(kept), memory=memory, **others)
+        return machine.Machine(command, machine.KEPT_DISK.format(kept), memory=memory,
+                               before=(kept / "console").read_text(), **others)

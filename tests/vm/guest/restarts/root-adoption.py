@@ -25,13 +25,13 @@ REPORTS = f"""
 import coregov, time
 for step in range({N_REPORTS}):
     coregov.report(step=step, loss=1 - step / 1000)
-    time.sleep(0.1)
+    time.sleep(0.08)
 """
 PRINTS = f"""
 import time
 for step in range({N_REPORTS}):
     print(f"step {{step}} loss {{1 - step / 1000:.3f}}", flush=True)
-    time.sleep(0.1)
+    time.sleep(0.08)
 """
 # Says the last of it, and ends, when it is told to: while no governor is there.
 ENDS = f"echo step 1 loss 0.9; read go <{GO}; echo step 2 loss 0.4; exit 3"
@@ -119,13 +119,13 @@ class Adoption(inside.Case):
             extra_groups=[], cwd="/", env={**os.environ, "HOME": "/"})
 
     def start_all(self):
-        """Of two users."""
-        self.started("spin", *SPIN)
-        self.started("paused", *SPIN, uid=TESTER)
+        """Of two users. Those that take all they get come last."""
         self.started("prints", "python3", "-c", PRINTS, uid=TESTER, target=["-t", "loss <= 0.1"])
         self.started("reports", "python3", "-c", REPORTS, target=["-t", "loss <= 0.1"])
         self.started("forks", "sh", "-c", FORKS, uid=TESTER)
         self.started("ends", "sh", "-c", ENDS, uid=TESTER, target=["-t", "loss <= 0.5"])
+        self.started("spin", *SPIN)
+        self.started("paused", *SPIN, uid=TESTER)
         self.until(lambda: len(self.now()) == 6)
         self.assertEqual(self.coregov("pause", "paused")[0], 0)
         self.until(lambda: self.tasks["forks"].poll() is not None and all(
