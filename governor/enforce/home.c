@@ -43,6 +43,7 @@
 #define CHILDREN_MAX 64
 #define ROUNDS 500
 #define ROUND_NS 2000000 /* 500 rounds of 2 ms: a second */
+#define GROUP_SHOWN 600  /* what of a path is told: the rest of the sentence has to fit, too */
 
 /* 1 where the file has the word, 0 where not, or a negative errno. */
 static int file_has_word(int dir_fd, const char *file, const char *word)
@@ -274,37 +275,46 @@ static int make_scope(const char *run, struct fault *fault)
 }
 
 /* The scope is made with no limits but the default ones. */
-static void warn_of_lost_limits(struct home *home, const char *was, const struct cgroup_base *base)
+static void warn_of_lost_limits(
+	struct home *home, const struct unit_limits *was, int mount_fd, const char *is)
 {
-	_cleanup_close_ int fd = open(base->mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	char names[256];
 
-	if (fd >= 0 && lost_limits(fd, was, base->own, names, sizeof(names)) > 0)
+	if (mount_fd >= 0 && lost_limits(was, mount_fd, is, names, sizeof(names)) > 0)
 		(void)snprintf(home->warning, sizeof(home->warning),
-			"moved out of '%s': %s set there no longer hold for this run (with "
+			"moved out of '%.*s': %s set there no longer hold for this run (with "
 			"Delegate=yes in that unit it stays there)",
-			was, names);
+			GROUP_SHOWN, was->group, names);
+}
+
+/* From our own group into a scope; `base` is of that one then. */
+static int move_to_scope(
+	struct home *home, const char *run, struct cgroup_base *base, struct fault *fault)
+{
+	_cleanup_close_ int mount_fd = open(base->mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct unit_limits was;
+	int r = check_manager(base, fault);
+
+	if (r < 0)
+		return r;
+	unit_limits_read(&was, mount_fd, base->own);
+	r = make_scope(run, fault);
+	if (r == 0)
+		r = find_tree(base, fault);
+	if (r == 0)
+		warn_of_lost_limits(home, &was, mount_fd, base->own);
+	return r;
 }
 
 static int find_home(struct home *home, const char *run, struct fault *fault)
 {
 	struct cgroup_base base;
-	char was[PATH_MAX];
 	int r = find_tree(&base, fault);
 
+	if (r == 0 && !is_own_ours(&base))
+		r = move_to_scope(home, run, &base, fault);
 	if (r < 0)
 		return r;
-	if (!is_own_ours(&base)) {
-		strcpy(was, base.own);
-		r = check_manager(&base, fault);
-		if (r == 0)
-			r = make_scope(run, fault);
-		if (r == 0)
-			r = find_tree(&base, fault);
-		if (r < 0)
-			return r;
-		warn_of_lost_limits(home, was, &base);
-	}
 	r = open_own(&base, fault);
 	if (r < 0)
 		return r;

@@ -2,7 +2,6 @@
 #include "lost_limits.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +14,7 @@
 
 static const struct {
 	const char *file, *setting;
-} limits[] = {
+} kinds[LIMIT_KINDS] = {
 	{"memory.max", "MemoryMax="},
 	{"memory.high", "MemoryHigh="},
 	{"memory.swap.max", "MemorySwapMax="},
@@ -49,34 +48,55 @@ static bool is_at_or_below(const char *group, const char *above)
 			(group[length] == '\0' || group[length] == '/'));
 }
 
-static bool is_lost(int mount_fd, const char *was, const char *is, const char *file)
+/* The group above; of a group just below the mount point that is "". */
+static void go_up(char group[static PATH_MAX])
 {
-	char group[PATH_MAX], before[KNOB_TEXT_MAX], after[KNOB_TEXT_MAX], *slash;
+	char *slash = strrchr(group, '/');
 
-	(void)snprintf(group, sizeof(group), "%s", was);
-	read_limit(mount_fd, is, file, after);
-	while (!is_at_or_below(is, group)) {
-		read_limit(mount_fd, group, file, before);
-		if (before[0] && strcmp(before, after) != 0)
+	*(slash ? slash : group) = '\0';
+}
+
+void unit_limits_read(struct unit_limits *limits, int mount_fd, const char *group)
+{
+	char above[PATH_MAX];
+
+	(void)snprintf(limits->group, sizeof(limits->group), "%s", group);
+	strcpy(above, limits->group);
+	for (limits->n_groups = 0; above[0] && limits->n_groups < LIMIT_GROUPS_MAX; go_up(above)) {
+		for (size_t kind = 0; kind < LIMIT_KINDS; kind++)
+			read_limit(mount_fd, above, kinds[kind].file,
+				limits->texts[limits->n_groups][kind]);
+		limits->n_groups++;
+	}
+}
+
+static bool is_lost(const struct unit_limits *was, int mount_fd, const char *is, size_t kind)
+{
+	char group[PATH_MAX], after[KNOB_TEXT_MAX];
+
+	strcpy(group, was->group);
+	read_limit(mount_fd, is, kinds[kind].file, after);
+	for (size_t i = 0; i < was->n_groups && !is_at_or_below(is, group); i++) {
+		if (was->texts[i][kind][0] && strcmp(was->texts[i][kind], after) != 0)
 			return true;
-		slash = strrchr(group, '/');
-		*(slash ? slash : group) = '\0';
+		go_up(group);
 	}
 	return false;
 }
 
-size_t lost_limits(int mount_fd, const char *was, const char *is, char ret_names[], size_t size)
+size_t lost_limits(
+	const struct unit_limits *was, int mount_fd, const char *is, char ret_names[], size_t size)
 {
 	size_t n = 0, length = 0; /* of what fits */
 
 	ret_names[0] = '\0';
-	for (size_t i = 0; i < ARRAY_LENGTH(limits); i++) {
+	for (size_t kind = 0; kind < LIMIT_KINDS; kind++) {
 		int added;
 
-		if (!is_lost(mount_fd, was, is, limits[i].file))
+		if (!is_lost(was, mount_fd, is, kind))
 			continue;
 		added = snprintf(ret_names + length, size - length, "%s%s", n > 0 ? ", " : "",
-			limits[i].setting);
+			kinds[kind].setting);
 		n++;
 		length = length + (size_t)added < size ? length + (size_t)added : size - 1;
 	}

@@ -54,8 +54,11 @@ static void teardown(void)
 
 static void assert_lost(const char *was, const char *is, const char *expected)
 {
-	size_t n = lost_limits(mount_fd, was, is, names, sizeof(names));
+	struct unit_limits limits;
+	size_t n;
 
+	unit_limits_read(&limits, mount_fd, was);
+	n = lost_limits(&limits, mount_fd, is, names, sizeof(names));
 	ck_assert_str_eq(names, expected);
 	ck_assert_int_eq(n > 0, expected[0] != '\0');
 }
@@ -71,14 +74,45 @@ END_TEST
 
 START_TEST(limits_of_the_unit_are_lost)
 {
+	struct unit_limits limits;
+
 	put(SERVICE "/memory.max", "314572800\n");
 	assert_lost(SERVICE, SCOPE, "MemoryMax=");
 	put(SERVICE "/pids.max", "333\n");
 	put(SERVICE "/cpuset.cpus", "0-1\n");
 	assert_lost(SERVICE, SCOPE, "MemoryMax=, TasksMax=, AllowedCPUs=");
-	ck_assert_uint_eq(lost_limits(mount_fd, SERVICE, SCOPE, names, 8), 3);
+	unit_limits_read(&limits, mount_fd, SERVICE);
+	ck_assert_uint_eq(lost_limits(&limits, mount_fd, SCOPE, names, 8), 3);
 	ck_assert_str_eq(names, "MemoryM");
 	assert_lost(SERVICE, SERVICE, "");
+}
+END_TEST
+
+/* As systemd removes a scope that has been left empty. */
+START_TEST(a_unit_that_is_gone_has_had_its_limits)
+{
+	struct unit_limits limits;
+
+	put(SERVICE "/memory.max", "314572800\n");
+	unit_limits_read(&limits, mount_fd, SERVICE);
+	ck_assert_int_eq(unlinkat(mount_fd, SERVICE "/memory.max", 0), 0);
+	ck_assert_uint_eq(lost_limits(&limits, mount_fd, SCOPE, names, sizeof(names)), 1);
+	ck_assert_str_eq(names, "MemoryMax=");
+}
+END_TEST
+
+/* More than are asked: those nearest count. */
+START_TEST(groups_without_end)
+{
+	static const char deep[] = "a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/q/r";
+	struct unit_limits limits;
+
+	unit_limits_read(&limits, mount_fd, deep);
+	ck_assert_uint_eq(limits.n_groups, LIMIT_GROUPS_MAX);
+	ck_assert_uint_eq(lost_limits(&limits, mount_fd, SCOPE, names, sizeof(names)), 0);
+	unit_limits_read(&limits, mount_fd, "");
+	ck_assert_uint_eq(limits.n_groups, 0);
+	ck_assert_uint_eq(lost_limits(&limits, mount_fd, SCOPE, names, sizeof(names)), 0);
 }
 END_TEST
 
@@ -102,6 +136,8 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, defaults_are_no_loss);
 	tcase_add_test(tcase, limits_of_the_unit_are_lost);
+	tcase_add_test(tcase, a_unit_that_is_gone_has_had_its_limits);
+	tcase_add_test(tcase, groups_without_end);
 	tcase_add_test(tcase, limits_of_a_slice_are_lost_where_it_is_left);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);

@@ -50,25 +50,40 @@ FAST_METER = ("--meter", "cgroup")
 
 
 class Run:
-    """A run of two busy loops, when it is over: `status`, `result` (None without one), `said`
-    (standard error). `look` is called again and again while it lasts; `prefix` is what starts it."""
+    """A run of two busy loops: once waited for, `status`, `result` (None without one), `said` (standard
+    error). `prefix` is what starts it."""
 
-    def __init__(self, *options, budget="0.5cpu", seconds=2, prefix=(), look=lambda: None):
-        with tempfile.TemporaryDirectory() as folder:
-            path = pathlib.Path(folder, "spin.bundle")
-            path.write_text(SPINNERS.format(budget=budget, seconds=seconds), encoding="ascii")
-            os.chmod(folder, 0o755)
-            command = [*prefix, COREGOV, "bundle", str(path), "--json", "--verbose", *options]
-            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                  text=True) as process:
-                end = time.monotonic() + PATIENCE
-                while process.poll() is None and time.monotonic() < end:
-                    look()
-                    time.sleep(0.1)
-                process.kill()
-                out, self.said = process.communicate()
-                self.status = process.returncode
+    def __init__(self, *options, budget="0.5cpu", seconds=2, prefix=(), look=None):
+        """Waits for its end, with `look` called again and again meanwhile, unless that is False."""
+        self.folder = tempfile.TemporaryDirectory()
+        path = pathlib.Path(self.folder.name, "spin.bundle")
+        path.write_text(SPINNERS.format(budget=budget, seconds=seconds), encoding="ascii")
+        os.chmod(self.folder.name, 0o755)
+        command = [*prefix, COREGOV, "bundle", str(path), "--json", "--verbose", *options]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        text=True)
+        if look is not False:
+            self.wait(look or (lambda: None))
+
+    def wait(self, look):
+        end = time.monotonic() + PATIENCE
+        while self.process.poll() is None and time.monotonic() < end:
+            look()
+            time.sleep(0.1)
+        self.process.kill()
+        out, self.said = self.process.communicate()
+        self.status = self.process.returncode
         self.result = json.loads(out) if out.strip() else None
+        self.folder.cleanup()
+
+
+def runs_beside(prefixes, *options, look=lambda: None):
+    """A run behind each prefix, all at once: what they may use together is no more than one may."""
+    runs = [Run(*options, budget=f"{0.9 / len(prefixes)}cpu", prefix=prefix, look=False)
+            for prefix in prefixes]
+    for run in runs:
+        run.wait(look)
+    return runs
 
 
 def read(path):

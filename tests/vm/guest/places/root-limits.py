@@ -24,49 +24,54 @@ def service(**rest):
 
 
 class Limits(inside.Case):
-    def ran(self, prefix):
-        """What was said, and the limits of memory on the way from the run's group up."""
-        limits = set()
+    def ran(self, *prefixes):
+        """What was said by each of some runs at once, and the limits of memory on the way from its group
+        up, in any order."""
+        limits = {}
 
         def look():
             for group in inside.groups_of_runs():
                 if inside.RUN_NAME.match(group.name):
                     for above in group.parents:
                         if (above / "memory.max").exists():
-                            limits.add(inside.read(above / "memory.max"))
+                            limits.setdefault(group, set()).add(inside.read(above / "memory.max"))
 
-        run = inside.Run(*inside.FAST_METER, prefix=prefix, look=look)
-        self.assert_ran(run, "cgroup2")
+        runs = inside.runs_beside(prefixes, *inside.FAST_METER, look=look)
+        for run in runs:
+            self.assert_ran(run, "cgroup2")
         self.assert_nothing_left()
-        return run.said, limits
+        self.assertEqual(len(limits), len(runs))
+        return [run.said for run in runs], list(limits.values())
 
-    def assert_left(self, prefix, names):
-        said, limits = self.ran(prefix)
-        self.assertEqual(limits, {"max"})
+    def assert_left(self, said, names):
         self.assertEqual(said.count(LEFT), 1, said)
         self.assertIn(f": {names} set there no longer hold", said)
         self.assertIn("Delegate=yes", said)
 
     def test_left_behind(self):
-        self.assert_left(service(), "MemoryMax=, TasksMax=")
-        self.assert_left(unit("--scope", limits=["MemoryMax=300M"]), "MemoryMax=")
+        (service_said, scope_said), limits = self.ran(
+            service(), unit("--scope", limits=["MemoryMax=300M"]))
+        self.assertEqual(limits, [{"max"}, {"max"}])
+        self.assert_left(service_said, "MemoryMax=, TasksMax=")
+        self.assert_left(scope_said, "MemoryMax=")
 
     def test_kept(self):
-        for prefix in (service(more=["Delegate=yes"]), unit("--scope", more=["Delegate=yes"])):
-            said, limits = self.ran(prefix)
-            self.assertIn("314572800", limits)
-            self.assertNotIn(LEFT, said)
+        said, limits = self.ran(service(more=["Delegate=yes"]), unit("--scope", more=["Delegate=yes"]))
+        for one in limits:
+            self.assertIn("314572800", one)
+        self.assertNotIn(LEFT, "".join(said))
 
     def test_nothing_to_lose(self):
-        for prefix in ((), service(limits=[]), service(limits=["CPUQuota=80%"])):
-            said, _ = self.ran(prefix)
-            self.assertNotIn(LEFT, said)
+        said, _ = self.ran((), service(limits=[]))
+        self.assertNotIn(LEFT, "".join(said))
+        said, _ = self.ran(service(limits=["CPUQuota=95%"]))  # that is the capacity then
+        self.assertNotIn(LEFT, "".join(said))
 
     def test_the_slice_goes_along(self):
         try:
             subprocess.run(["systemctl", "set-property", "--runtime", "test.slice",
                             "MemoryMax=300M"], check=True)
-            said, limits = self.ran(unit("--scope", "--slice=test.slice", limits=[]))
+            (said,), (limits,) = self.ran(unit("--scope", "--slice=test.slice", limits=[]))
             self.assertIn("314572800", limits)
             self.assertNotIn(LEFT, said)
         finally:
@@ -93,7 +98,9 @@ class Limits(inside.Case):
                 if os.path.exists("/run/user/1000/bus"):
                     break
                 subprocess.run(["sleep", "0.2"], check=True)
-            self.assert_left(service(more=[f"User={USER}"]), "MemoryMax=, TasksMax=")
+            (said,), limits = self.ran(service(more=[f"User={USER}"]))
+            self.assertEqual(limits, [{"max"}])
+            self.assert_left(said, "MemoryMax=, TasksMax=")
         finally:
             subprocess.run(["loginctl", "disable-linger", USER], check=True)
 
