@@ -56,6 +56,13 @@ __u64 n_missed_moves = 0; /* there was no room: what they used since the last ce
 __u64 n_noted = 0, n_followed = 0; /* moves */
 bool has_waits = false; /* the kernel keeps the time in the run queue; known after a census */
 
+/* The group that was looked for last: often the next thread's, too. That of a census is not on the stack:
+ * what lies there the verifier follows through every turn of the loop, which takes it half a second. */
+struct found {
+	__u64 group, place;
+};
+__u64 found_last[2] = {0};
+
 /* What a thread has used. */
 struct usage {
 	uint64_t exec_ns, delay_ns, n_runs;
@@ -231,11 +238,6 @@ static __always_inline bool is_still_there(
 	return thread->group == (__u64)group && thread->generation == generation;
 }
 
-/* The group that was looked for last: often the next thread's, too. */
-struct found {
-	__u64 group, place;
-};
-
 static __always_inline __u64 find_again(struct task_group *group, struct found *found)
 {
 	if (found->group != (__u64)group) {
@@ -354,9 +356,9 @@ static __always_inline void look_at(struct task_struct *task, struct found *foun
 	if (is_asleep && before && before->task == now.task && before->exec_ns == now.exec_ns &&
 		before->generation == now.generation && !move_of(task))
 		return;
-	cell = count_thread(task, found, false);
 	if (is_asleep && before)
 		*before = now;
+	cell = count_thread(task, found, false);
 	has_waits = bpf_core_field_exists(task->sched_info.run_delay);
 	if (!cell || !is_runnable(task))
 		return;
@@ -375,17 +377,18 @@ static __always_inline void look_at(struct task_struct *task, struct found *foun
 SEC("iter/task")
 int census(struct bpf_iter__task *context)
 {
+	struct found *found = (struct found *)found_last;
 	struct bpf_iter_task iterator;
-	struct found found = {0};
 	struct task_struct *task;
 
 	if (is_loop_wrong)
 		return *(volatile int *)bpf_get_current_task();
 	if (!context->task)
 		return 0;
+	found->group = 0; /* the address may be another's by now */
 	bpf_iter_task_new(&iterator, NULL, BPF_TASK_ITER_ALL_THREADS);
 	while ((task = bpf_iter_task_next(&iterator)))
-		look_at(task, &found);
+		look_at(task, found);
 	bpf_iter_task_destroy(&iterator);
 	return 0;
 }

@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -34,6 +33,8 @@
  *
  * Everything is held by descriptors, all close-on-exec: when this process ends, however it ends, the
  * kernel unloads the programs. */
+
+#define BTF_PATH "/sys/kernel/btf/vmlinux"
 
 struct metered {
 	uint64_t group_id;                    /* 0: no such task */
@@ -125,7 +126,7 @@ static int say_why(int error, const char *root, struct fault *fault)
 		return fault_set(fault, error,
 			"the kernel is locked down (confidentiality): it lets no program read its "
 			"memory; boot with lockdown=integrity, or without lockdown");
-	if (error == -ESRCH || (error != -EPERM && !exists(root, "/sys/kernel/btf/vmlinux")))
+	if (error == -ESRCH || (error != -EPERM && !exists(root, BTF_PATH)))
 		return fault_set(fault, error,
 			"the kernel does not tell its types (no /sys/kernel/btf/vmlinux, or not a "
 			"whole one): one built with CONFIG_DEBUG_INFO_BTF is needed, as the "
@@ -152,15 +153,35 @@ static int say_why(int error, const char *root, struct fault *fault)
 
 /* ---- loading ---- */
 
-/* A program of this kernel can go through all threads by itself. */
+/* Does a file have this word, with a NUL before and after it? */
+static bool has_name(const char *path, const char *name)
+{
+	const size_t length = strlen(name) + 2;
+	_cleanup_free_ char *text = NULL;
+	char whole[64] = "";
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat status;
+	size_t n = 0;
+	ssize_t r = 1;
+
+	if (fd < 0 || fstat(fd, &status) < 0 || status.st_size <= 0 || length > sizeof(whole))
+		return false;
+	text = malloc((size_t)status.st_size);
+	if (!text)
+		return false;
+	strcpy(whole + 1, name);
+	while (r > 0 && n < (size_t)status.st_size) {
+		r = read(fd, text + n, (size_t)status.st_size - n);
+		n += r > 0 ? (size_t)r : 0;
+	}
+	return memmem(text, n, whole, length) != NULL;
+}
+
+/* A program of this kernel can go through all threads by itself. What the types are called lies side by
+ * side; to take the types themselves apart, as libbpf will anyway, takes a hundred milliseconds. */
 static bool knows_task_loops(const char *btf_path)
 {
-	struct btf *types = btf_path ? btf__parse(btf_path, NULL) : btf__load_vmlinux_btf();
-	bool is_there = types &&
-		btf__find_by_name_kind(types, "bpf_iter_task_new", BTF_KIND_FUNC) > 0;
-
-	btf__free(types);
-	return is_there;
+	return has_name(btf_path ? btf_path : BTF_PATH, "bpf_iter_task_new");
 }
 
 /* The programs for this kernel. Those for old kernels are the same but for how a census is taken: by name
