@@ -134,26 +134,44 @@ struct {
 #define DIRECT(from, member) ((from)->member)
 #define PROBED(from, member) BPF_CORE_READ(from, member)
 
+/* A way up from a group, to the nearest that has a place. */
+struct climb {
+	struct task_group *group;
+	__u64 place;
+};
+
 /* The place of a group, or of the nearest above it that has one. */
-#define DEFINE_FIND_PLACE(name, READ)                                                     \
-	static __noinline __u64 name(struct task_group *group)                            \
-	{                                                                                 \
-		for (int depth = 0; depth < GROUP_DEPTH_MAX && group; depth++) {          \
-			struct cgroup *cgroup = READ(group, css.cgroup);                  \
-			struct kernfs_node *directory;                                    \
-			__u64 *place;                                                     \
-			__u64 id;                                                         \
-                                                                                          \
-			if (!cgroup) /* an autogroup: below the root, and no directory */ \
-				break;                                                    \
-			directory = READ(cgroup, kn);                                     \
-			id = READ(directory, id);                                         \
-			place = bpf_map_lookup_elem(&places, &id);                        \
-			if (place)                                                        \
-				return *place;                                            \
-			group = READ(group, parent);                                      \
-		}                                                                         \
-		return 0;                                                                 \
+#define DEFINE_FIND_PLACE(name, READ)                                             \
+	static int name##_next(__u32 index, struct climb *climb)                  \
+	{                                                                         \
+		struct task_group *group = climb->group;                          \
+		struct cgroup *cgroup;                                            \
+		struct kernfs_node *directory;                                    \
+		__u64 *place;                                                     \
+		__u64 id;                                                         \
+                                                                                  \
+		if (!group)                                                       \
+			return 1;                                                 \
+		cgroup = READ(group, css.cgroup);                                 \
+		if (!cgroup) /* an autogroup: below the root, and no directory */ \
+			return 1;                                                 \
+		directory = READ(cgroup, kn);                                     \
+		id = READ(directory, id);                                         \
+		place = bpf_map_lookup_elem(&places, &id);                        \
+		if (place) {                                                      \
+			climb->place = *place;                                    \
+			return 1;                                                 \
+		}                                                                 \
+		climb->group = READ(group, parent);                               \
+		return 0;                                                         \
+	}                                                                         \
+                                                                                  \
+	static __noinline __u64 name(struct task_group *group)                    \
+	{                                                                         \
+		struct climb climb = {.group = group};                            \
+                                                                                  \
+		bpf_loop(GROUP_DEPTH_MAX, name##_next, &climb, 0);                \
+		return climb.place;                                               \
 	}
 DEFINE_FIND_PLACE(find_place, DIRECT)
 DEFINE_FIND_PLACE(find_place_probed, PROBED)
