@@ -49,6 +49,15 @@ def search_path():
     return os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 
 
+def run_tool(*command):
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, env={**os.environ, "PATH": search_path()},
+                          check=False)
+    if done.returncode != 0:
+        output = done.stdout.decode(errors="replace")
+        raise Broken(f"{output}{command[0]}: exit status {done.returncode}")
+
+
 def require(programs):
     if os.geteuid() != 0:
         programs = programs | USER_PROGRAMS

@@ -2,13 +2,13 @@
 """One VM: what goes in, how it is started, what it says, how it ends.
 
     disk 1   the image or a kept machine's disk, never written to (a snapshot is)
-    disk 2   in: guest/, install/ (what `meson install` makes), build/ (test programs), source/
+    disk 2   in (staged.py)
     disk 3   out: a tar archive that the guest writes at the end
     line 1   the console
     line 2   what recipe/hold and guest/runner say, a JSON object a line (Machine.messages()), and
              the one line that they are told
 
-All but the first are there for this one run only. Under KVM where it works; else qemu translates the
+All but the first two are there for this one run only. Under KVM where it works; else qemu translates the
 code (TCG), which is some 20 times slower and needs nothing.
 """
 
@@ -26,13 +26,11 @@ import tarfile
 import tempfile
 import time
 
-from image import Broken, search_path
+import staged
+from image import Broken
+from staged import GUEST
 
 QEMU = "qemu-system-x86_64"
-HERE = pathlib.Path(__file__).resolve().parent
-GUEST = HERE / "guest"
-SOURCE = HERE.parent.parent
-STAGED_SOURCES = ("examples", "learners", "tests")
 MEMORY_MIB = 1024
 # A machine that goes on from where it was saved has disks of the sizes that it had.
 IN_BYTES = 512 << 20
@@ -53,15 +51,6 @@ KEPT_DISK = "format=qcow2,file={}/disk,snapshot=on"
 # What is left out: probing devices that are not there, and defences that guard nobody here.
 KERNEL = ("console=ttyS0 SYSTEMD_COLORS=0 TERM=dumb root=/dev/vda rw panic=-1 quiet loglevel=4 mitigations=off "
           "init_on_alloc=0 systemd.show_status=1 net.ifnames=0")
-
-
-def run_tool(*command):
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, env={**os.environ, "PATH": search_path()},
-                          check=False)
-    if done.returncode != 0:
-        output = done.stdout.decode(errors="replace")
-        raise Broken(f"{output}{command[0]}: exit status {done.returncode}")
 
 
 def base_command(accelerator, image, arguments, n_cpus=1):
@@ -104,40 +93,10 @@ def accelerator(image, say, tcg=TCG):
     return tcg if reason else KVM
 
 
-def is_program(path):
-    if not path.is_file() or not os.access(path, os.X_OK):
-        return False
-    with open(path, "rb") as file:
-        return file.read(4) == b"\x7fELF"
-
-
-def stage(build, folder):
-    """What the guest finds on its second disk."""
-    run_tool("meson", "install", "--quiet", "--no-rebuild", "-C", str(build), "--destdir",
-             str(folder / "install"))
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(GUEST, folder / "guest", symlinks=True, ignore=ignored)
-    for name in STAGED_SOURCES:
-        shutil.copytree(SOURCE / name, folder / "source" / name, symlinks=True, ignore=ignored)
-    for path in sorted((build / "tests").rglob("*")):
-        if is_program(path):
-            there = folder / "build" / path.relative_to(build)
-            there.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(path, there)
-
-
-def make_in_disk(build, scratch):
-    folder, disk = scratch / "in", scratch / "in.disk"
-    folder.mkdir()
-    stage(build, folder)
-    run_tool("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-E", "root_owner=0:0",
-             "-d", str(folder), str(disk), f"{IN_BYTES >> 10}k")
-    shutil.rmtree(folder)
-
-
-def make_empty(path, n_bytes):
+def empty_disk(path, n_bytes):
     with open(path, "wb") as file:
         file.truncate(n_bytes)
+    return path
 
 
 def boots():
@@ -177,14 +136,11 @@ class Machine:
         self.words, self.is_told, self.before = words, False, before
         try:
             self.console = self.scratch / "console"
-            self.out_disk = self.scratch / "out.disk"
-            make_empty(self.out_disk, OUT_BYTES)
-            if build:
-                make_in_disk(build, self.scratch)
-            else:
-                make_empty(self.scratch / "in.disk", IN_BYTES)
+            self.out_disk = empty_disk(self.scratch / "out.disk", OUT_BYTES)
+            in_disk = staged.disk(build, IN_BYTES) if build else \
+                empty_disk(self.scratch / "in.disk", IN_BYTES)
             for number, options in enumerate((
-                    disk, f"format=raw,file={self.scratch}/in.disk,readonly=on",
+                    disk, f"format=raw,file={in_disk},readonly=on",
                     f"format=raw,file={self.out_disk},cache=unsafe")):
                 command += ["-drive", f"if=none,id=d{number},{options}",
                             "-device", f"virtio-blk-pci,drive=d{number}"]

@@ -39,7 +39,7 @@ def name_of(command):
 
 def save(command, scratch):
     """Boots it and writes what there is then to the folder `scratch`, which is beside `disk`."""
-    machine.run_tool("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", "../disk",
+    image.run_tool("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", "../disk",
                      str(scratch / "disk"))
     disk = machine.WRITTEN_DISK.format(scratch)
     with machine.Machine(command, disk) as vm:

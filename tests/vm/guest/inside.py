@@ -51,10 +51,10 @@ FAST_METER = ("--meter", "cgroup")
 
 class Run:
     """A run of two busy loops: once waited for, `status`, `result` (None without one), `said` (standard
-    error). `prefix` is what starts it."""
+    error). `prefix` is what starts it; `look` is called again and again while it lasts."""
 
-    def __init__(self, *options, budget="0.5cpu", seconds=2, prefix=(), look=None):
-        """Waits for its end, with `look` called again and again meanwhile, unless that is False."""
+    def __init__(self, *options, budget="0.5cpu", seconds=2, prefix=(), look=lambda: None,
+                 is_waited_for=True):
         self.folder = tempfile.TemporaryDirectory()
         path = pathlib.Path(self.folder.name, "spin.bundle")
         path.write_text(SPINNERS.format(budget=budget, seconds=seconds), encoding="ascii")
@@ -62,8 +62,8 @@ class Run:
         command = [*prefix, COREGOV, "bundle", str(path), "--json", "--verbose", *options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         text=True)
-        if look is not False:
-            self.wait(look or (lambda: None))
+        if is_waited_for:
+            self.wait(look)
 
     def wait(self, look):
         end = time.monotonic() + PATIENCE
@@ -79,7 +79,7 @@ class Run:
 
 def runs_beside(prefixes, *options, look=lambda: None):
     """A run behind each prefix, all at once: what they may use together is no more than one may."""
-    runs = [Run(*options, budget=f"{0.9 / len(prefixes)}cpu", prefix=prefix, look=False)
+    runs = [Run(*options, budget=f"{0.9 / len(prefixes)}cpu", prefix=prefix, is_waited_for=False)
             for prefix in prefixes]
     for run in runs:
         run.wait(look)
