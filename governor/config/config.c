@@ -395,6 +395,14 @@ struct config *config_free(struct config *config)
 	return NULL;
 }
 
+bool config_names_users(const struct config *config)
+{
+	for (size_t i = 0; i < config->n_users; i++)
+		if (!config->users[i].is_uid)
+			return true;
+	return false;
+}
+
 struct config_caps config_caps(const struct config *config, uid_t uid, const char *name)
 {
 	const struct config_user by_uid = {.is_uid = true, .uid = uid}, by_name = {.is_uid = false};

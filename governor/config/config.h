@@ -102,6 +102,8 @@ struct config_caps {
 	uint32_t n_tasks;
 };
 struct config_caps config_caps(const struct config *config, uid_t uid, const char *name);
+/* Is anybody called by name there? Else nobody's need be found out, which may take a while. */
+bool config_names_users(const struct config *config);
 
 /* All keys, with the value in force and where it comes from; as a configuration file that can be read
  * back, or one JSON object, see coregov-show-config(1). */

@@ -182,7 +182,8 @@ static struct daemon_caps caps_of(void *userdata, uid_t owner)
 	static char room[PASSWD_ENTRY_MAX];
 	struct config_caps caps;
 
-	if (getpwuid_r(owner, &entry, room, sizeof(room), &found) != 0)
+	if (!config_names_users(service->config) ||
+		getpwuid_r(owner, &entry, room, sizeof(room), &found) != 0)
 		found = NULL;
 	caps = config_caps(service->config, owner, found ? found->pw_name : NULL);
 	return (struct daemon_caps){.cpus = caps.cpus, .n_tasks = caps.n_tasks};

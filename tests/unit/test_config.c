@@ -373,6 +373,7 @@ START_TEST(finds_caps)
 		"[governor]\nper-user-tasks = 5\nper-user-cpus = 3cpu\n[user 007]\ncpus = 1cpu\n");
 	struct config_caps caps = config_caps(config, 1, "bob");
 
+	ck_assert(config_names_users(config));
 	ck_assert_double_eq(caps.cpus, 4);
 	ck_assert_uint_eq(caps.n_tasks, 5);
 	caps = config_caps(config, 2, "eve");
@@ -388,6 +389,14 @@ START_TEST(finds_caps)
 	caps = config_caps(config, 3, NULL);
 	ck_assert_double_eq(caps.cpus, 3);
 	ck_assert_uint_eq(caps.n_tasks, 5);
+}
+END_TEST
+
+START_TEST(names_are_asked_for_where_they_matter)
+{
+	_cleanup_config_ struct config *config = take("[user 7]\ntasks = 1\n", NULL);
+
+	ck_assert(!config_names_users(config));
 }
 END_TEST
 
@@ -509,6 +518,7 @@ int main(void)
 	tcase_add_test(tcase, compares_at_the_end);
 	tcase_add_test(tcase, machine_may_be_unknown);
 	tcase_add_test(tcase, finds_caps);
+	tcase_add_test(tcase, names_are_asked_for_where_they_matter);
 	tcase_add_test(tcase, has_no_cap_by_default);
 	tcase_add_test(tcase, users_have_a_limit);
 	tcase_add_test(tcase, knows_enforcers_and_meters);

@@ -134,6 +134,7 @@ class Machine:
         command = list(command)
         self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="coregov-vm-"))
         self.words, self.is_told, self.before = words, False, before
+        self.may_begin_amid_a_line = memory is not None  # it was saved while it said something
         try:
             self.console = self.scratch / "console"
             self.out_disk = empty_disk(self.scratch / "out.disk", OUT_BYTES)
@@ -197,12 +198,19 @@ class Machine:
             if not select.select([self.listener], [], [], min(seconds, LOOK_SECONDS))[0]:
                 return b"" if self.qemu.poll() is not None else None
             self.line, _ = self.listener.accept()
-        return self.line.recv(65536) if select.select([self.line], [], [], seconds)[0] else None
+        if not select.select([self.line], [], [], seconds)[0]:
+            return None
+        with contextlib.suppress(ConnectionResetError):
+            return self.line.recv(65536)
+        return b""
 
     def monitor(self, *commands):
         """Tells them to qemu, of which the last is to end it. What it answers."""
-        answer, _ = self.qemu.communicate("".join(f"{line}\n" for line in commands).encode(),
-                                          timeout=MONITOR_SECONDS)
+        try:
+            answer, _ = self.qemu.communicate("".join(f"{line}\n" for line in commands).encode(),
+                                              timeout=MONITOR_SECONDS)
+        except subprocess.TimeoutExpired as expired:
+            raise Broken(f"qemu is not done within {MONITOR_SECONDS} s") from expired
         return answer.decode(errors="replace")
 
     def tell(self):
@@ -240,7 +248,11 @@ class Machine:
                 try:
                     message = json.loads(line)
                 except ValueError as error:
+                    if self.may_begin_amid_a_line:
+                        continue
                     raise Broken(f"not a message: {line!r}") from error
+                finally:
+                    self.may_begin_amid_a_line = False
                 yield message
                 if message["what"] == "done":
                     return

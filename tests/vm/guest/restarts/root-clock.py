@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A clock that is set under tasks that run, and a daemon that has all of the machine. deadline: 120 s"""
+"""A clock that is set under tasks that run, a machine that sleeps, and a daemon that has all of it.
+deadline: 120 s"""
 
 import json
 import pathlib
@@ -13,6 +14,7 @@ import tap
 CONF = pathlib.Path("/etc/coregov/coregov.conf")
 DROP_IN = pathlib.Path("/run/systemd/system/coregovd.service.d/50-clock.conf")
 DAY = 24 * 3600
+SLEEP_SECONDS = 8
 SPIN = ["sh", "-c", "while :; do :; done"]
 
 
@@ -27,6 +29,14 @@ def main_pid():
 def is_another(pid):
     return main_pid() not in (0, pid) and \
         systemctl("is-active", "coregovd").stdout.strip() == "active"
+
+
+def sleep_machine(seconds):
+    """Suspends to memory; the clock that runs on wakes it."""
+    alarm = pathlib.Path("/sys/class/rtc/rtc0/wakealarm")
+    alarm.write_text("0", encoding="ascii")
+    alarm.write_text(f"+{seconds}", encoding="ascii")
+    pathlib.Path("/sys/power/state").write_text("mem", encoding="ascii")
 
 
 def turn_clock(seconds):
@@ -92,6 +102,36 @@ class Clock(Governed):
         self.until(lambda: self.show("at").get("outcome") == "missed-deadline", "taken over")
         self.until(lambda: self.show("span").get("share_cpus", 0) > 0, "governed on")
         time.sleep(1)
+        self.assertEqual(main_pid(), pid)
+
+
+    def test_suspend(self):
+        """Who sleeps misses a deadline that comes meanwhile; the others go on, under the same budget."""
+        self.start("long", "--deadline", "30min")
+        began = time.monotonic()  # which stands still meanwhile
+        self.start("short", "--deadline", f"{SLEEP_SECONDS}s")
+        pid, before = main_pid(), self.show("long")
+        (budget,) = inside.CGROUP.glob("coregov.slice/coregovd-*.scope/coregovd-*")
+        slept = time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
+        sleep_machine(SLEEP_SECONDS)
+        slept = time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic() - slept
+        self.assertGreater(slept, SLEEP_SECONDS / 2)
+        self.until(lambda: self.show("short")["outcome"] == "missed-deadline", "missed")
+        awake = time.monotonic() - began
+        self.assertLess(awake, SLEEP_SECONDS)
+        print(f"# slept for {slept:.1f} s, and was awake for {awake:.1f} s when it was missed")
+        first = inside.Sample(budget)
+        time.sleep(3)
+        last, after = inside.Sample(budget), self.show("long")
+        self.assertEqual((first.cpus, last.cpus), (0.4, 0.4))
+        self.assertLess(last.used_seconds - first.used_seconds,
+                        0.4 * 1.03 * (last.seconds - first.seconds))
+        self.assertIsNone(after["outcome"])
+        self.assertGreater(after["share_cpus"], 0)
+        # Nothing was used while nothing ran.
+        used = after["cpu_seconds"] - before["cpu_seconds"]
+        self.assertGreater(used, 0.2)
+        self.assertLess(used, 0.4 * (time.monotonic() - began))
         self.assertEqual(main_pid(), pid)
 
 
