@@ -15,8 +15,6 @@ import image
 import machine
 import saved
 
-FIRST_SECONDS = 90
-
 
 def waited_seconds(pid):
     """How long the threads of a process have waited for a CPU."""
@@ -33,7 +31,7 @@ def is_figure(text):
 
 def hear(vm, boot):
     is_ok, started, waited = True, time.monotonic(), waited_seconds(vm.qemu.pid)
-    for message in vm.messages(FIRST_SECONDS):
+    for message in vm.messages(machine.FIRST_SECONDS):
         if message["what"] == "booted":
             vm.tell()
         elif message["what"] == "say":

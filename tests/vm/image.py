@@ -120,10 +120,10 @@ def make_image(folder):
                            check=True)
 
 
-def forget_old(cache, kept):
-    """The images used last stay. One that a VM runs from can go: its files are open."""
-    others = [path for path in cache.iterdir() if path.is_dir() and path != kept]
-    for path in sorted(others, key=lambda path: path.stat().st_mtime)[:-KEPT]:
+def forget_old(folders, used, n_kept):
+    """Those used last stay beside the one in use. One that a VM runs from can go: its files are open."""
+    others = [path for path in folders if path.is_dir() and path != used]
+    for path in sorted(others, key=lambda path: path.stat().st_mtime)[:-n_kept]:
         shutil.rmtree(path, ignore_errors=True)
 
 
@@ -144,5 +144,5 @@ def image(say):
         else:
             say(f"image {folder.name} from the cache")
         os.utime(folder)
-        forget_old(cache, folder)
+        forget_old(cache.iterdir(), folder, KEPT)
     return folder

@@ -26,7 +26,6 @@ import time
 import image
 import machine
 
-BOOT_SECONDS = 90  # measured: 10 to 14; on a machine with other things to do longer
 KEPT = 8  # of one image: as many boots with arguments of their own
 
 
@@ -40,11 +39,11 @@ def name_of(command):
 def save(command, scratch):
     """Boots it and writes what there is then to the folder `scratch`, which is beside `disk`."""
     image.run_tool("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", "../disk",
-                     str(scratch / "disk"))
+                   str(scratch / "disk"))
     disk = machine.WRITTEN_DISK.format(scratch)
     with machine.Machine(command, disk) as vm:
         try:
-            next(vm.messages(BOOT_SECONDS))
+            next(vm.messages(machine.FIRST_SECONDS))
         except image.Broken as broken:
             raise image.Broken(f"{vm.console_text()}{broken}") from broken
         answer = vm.monitor("migrate_set_parameter max-bandwidth 16G",
@@ -52,12 +51,6 @@ def save(command, scratch):
         if vm.qemu.returncode != 0 or "rror" in answer or not (scratch / "memory").exists():
             raise image.Broken(f"{answer}qemu did not save the machine that has booted")
         (scratch / "console").write_text(vm.console_text())
-
-
-def forget_old(folder, kept):
-    others = [path for path in folder.glob("booted-*") if path != kept]
-    for path in sorted(others, key=lambda path: path.stat().st_mtime)[:-KEPT]:
-        shutil.rmtree(path, ignore_errors=True)
 
 
 def booted(folder, command, say):
@@ -76,7 +69,7 @@ def booted(folder, command, say):
         else:
             say(f"booted before: {kept.name}")
         os.utime(kept)
-        forget_old(folder, kept)
+        image.forget_old(folder.glob("booted-*"), kept, KEPT)
     return kept
 
 
