@@ -79,7 +79,7 @@ class Run:
 
 def runs_beside(prefixes, *options, look=lambda: None):
     """A run behind each prefix, all at once: what they may use together is no more than one may."""
-    runs = [Run(*options, budget=f"{0.9 / len(prefixes)}cpu", prefix=prefix, is_waited_for=False)
+    runs = [Run(*options, budget=f"{0.75 / len(prefixes)}cpu", prefix=prefix, is_waited_for=False)
             for prefix in prefixes]
     for run in runs:
         run.wait(look)

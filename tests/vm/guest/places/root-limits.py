@@ -64,7 +64,7 @@ class Limits(inside.Case):
     def test_nothing_to_lose(self):
         said, _ = self.ran((), service(limits=[]))
         self.assertNotIn(LEFT, "".join(said))
-        said, _ = self.ran(service(limits=["CPUQuota=95%"]))  # that is the capacity then
+        said, _ = self.ran(service(limits=["CPUQuota=80%"]))
         self.assertNotIn(LEFT, "".join(said))
 
     def test_the_slice_goes_along(self):
