@@ -45,7 +45,8 @@ struct client {
 	sd_bus *bus;                /* owned; NULL between two buses */
 	enum governor_place on_bus; /* which that is */
 	sd_event_source *silence;   /* owned */
-	bool is_alive;              /* it has answered since the last look */
+	bool is_asked;              /* whether it is alive */
+	bool is_alive;              /* it has answered since it was asked */
 	unsigned n_silences;        /* looked so often */
 	bool is_heard;              /* the end was */
 	bool has_to_tell_again;     /* it was not */
@@ -207,6 +208,13 @@ static int on_pong(sd_bus_message *message, void *data, sd_bus_error *error)
 	return 0;
 }
 
+static int await_silence(sd_event_source *source)
+{
+	int r = sd_event_source_set_time_relative(source, SILENCE_US / 2);
+
+	return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
 static int ping(struct client *client)
 {
 	client->is_alive = false;
@@ -218,10 +226,7 @@ static int ping(struct client *client)
 static int submit(struct client *client)
 {
 	_cleanup_(cleanup_sd_bus_message_unref) sd_bus_message *call = NULL;
-	int r = ping(client);
-
-	if (r >= 0)
-		r = submission_call(client->bus, &client->submission, &call);
+	int r = submission_call(client->bus, &client->submission, &call);
 	if (r >= 0)
 		r = sd_bus_call_async(
 			client->bus, /* ret_slot= */ NULL, call, on_submitted, client, NO_TIMEOUT);
@@ -283,12 +288,18 @@ static int find_governor(struct client *client)
 		BUS_INTERFACE, "GetNameOwner", on_owner, client, "s", GOVERNOR_NAME);
 }
 
+/* Most have their answer before that: only in the middle of a silence it is asked whether it is there at all. */
 static int on_silence(sd_event_source *source, uint64_t due_us, void *data)
 {
 	struct client *client = data;
-	int r;
+	int r = 0;
 
 	(void)due_us;
+	client->is_asked = !client->is_asked;
+	if (client->is_asked) {
+		r = ping(client);
+		return r < 0 ? absent_for(client, r) : await_silence(source);
+	}
 	if (!client->is_alive) {
 		answer(client, CLIENT_ABSENT, "the governor does not answer");
 		return 0;
@@ -301,12 +312,7 @@ static int on_silence(sd_event_source *source, uint64_t due_us, void *data)
 		client->setup.say(client->submission.waits_start
 				? "waiting until there is a share for it"
 				: "waiting for the governor, which is busy");
-	r = ping(client);
-	if (r >= 0)
-		r = sd_event_source_set_time_relative(source, SILENCE_US);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
-	return r < 0 ? absent_for(client, r) : 0;
+	return await_silence(source);
 }
 
 static void cleanup_client(struct client **client)
@@ -327,8 +333,8 @@ int client_submit(struct client **ret_client, const struct client_setup *setup,
 	client->reply.page_fd = -EBADF;
 	client->on_bus = setup->place == GOVERNOR_SYSTEM || connect_has_address() ? GOVERNOR_SYSTEM
 										  : GOVERNOR_USER;
-	r = sd_event_add_time_relative(setup->event, &client->silence, CLOCK_MONOTONIC, SILENCE_US,
-		/* accuracy= */ 0, on_silence, client);
+	r = sd_event_add_time_relative(setup->event, &client->silence, CLOCK_MONOTONIC,
+		SILENCE_US / 2, /* accuracy= */ 0, on_silence, client);
 	if (r >= 0)
 		r = find_governor(client);
 	if (r < 0)

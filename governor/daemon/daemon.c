@@ -48,7 +48,7 @@ int daemon_ended(struct daemon *daemon, uint64_t number, int exit_status, struct
 		return r;
 	member->has_status = true;
 	member->exit_status = exit_status;
-	daemon_look_for_ends(daemon);
+	daemon_look_soon(daemon);
 	return 0;
 }
 

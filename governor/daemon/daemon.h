@@ -105,6 +105,7 @@ struct daemon_submission {
 	int pidfd; /* of a process of the owner that waits at its gate; duplicated */
 	pid_t pid; /* read through it */
 	uid_t owner;
+	const char *scope;       /* see daemon_wants_scopes(); NULL: none */
 	const char *name;        /* NULL: made from the command, with a number where it is taken */
 	const char *const *argv; /* for whoever looks; NULL-ended */
 	const char *directory;   /* likewise */
@@ -128,6 +129,13 @@ const char *prospect_to_string(enum prospect prospect);
  * -ESHUTDOWN draining, -ESRCH the process is gone or not at its gate, -ENOENT no such task, -EALREADY it
  * has its outcome, -ERANGE a deadline that has passed, -EINVAL other bad values. A process that could not be
  * put into its place is none of these: -EIO, or the kernel's own (-ENOMEM, -EMFILE, ...). */
+
+/* Would it be taken, as things are? 0 and what it would be called, or as daemon_submit(). */
+int daemon_check(const struct daemon *daemon, const struct daemon_submission *submission,
+	char ret_name[static TASK_NAME_MAX + 1], struct fault *fault);
+/* The process of a task that is submitted has to be in a scope of its own in coregov.slice (scope_maker.h), and
+ * `scope` is its name. */
+bool daemon_wants_scopes(const struct daemon *daemon);
 
 /* When it returns the process is in its place and governed; what it may use before the next decision is
  * decided. *ret_page_fd (the page's memfd) stays the daemon's; *ret_token is what the task's environment

@@ -164,6 +164,7 @@ static bool is_sound(const struct daemon *daemon, const struct ledger_task *task
 		past->begin_ns <= daemon_now_ns(daemon) && task->grace_ns <= DAEMON_GRACE_MAX_NS &&
 		memchr(task->name, '\0', sizeof(task->name)) && task_name_is_valid(task->name) &&
 		memchr(task->directory, '\0', sizeof(task->directory)) &&
+		memchr(task->scope, '\0', sizeof(task->scope)) &&
 		memchr(task->target.metric, '\0', sizeof(task->target.metric)) &&
 		isfinite(task->target.value) && task->target.in_a_row >= 1 && task->pid > 0 &&
 		task->threads >= 0 && task->threads <= SHARE_NUMBER_MAX &&
@@ -291,6 +292,7 @@ static struct daemon_submission submission_of(const struct ledger_task *task)
 		.pidfd = -EBADF,
 		.pid = task->pid,
 		.owner = task->owner,
+		.scope = task->scope[0] ? task->scope : NULL,
 		.directory = task->directory,
 		.has_target = task->has_target,
 		.target = task->target,
@@ -402,6 +404,7 @@ static int make_up(
 			.best = NAN},
 	};
 	(void)snprintf(ret_task->name, sizeof(ret_task->name), "%s", left->name);
+	(void)snprintf(ret_task->scope, sizeof(ret_task->scope), "%s", left->scope);
 	if (fd < 0 || process_read(fd, &process) < 0)
 		return -ESRCH;
 	ret_task->start_ticks = process.start_ticks;
@@ -501,30 +504,40 @@ static void adopt_all(struct daemon *daemon)
 	}
 }
 
-void daemon_adopt(struct daemon *daemon)
+/* Those of the file, then those that are in the groups only. */
+static void adopt_past(struct daemon *daemon)
 {
 	uint64_t last_number = daemon->members.last_number;
 
-	if (!daemon->ledger)
+	adopt_all(daemon);
+	if (last_number > daemon->members.last_number)
+		daemon->members.last_number = last_number;
+	if (daemon->members.n == 0)
+		begin_ledger(daemon); /* also where it is not of our version */
+	adopt_strangers(daemon);
+	/* The run may have the budget of another configuration. */
+	if (daemon->members.n == 0)
+		(void)daemon->enforcer->ops->budget_set(
+			daemon->enforcer, daemon->setup.budget_cpus, /* fault= */ NULL);
+}
+
+void daemon_adopt(struct daemon *daemon)
+{
+	/* A slice is found again without any file. */
+	if (!daemon->ledger && !daemon->enforcer->wants_scopes)
 		return;
-	if (!daemon->has_past) {
-		begin_ledger(daemon);
+	if (daemon->ledger && daemon->has_past) {
+		adopt_past(daemon);
 	} else {
-		adopt_all(daemon);
-		if (last_number > daemon->members.last_number)
-			daemon->members.last_number = last_number;
-		if (daemon->members.n == 0)
-			begin_ledger(daemon); /* also where it is not of our version */
-		adopt_strangers(daemon);
-		/* The run may have the budget of another configuration. */
-		if (daemon->members.n > 0)
-			daemon_wake(daemon);
-		else
-			(void)daemon->enforcer->ops->budget_set(
-				daemon->enforcer, daemon->setup.budget_cpus, /* fault= */ NULL);
-		for (size_t i = 0; i < daemon->members.n; i++)
-			daemon_keep(daemon, daemon->members.all[i]);
+		if (daemon->ledger)
+			begin_ledger(daemon);
+		if (daemon->enforcer->wants_scopes)
+			adopt_strangers(daemon);
 	}
+	if (daemon->members.n > 0)
+		daemon_wake(daemon);
+	for (size_t i = 0; i < daemon->members.n; i++)
+		daemon_keep(daemon, daemon->members.all[i]);
 	daemon_keep_whole(daemon);
 	daemon_tell_later(daemon);
 }

@@ -134,7 +134,8 @@ void daemon_wake(struct daemon *daemon);
 void daemon_slot_now(struct daemon *daemon);
 /* The first process of a task has ended. */
 void daemon_process_exited(struct daemon *daemon, struct member *member);
-/* Ends the tasks of which nothing is left. */
+/* Ends the tasks of which nothing is left; or when the event loop comes by, before the next message. */
 void daemon_look_for_ends(struct daemon *daemon);
+void daemon_look_soon(struct daemon *daemon);
 /* Something about a task is otherwise: what came free is given on, the timers are set anew. */
 void daemon_after_change(struct daemon *daemon, struct member *member);

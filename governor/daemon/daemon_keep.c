@@ -43,6 +43,7 @@ static void fill(const struct daemon *daemon, const struct member *member, struc
 	memset(ret, 0, sizeof(*ret)); /* also what no member has, on its way to a file */
 	ret->number = member->number;
 	(void)snprintf(ret->name, sizeof(ret->name), "%s", member->name);
+	(void)snprintf(ret->scope, sizeof(ret->scope), "%s", member->scope ? member->scope : "");
 	(void)snprintf(ret->directory, sizeof(ret->directory), "%s", member->directory);
 	pack_words(member->argv, ret->argv);
 	ret->owner = member->owner;

@@ -108,6 +108,11 @@ void daemon_look_for_ends(struct daemon *daemon)
 	}
 }
 
+void daemon_look_soon(struct daemon *daemon)
+{
+	(void)arm(daemon, daemon->end_timer, daemon_now_ns(daemon));
+}
+
 void daemon_process_exited(struct daemon *daemon, struct member *member)
 {
 	member->has_exited = true;

@@ -243,11 +243,9 @@ static int seat(struct daemon *daemon, struct member *member,
 	return 0;
 }
 
-int daemon_submit(struct daemon *daemon, const struct daemon_submission *submission,
-	uint64_t *ret_number, int *ret_page_fd, uint64_t *ret_token, struct fault *fault)
+int daemon_check(const struct daemon *daemon, const struct daemon_submission *submission,
+	char ret_name[static TASK_NAME_MAX + 1], struct fault *fault)
 {
-	_cleanup_(cleanup_member_free) struct member *member = NULL;
-	char name[TASK_NAME_MAX + 1];
 	int r = check_room(daemon, submission, fault);
 
 	if (r == 0)
@@ -258,8 +256,21 @@ int daemon_submit(struct daemon *daemon, const struct daemon_submission *submiss
 		r = daemon_check_threads(submission->threads, fault);
 	if (r == 0)
 		r = check_grace(submission->grace_ns, fault);
-	if (r == 0)
-		r = choose_name(daemon, submission, name, fault);
+	return r < 0 ? r : choose_name(daemon, submission, ret_name, fault);
+}
+
+bool daemon_wants_scopes(const struct daemon *daemon)
+{
+	return daemon->enforcer->wants_scopes;
+}
+
+int daemon_submit(struct daemon *daemon, const struct daemon_submission *submission,
+	uint64_t *ret_number, int *ret_page_fd, uint64_t *ret_token, struct fault *fault)
+{
+	_cleanup_(cleanup_member_free) struct member *member = NULL;
+	char name[TASK_NAME_MAX + 1];
+	int r = daemon_check(daemon, submission, name, fault);
+
 	if (r < 0)
 		return r;
 	r = member_new(&member, submission, name, daemon->members.last_number + 1);

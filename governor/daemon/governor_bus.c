@@ -298,7 +298,6 @@ static void heard_ended(void *userdata, uint64_t number)
 	submit_answer_held(bus);
 	if (!daemon_task(bus->setup.daemon, number, &info))
 		return;
-	(void)task_tell_changed(bus, number);
 	tell_ended(bus, number, info.name, outcome_to_string(info.outcome));
 }
 

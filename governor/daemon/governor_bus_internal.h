@@ -8,9 +8,11 @@
 #include <systemd/sd-bus.h>
 
 #include "daemon.h"
+#include "enforcer.h"
 #include "governor_bus.h"
 #include "governor_names.h"
 #include "pace.h"
+#include "scope_maker.h"
 
 /* What the files behind governor_bus.h share. */
 
@@ -50,6 +52,15 @@ struct held {
 	uint64_t token;
 };
 
+/* A submission whose process is being put into a scope. */
+struct placing {
+	struct governor_bus *bus;
+	struct placing *next;
+	sd_bus_message *message;
+	uid_t sender;
+	char scope[SCOPE_NAME_MAX];
+};
+
 /* A task as it is seen on the bus: what its vtable reads. */
 struct task_shown {
 	struct governor_bus *bus;
@@ -84,6 +95,8 @@ struct governor_bus {
 	struct pace pace;  /* of changes */
 	struct held *held; /* n_held of them */
 	size_t n_held;
+	struct scope_maker *scope_maker;
+	struct placing *placings;
 	uint64_t n_unsent; /* signals that nobody has got, since the bus does not take them */
 };
 

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "daemon.h"
+#include "enforcer.h"
 #include "governor.h"
 #include "marks.h"
 #include "page.h"
@@ -18,7 +19,7 @@
  * before them, which stays as it is: then what is in the groups is all that is known of them. LEDGER_VERSION
  * changes with every structure that a task has in it. */
 
-#define LEDGER_VERSION 1
+#define LEDGER_VERSION 2
 #define LEDGER_DIRECTORY_MAX 512
 #define LEDGER_ARGV_MAX 2048
 #define LEDGER_HOME_MAX 1024
@@ -27,6 +28,7 @@
 struct ledger_task {
 	uint64_t number; /* 0: there is none */
 	char name[TASK_NAME_MAX + 1];
+	char scope[SCOPE_NAME_MAX];           /* "": in none */
 	char directory[LEDGER_DIRECTORY_MAX]; /* cut where it is longer */
 	char argv[LEDGER_ARGV_MAX]; /* words, each with its NUL, ended by an empty one; likewise */
 	uid_t owner;

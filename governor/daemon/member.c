@@ -45,6 +45,7 @@ struct member *member_free(struct member *member)
 	page_free(member->page);
 	free(member->name);
 	free(member->directory);
+	free(member->scope);
 	free_words(member->argv);
 	free(member);
 	return NULL;
@@ -77,7 +78,10 @@ int member_new(struct member **ret_member, const struct daemon_submission *submi
 	member->name = strdup(name);
 	member->directory = strdup(submission->directory ? submission->directory : "");
 	member->argv = copy_words(submission->argv);
-	if (!member->name || !member->directory || !member->argv)
+	if (submission->scope)
+		member->scope = strdup(submission->scope);
+	if (!member->name || !member->directory || !member->argv ||
+		(submission->scope && !member->scope))
 		return -ENOMEM;
 	*ret_member = TAKE_PTR(member);
 	return 0;

@@ -22,6 +22,7 @@ struct member {
 	struct daemon *daemon;
 	uint64_t number;
 	char *name, *directory;
+	char *scope; /* that it is in; NULL: none */
 	char **argv;
 	uid_t owner;
 	pid_t pid;

@@ -46,7 +46,7 @@ static int place(struct stage_member *self, uint32_t id, struct fault *fault)
 {
 	struct member *member = self->seats[id];
 	struct enforcer *enforcer = self->enforcer;
-	int r = enforcer->ops->task_add(enforcer, id, member->name, fault);
+	int r = enforcer->ops->task_add(enforcer, id, member->name, member->scope, fault);
 
 	if (r < 0)
 		return r;
@@ -71,18 +71,19 @@ static int place(struct stage_member *self, uint32_t id, struct fault *fault)
 	return r;
 }
 
-/* An empty place is as good as none for one whose process has ended. */
+/* An empty place is as good as none for one whose process has ended. 1 where there is nothing to measure. */
 static int find_place(struct stage_member *self, uint32_t id)
 {
 	struct member *member = self->seats[id];
 	struct enforcer *enforcer = self->enforcer;
 	pid_t pid = member->pidfd >= 0 ? member->pid : 0;
-	int r = enforcer->ops->task_adopt(enforcer, id, member->name, pid, &self->fault);
+	int r = enforcer->ops->task_adopt(
+		enforcer, id, member->name, member->scope, pid, &self->fault);
 
-	member->is_placed = r == 0;
+	member->is_placed = r >= 0;
 	if (r != -ENOENT)
 		return r;
-	r = enforcer->ops->task_add(enforcer, id, member->name, &self->fault);
+	r = enforcer->ops->task_add(enforcer, id, member->name, member->scope, &self->fault);
 	member->is_placed = r == 0;
 	if (r == 0 && pid > 0)
 		r = enforcer->ops->task_attach(enforcer, id, pid, &self->fault);
@@ -99,6 +100,8 @@ int stage_member_adopt(struct stage_member *self, uint32_t id)
 	struct member *member = self->seats[id];
 	int r = find_place(self, id);
 
+	if (r == 1)
+		return 0;
 	if (r == 0)
 		r = self->meter->ops->task_add(self->meter, id,
 			self->enforcer->ops->task_place(self->enforcer, id), &self->fault);

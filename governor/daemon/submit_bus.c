@@ -2,9 +2,12 @@
 #include "governor_bus_internal.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "cleanup.h"
+#include "monotonic.h"
 #include "nsec.h"
 #include "pidfd.h"
 
@@ -74,14 +77,106 @@ static int hold(struct governor_bus *bus, const struct held *held)
 	return 1;
 }
 
+static struct placing *placing_free(struct placing *placing)
+{
+	struct placing **link = &placing->bus->placings;
+
+	while (*link && *link != placing)
+		link = &(*link)->next;
+	if (*link)
+		*link = placing->next;
+	(void)sd_bus_message_unref(placing->message);
+	free(placing);
+	return NULL;
+}
+
+static int go_on(struct governor_bus *bus, sd_bus_message *message, uid_t sender, const char *scope,
+	sd_bus_error *error);
+
+static void placed(void *userdata, int r, const struct fault *fault)
+{
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	struct placing *placing = userdata;
+
+	if (r < 0)
+		r = fault_to_bus(fault, r == -EEXIST || r == -ENOENT ? -EIO : r, &error);
+	else
+		r = go_on(placing->bus, placing->message, placing->sender, placing->scope, &error);
+	if (r < 0)
+		(void)sd_bus_reply_method_errno(placing->message, r, &error);
+	(void)placing_free(placing);
+}
+
+/* Those that are being placed are tasks soon. */
+static int check_vacant(struct governor_bus *bus, uid_t sender, struct fault *fault)
+{
+	uint32_t n = 0;
+
+	for (const struct placing *placing = bus->placings; placing; placing = placing->next)
+		n += placing->sender == sender;
+	if (n > 0 && n >= daemon_n_vacant(bus->setup.daemon, sender))
+		return fault_set(fault, -EDQUOT,
+			"%" PRIu32 " tasks of yours are about to begin, and there may be no more "
+			"(tasks-max, per-user-tasks)",
+			n);
+	return 0;
+}
+
+/* No two are alike, nor like those of a daemon before. */
+static void name_scope(const char *name, char ret_scope[static SCOPE_NAME_MAX])
+{
+	(void)snprintf(ret_scope, SCOPE_NAME_MAX, "coregov-%s-%" PRIx64 ".scope", name,
+		monotonic_ns() / NSEC_PER_USEC);
+}
+
+/* The answer comes when the process is in its scope, and governed. */
+static int place(struct governor_bus *bus, sd_bus_message *message, uid_t sender,
+	const struct daemon_submission *submission, struct fault *fault)
+{
+	char name[TASK_NAME_MAX + 1], description[TASK_NAME_MAX + 64];
+	struct placing *placing;
+	int r = check_vacant(bus, sender, fault);
+
+	if (r == 0)
+		r = daemon_check(bus->setup.daemon, submission, name, fault);
+	if (r == 0 && !bus->scope_maker) {
+		r = scope_maker_new(&bus->scope_maker, bus->setup.event);
+		if (r < 0)
+			(void)fault_errno(fault, r, "scopes");
+	}
+	if (r < 0)
+		return r;
+	placing = calloc(1, sizeof(*placing));
+	if (!placing)
+		return fault_errno(fault, -ENOMEM, "scope");
+	placing->bus = bus;
+	placing->message = sd_bus_message_ref(message);
+	placing->sender = sender;
+	name_scope(name, placing->scope);
+	placing->next = bus->placings;
+	bus->placings = placing;
+	(void)snprintf(description, sizeof(description), "training %s of user %u under coregov",
+		name, (unsigned)submission->owner);
+	r = scope_maker_make(bus->scope_maker, placing->scope, description, submission->pid, placed,
+		placing, fault);
+	if (r < 0)
+		(void)placing_free(placing);
+	return r < 0 ? r : 1;
+}
+
 static int submit(struct governor_bus *bus, sd_bus_message *message, int pidfd,
-	const struct options *options, uid_t sender, sd_bus_error *error)
+	const struct options *options, uid_t sender, const char *scope, sd_bus_error *error)
 {
 	struct held held = {.message = message};
 	struct daemon_submission submission;
 	struct fault fault = FAULT_INIT;
 	int r = read_submission(bus, options, pidfd, sender, &submission, &fault);
 
+	if (r >= 0 && !scope && daemon_wants_scopes(bus->setup.daemon)) {
+		r = place(bus, message, sender, &submission, &fault);
+		return r < 0 ? fault_to_bus(&fault, r, error) : r;
+	}
+	submission.scope = scope;
 	if (r >= 0)
 		r = daemon_submit(bus->setup.daemon, &submission, &held.number, &held.page_fd,
 			&held.token, &fault);
@@ -93,8 +188,9 @@ static int submit(struct governor_bus *bus, sd_bus_message *message, int pidfd,
 	return answer(bus, &held);
 }
 
-static int do_submit(
-	struct governor_bus *bus, sd_bus_message *message, uid_t sender, sd_bus_error *error)
+/* scope: that of the process, or NULL. */
+static int go_on(struct governor_bus *bus, sd_bus_message *message, uid_t sender, const char *scope,
+	sd_bus_error *error)
 {
 	struct options options = {0};
 	int pidfd, r = sd_bus_message_rewind(message, /* complete= */ true);
@@ -105,9 +201,15 @@ static int do_submit(
 		r = options_read(message, OPTIONS_OF_SUBMIT, &options, error);
 	if (r < 0)
 		return r;
-	r = submit(bus, message, pidfd, &options, sender, error);
+	r = submit(bus, message, pidfd, &options, sender, scope, error);
 	options_done(&options);
 	return r;
+}
+
+static int do_submit(
+	struct governor_bus *bus, sd_bus_message *message, uid_t sender, sd_bus_error *error)
+{
+	return go_on(bus, message, sender, /* scope= */ NULL, error);
 }
 
 int submit_method(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -151,6 +253,9 @@ void submit_answer_held(struct governor_bus *bus)
 
 void submit_done(struct governor_bus *bus)
 {
+	bus->scope_maker = scope_maker_free(bus->scope_maker);
+	while (bus->placings)
+		(void)placing_free(bus->placings);
 	for (size_t i = 0; i < bus->n_held; i++)
 		sd_bus_message_unref(bus->held[i].message);
 	free(bus->held);

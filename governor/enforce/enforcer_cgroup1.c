@@ -568,9 +568,10 @@ static int seat_remove(struct cgroup1 *cgroup1, struct seat *seat, struct fault 
 	return 0;
 }
 
-static int cgroup1_task_add(
-	struct enforcer *enforcer, uint32_t task, const char *name, struct fault *fault)
+static int cgroup1_task_add(struct enforcer *enforcer, uint32_t task, const char *name,
+	const char *scope, struct fault *fault)
 {
+	(void)scope;
 	struct cgroup1 *cgroup1 = cgroup1_of(enforcer);
 	struct seat *seat = seat_init(cgroup1, task, name);
 	int r = seat_open(cgroup1, seat, /* is_new= */ true, fault);
@@ -596,9 +597,10 @@ static void seat_is_of(struct cgroup1 *cgroup1, uint32_t task, pid_t pid)
 			cgroup1->strays, task, pid, seat->name, seat->dir_fds, _HIERARCHY_MAX);
 }
 
-static int cgroup1_task_adopt(
-	struct enforcer *enforcer, uint32_t task, const char *name, pid_t pid, struct fault *fault)
+static int cgroup1_task_adopt(struct enforcer *enforcer, uint32_t task, const char *name,
+	const char *scope, pid_t pid, struct fault *fault)
 {
+	(void)scope;
 	struct cgroup1 *cgroup1 = cgroup1_of(enforcer);
 	struct seat *seat = seat_init(cgroup1, task, name);
 	struct placement *placement = &cgroup1->tasks[task];

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cgroup.h"
@@ -30,6 +31,12 @@
  *     RUN           cpu.max = budget, rewritten only when the budget changes
  *       0-mlp       cpu.max = grant; cgroup.freeze = 1 while it is zero
  *
+ * Of a daemon where systemd runs the machine (`is_sliced`):
+ *
+ *   coregov.slice                cpu.max = budget, set by systemd (CPUQuota=), read by us
+ *     coregov-mlp-3f09d2.scope   of the task, made for us by systemd and delegated; +cpu
+ *       0-mlp                    cpu.max = grant, all that is in the scope
+ *
  * Groups are made with mkdirat(2): libcgroup's creation would enable the controller in every
  * ancestor. It finds the tree, attaches, and removes.
  *
@@ -48,8 +55,14 @@
 /* Strays are looked for so often, or less often on a machine with many processes. */
 #define STRAYS_TICK_NS (250 * NSEC_PER_MSEC)
 
+/* 1000 rounds of 2 ms. */
+#define AWAIT_ROUNDS 1000
+#define AWAIT_ROUND_NS (2 * NSEC_PER_MSEC)
+
 struct seat {
 	char name[GROUP_NAME_MAX];
+	char scope[SCOPE_NAME_MAX];
+	int scope_fd; /* -EBADF: right in RUN */
 	int dir_fd;
 	int max_fd, freeze_fd; /* knobs; -EBADF in a dry run */
 	struct place place;
@@ -59,11 +72,11 @@ struct cgroup2 {
 	struct enforcer enforcer;
 	bool is_dry;
 	bool is_fake;
-	bool is_apart;
+	bool is_sliced;
 	bool is_taken_over; /* RUN was there */
 	char run[GROUP_NAME_MAX];
 	struct home home;
-	int run_fd;
+	int run_fd; /* where it is sliced, HOME's: the slice */
 	int max_fd; /* of RUN */
 	struct quota budget;
 	bool is_foreign; /* the budget's; reported once */
@@ -79,6 +92,12 @@ struct cgroup2 {
 static struct cgroup2 *cgroup2_of(struct enforcer *enforcer)
 {
 	return (struct cgroup2 *)enforcer;
+}
+
+/* The group that a seat's is in. */
+static int parent_fd_of(const struct cgroup2 *cgroup2, const struct seat *seat)
+{
+	return cgroup2->is_sliced ? seat->scope_fd : cgroup2->run_fd;
 }
 
 static void close_fd(int *fd)
@@ -322,7 +341,8 @@ static struct cgroup2 *new_cgroup2(const struct enforcer_setup *setup)
 	};
 	cgroup2->is_dry = setup->is_dry;
 	cgroup2->is_fake = setup->root != NULL;
-	cgroup2->is_apart = setup->is_apart;
+	cgroup2->is_sliced = setup->is_apart && !setup->root && unit_bus_is_booted();
+	cgroup2->enforcer.wants_scopes = cgroup2->is_sliced;
 	(void)snprintf(cgroup2->run, sizeof(cgroup2->run), "%s", setup->run);
 	cgroup2->home = (struct home)HOME_INIT;
 	cgroup2->run_fd = cgroup2->max_fd = -EBADF;
@@ -341,6 +361,48 @@ static struct cgroup2 *new_cgroup2(const struct enforcer_setup *setup)
 	return cgroup2;
 }
 
+/* What systemd was asked for is in force a little later. */
+static int await_quota(struct cgroup2 *cgroup2, const struct quota *budget, struct fault *fault)
+{
+	const struct timespec pause = {.tv_nsec = AWAIT_ROUND_NS};
+	struct quota quota;
+	int r;
+
+	for (unsigned round = 0;; round++) {
+		r = read_max(cgroup2->max_fd, &quota);
+		if (r < 0)
+			return fault_errno(fault, r, "read the budget of " UNIT_SLICE);
+		if (quota.quota_us == budget->quota_us && quota.period_us == budget->period_us)
+			break;
+		if (round == AWAIT_ROUNDS)
+			return fault_set(fault, -ETIMEDOUT,
+				"systemd did not set CPUQuota= of " UNIT_SLICE " to %" PRIu64
+				" us in %" PRIu32 " us",
+				budget->quota_us, budget->period_us);
+		(void)nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
+/* takes_over: with tasks in it, what is in force stays. */
+static int open_slice(struct cgroup2 *cgroup2, bool takes_over, struct fault *fault)
+{
+	const struct quota budget = cgroup2->budget;
+	int r = home_open_slice(
+		&cgroup2->home, budget.quota_us, budget.period_us, takes_over, fault);
+
+	if (r < 0)
+		return r;
+	cgroup2->run_fd = fcntl(cgroup2->home.dir_fd, F_DUPFD_CLOEXEC, 3);
+	if (cgroup2->run_fd < 0)
+		return fault_errno(fault, -errno, "keep the group of " UNIT_SLICE);
+	(void)snprintf(cgroup2->run, sizeof(cgroup2->run), "%s", UNIT_SLICE);
+	r = open_max(cgroup2->run_fd, UNIT_SLICE, &cgroup2->max_fd, fault);
+	if (r == 0 && takes_over && read_max(cgroup2->max_fd, &cgroup2->budget) == 0)
+		return 0;
+	return r < 0 ? r : await_quota(cgroup2, &budget, fault);
+}
+
 /* The budget first: HOME may be a scope that we have to leave our unit for. */
 static int open_home_and_run(
 	struct cgroup2 *cgroup2, const struct enforcer_setup *setup, struct fault *fault)
@@ -350,9 +412,11 @@ static int open_home_and_run(
 	if (quota_of_budget(setup->budget_cpus, &cgroup2->budget) < 0)
 		return fault_set(fault, -ERANGE, "a budget of %g CPUs is too small to be enforced",
 			setup->budget_cpus);
+	if (cgroup2->is_sliced)
+		return open_slice(cgroup2, setup->takes_over, fault);
 	if (setup->is_apart && !setup->root)
-		r = home_open_apart(&cgroup2->home, setup->run, setup->takes_over,
-			setup->takes_over ? setup->home : NULL, fault);
+		r = home_open_apart(
+			&cgroup2->home, setup->run, setup->takes_over ? setup->home : NULL, fault);
 	else
 		r = home_open(&cgroup2->home, setup->root, setup->run, fault);
 	if (r == 0)
@@ -376,7 +440,8 @@ static int cgroup2_open(
 		(void)cgroup2_close(&cgroup2->enforcer);
 		return r;
 	}
-	home_unlock(&cgroup2->home); /* RUN gives the controller on */
+	if (!cgroup2->is_sliced)
+		home_unlock(&cgroup2->home); /* RUN gives the controller on */
 	if (cgroup2->home.warning[0])
 		cgroup2->enforcer.warning = cgroup2->home.warning;
 	cgroup2->enforcer.home = cgroup2->home.group;
@@ -402,6 +467,7 @@ static int cgroup2_probe(const struct enforcer_setup *setup, struct fault *fault
 
 static void seat_done(struct seat *seat)
 {
+	close_fd(&seat->scope_fd);
 	close_fd(&seat->dir_fd);
 	close_fd(&seat->max_fd);
 	close_fd(&seat->freeze_fd);
@@ -446,7 +512,7 @@ static int remove_group(
 	const char *name = strrchr(group, '/') ? strrchr(group, '/') + 1 : group;
 	int r;
 
-	if (cgroup2->is_fake)
+	if (cgroup2->is_fake || cgroup2->is_sliced) /* systemd may be faster than we are */
 		r = group_remove_tree(parent_fd, name);
 	else
 		r = cgroup_remove("cpu", group, /* fault= */ NULL);
@@ -455,14 +521,20 @@ static int remove_group(
 	return r < 0 ? fault_errno(fault, r, "remove group '%s'", group) : 0;
 }
 
+/* seat NULL: RUN's. */
 static int group_of(const struct cgroup2 *cgroup2, const struct seat *seat,
 	char ret_group[static PATH_MAX], struct fault *fault)
 {
-	int n = snprintf(ret_group, PATH_MAX, "%s%s%s%s%s", cgroup2->home.group,
-		cgroup2->home.group[0] ? "/" : "", cgroup2->run, seat ? "/" : "",
-		seat ? seat->name : "");
+	const char *const parts[] = {cgroup2->home.group, cgroup2->is_sliced ? "" : cgroup2->run,
+		seat ? seat->scope : "", seat ? seat->name : ""};
+	int n = 0;
 
-	if (n < 0 || n >= PATH_MAX)
+	ret_group[0] = '\0';
+	for (size_t i = 0; i < ARRAY_LENGTH(parts) && n < PATH_MAX; i++)
+		if (parts[i][0])
+			n += snprintf(ret_group + n, (size_t)(PATH_MAX - n), "%s%s",
+				n > 0 ? "/" : "", parts[i]);
+	if (n >= PATH_MAX)
 		return fault_set(fault, -ENAMETOOLONG, "group '%s' has too long a name",
 			cgroup2->home.group);
 	return 0;
@@ -477,6 +549,14 @@ static void kill_and_lift(int dir_fd, int max_fd)
 	(void)knob_write(max_fd, "max");
 }
 
+/* What is in it runs on, with no limit but the budget's. */
+static int seat_free(struct seat *seat)
+{
+	int r = seat->max_fd >= 0 ? knob_write(seat->max_fd, "max") : 0;
+
+	return r == 0 && seat->dir_fd >= 0 ? group_thaw(seat->dir_fd) : r;
+}
+
 static int seat_remove(struct cgroup2 *cgroup2, struct seat *seat, struct fault *fault)
 {
 	char group[PATH_MAX];
@@ -488,17 +568,40 @@ static int seat_remove(struct cgroup2 *cgroup2, struct seat *seat, struct fault 
 	r = group_end(&seat->dir_fd, 1);
 	if (r < 0)
 		return fault_errno(fault, r, "end what runs in group '%s'", seat->name);
-	return remove_group(cgroup2, cgroup2->run_fd, group, fault);
+	return remove_group(cgroup2, parent_fd_of(cgroup2, seat), group, fault);
 }
 
-static struct seat *seat_init(struct cgroup2 *cgroup2, uint32_t task, const char *name)
+/* The groups of a task that is new are made then, those of another are opened. */
+static int seat_init(struct cgroup2 *cgroup2, uint32_t task, const char *name, const char *scope,
+	struct fault *fault)
 {
 	struct seat *seat = &cgroup2->seats[task];
 
 	assert(task < cgroup2->placements.n_tasks && !cgroup2->tasks[task].is_used);
-	*seat = (struct seat){.dir_fd = -EBADF, .max_fd = -EBADF, .freeze_fd = -EBADF};
+	*seat = (struct seat){
+		.scope_fd = -EBADF, .dir_fd = -EBADF, .max_fd = -EBADF, .freeze_fd = -EBADF};
 	(void)snprintf(seat->name, sizeof(seat->name), "%" PRIu32 "-%s", task, name);
-	return seat;
+	if (!cgroup2->is_sliced)
+		return 0;
+	if (!scope || scope[0] == '.' || strchr(scope, '/') || strlen(scope) >= sizeof(seat->scope))
+		return fault_set(fault, -EINVAL, "it is in no scope of its own");
+	strcpy(seat->scope, scope);
+	seat->scope_fd = openat(
+		cgroup2->run_fd, scope, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	return seat->scope_fd < 0 ? fault_errno(fault, -errno, "open group '%s'", scope) : 0;
+}
+
+/* Whatever is in the scope is of the task: nothing stays beside the limit, and what gives the controller on may
+ * hold no process. */
+static int seat_take_scope(struct seat *seat, struct fault *fault)
+{
+	bool is_enabled;
+	int r = knob_write_at(seat->dir_fd, "cgroup.freeze", "1");
+
+	if (r == 0)
+		r = home_move_all(seat->scope_fd, seat->dir_fd);
+	return r < 0 ? fault_errno(fault, r, "take what is in '%s'", seat->scope)
+		     : home_enable_cpu(seat->scope_fd, seat->scope, &is_enabled, fault);
 }
 
 static void seat_take(struct cgroup2 *cgroup2, uint32_t task)
@@ -519,18 +622,25 @@ static void seat_is_of(struct cgroup2 *cgroup2, uint32_t task, pid_t pid)
 		strays_task_add(cgroup2->strays, task, pid, seat->name, &seat->dir_fd, 1);
 }
 
-static int cgroup2_task_add(
-	struct enforcer *enforcer, uint32_t task, const char *name, struct fault *fault)
+static int cgroup2_task_add(struct enforcer *enforcer, uint32_t task, const char *name,
+	const char *scope, struct fault *fault)
 {
 	struct cgroup2 *cgroup2 = cgroup2_of(enforcer);
-	struct seat *seat = seat_init(cgroup2, task, name);
-	int r;
+	struct seat *seat = &cgroup2->seats[task];
+	int r = seat_init(cgroup2, task, name, scope, fault);
 
-	r = make_group(cgroup2->run_fd, seat->name, &seat->dir_fd, fault);
+	if (r == 0)
+		r = make_group(parent_fd_of(cgroup2, seat), seat->name, &seat->dir_fd, fault);
+	if (r == 0 && cgroup2->is_sliced)
+		r = seat_take_scope(seat, fault);
 	if (r == 0 && !cgroup2->is_dry)
 		r = seat_limit(cgroup2, task, fault);
 	if (r < 0) {
-		(void)seat_remove(cgroup2, seat, /* fault= */ NULL);
+		/* In a scope the task is in it already: it is not ended for that. */
+		if (cgroup2->is_sliced)
+			(void)seat_free(seat);
+		else
+			(void)seat_remove(cgroup2, seat, /* fault= */ NULL);
 		seat_done(seat);
 		return fault_wrap(fault, r, "task %s", name);
 	}
@@ -538,14 +648,22 @@ static int cgroup2_task_add(
 	return 0;
 }
 
-static int cgroup2_task_adopt(
-	struct enforcer *enforcer, uint32_t task, const char *name, pid_t pid, struct fault *fault)
+static int cgroup2_task_adopt(struct enforcer *enforcer, uint32_t task, const char *name,
+	const char *scope, pid_t pid, struct fault *fault)
 {
 	struct cgroup2 *cgroup2 = cgroup2_of(enforcer);
-	struct seat *seat = seat_init(cgroup2, task, name);
+	struct seat *seat = &cgroup2->seats[task];
 	struct placement *placement = &cgroup2->tasks[task];
-	int r = open_group(cgroup2->run_fd, seat->name, &seat->dir_fd, fault);
+	int r = seat_init(cgroup2, task, name, scope, fault);
 
+	/* systemd removes a scope as soon as nothing is in it. */
+	if (r == -ENOENT && pid == 0) {
+		seat_take(cgroup2, task);
+		placement->is_gone = true;
+		return 1;
+	}
+	if (r == 0)
+		r = open_group(parent_fd_of(cgroup2, seat), seat->name, &seat->dir_fd, fault);
 	if (r == 0)
 		r = seat_open_knobs(seat, fault);
 	if (r == 0) {
@@ -566,17 +684,10 @@ static int cgroup2_task_adopt(
 static int cgroup2_place_left(
 	struct enforcer *enforcer, uint32_t least, struct place_left *ret_left)
 {
-	return place_left_find(cgroup2_of(enforcer)->run_fd, least, ret_left);
-}
+	const struct cgroup2 *cgroup2 = cgroup2_of(enforcer);
 
-/* Out of a login session, where we are not root. */
-static int attach_by_manager(
-	const struct cgroup2 *cgroup2, const struct seat *seat, pid_t pid, struct fault *fault)
-{
-	char below[2 * GROUP_NAME_MAX + 2];
-
-	(void)snprintf(below, sizeof(below), "/%s/%s", cgroup2->run, seat->name);
-	return unit_bus_attach(cgroup2->run, below, pid, fault);
+	return cgroup2->is_sliced ? place_left_find_in_scopes(cgroup2->run_fd, least, ret_left)
+				  : place_left_find(cgroup2->run_fd, least, ret_left);
 }
 
 static int cgroup2_task_attach(
@@ -588,7 +699,9 @@ static int cgroup2_task_attach(
 	int r;
 
 	assert(cgroup2->tasks[task].is_used && pid > 0);
-	if (cgroup2->is_fake) {
+	if (cgroup2->is_sliced) {
+		/* systemd has done it, and task_add() the rest. */
+	} else if (cgroup2->is_fake) {
 		(void)format_number(text, (uint64_t)pid);
 		r = knob_write_at(seat->dir_fd, "cgroup.procs", text);
 		if (r < 0)
@@ -598,8 +711,6 @@ static int cgroup2_task_attach(
 		r = group_of(cgroup2, seat, group, fault);
 		if (r == 0)
 			r = cgroup_attach("cpu", group, pid, fault);
-		if ((r == -EACCES || r == -EPERM) && cgroup2->is_apart && unit_bus_is_booted())
-			r = attach_by_manager(cgroup2, seat, pid, fault);
 		if (r < 0)
 			return r;
 	}
@@ -654,15 +765,12 @@ static int cgroup2_task_let_go(struct enforcer *enforcer, uint32_t task, struct 
 {
 	struct cgroup2 *cgroup2 = cgroup2_of(enforcer);
 	struct seat *seat = &cgroup2->seats[task];
-	int r = 0;
+	int r;
 
 	assert(cgroup2->tasks[task].is_used);
 	if (cgroup2->strays)
 		strays_task_remove(cgroup2->strays, task);
-	if (!cgroup2->is_dry)
-		r = knob_write(seat->max_fd, "max");
-	if (r == 0)
-		r = group_thaw(seat->dir_fd);
+	r = seat_free(seat);
 	if (r < 0)
 		r = fault_errno(fault, r, "let go what runs in group '%s'", seat->name);
 	seat_done(seat);
@@ -672,6 +780,20 @@ static int cgroup2_task_let_go(struct enforcer *enforcer, uint32_t task, struct 
 }
 
 /* The slot. */
+
+static int set_budget(struct cgroup2 *cgroup2, const struct quota *budget, struct fault *fault)
+{
+	int r;
+
+	if (cgroup2->is_sliced) {
+		r = unit_bus_set_quota(budget->quota_us, budget->period_us, fault);
+		return r < 0 ? r : await_quota(cgroup2, budget, fault);
+	}
+	r = set_max(cgroup2, cgroup2->run_fd, cgroup2->max_fd, cgroup2->run, budget);
+	return r < 0 ? fault_errno(fault, r, "set the budget of %" PRIu64 " us in %u us",
+			       budget->quota_us, budget->period_us)
+		     : 0;
+}
 
 static int cgroup2_budget_set(struct enforcer *enforcer, double budget_cpus, struct fault *fault)
 {
@@ -688,10 +810,9 @@ static int cgroup2_budget_set(struct enforcer *enforcer, double budget_cpus, str
 	if (budget.quota_us == cgroup2->budget.quota_us &&
 		budget.period_us == cgroup2->budget.period_us && !cgroup2->is_foreign)
 		return 0;
-	r = set_max(cgroup2, cgroup2->run_fd, cgroup2->max_fd, cgroup2->run, &budget);
+	r = set_budget(cgroup2, &budget, fault);
 	if (r < 0)
-		return fault_errno(fault, r, "set the budget of %" PRIu64 " us in %u us",
-			budget.quota_us, budget.period_us);
+		return r;
 	cgroup2->budget = budget;
 	cgroup2->is_foreign = false;
 	return 0;
@@ -753,7 +874,7 @@ static struct enforcer *cgroup2_close(struct enforcer *enforcer)
 {
 	struct cgroup2 *cgroup2 = cgroup2_of(enforcer);
 	/* In what was taken over there may be more than was adopted. */
-	bool is_all_ours = cgroup2->n_let_go == 0 && !cgroup2->is_taken_over;
+	bool is_all_ours = cgroup2->n_let_go == 0 && !cgroup2->is_taken_over && !cgroup2->is_sliced;
 	char group[PATH_MAX];
 
 	if (!enforcer)
@@ -768,9 +889,10 @@ static struct enforcer *cgroup2_close(struct enforcer *enforcer)
 		seat_done(&cgroup2->seats[task]);
 	}
 	close_fd(&cgroup2->max_fd);
-	if (cgroup2->run_fd >= 0 && !is_all_ours)
+	if (cgroup2->run_fd >= 0 && !is_all_ours && !cgroup2->is_sliced)
 		(void)group_remove_tree(cgroup2->home.dir_fd, cgroup2->run); /* what is empty */
-	else if (cgroup2->run_fd >= 0 && group_of(cgroup2, /* seat= */ NULL, group, NULL) == 0)
+	else if (cgroup2->run_fd >= 0 && is_all_ours &&
+		group_of(cgroup2, /* seat= */ NULL, group, NULL) == 0)
 		(void)remove_group(cgroup2, cgroup2->home.dir_fd, group, /* fault= */ NULL);
 	close_fd(&cgroup2->run_fd);
 	home_leave(&cgroup2->home);

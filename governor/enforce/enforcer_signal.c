@@ -294,9 +294,10 @@ static int signal_budget_set(struct enforcer *enforcer, double budget_cpus, stru
 
 /* Places. */
 
-static int signal_task_add(
-	struct enforcer *enforcer, uint32_t task, const char *name, struct fault *fault)
+static int signal_task_add(struct enforcer *enforcer, uint32_t task, const char *name,
+	const char *scope, struct fault *fault)
 {
+	(void)scope;
 	struct enforcer_by_signal *by_signal = of(enforcer);
 
 	assert(task < by_signal->n_tasks_max && !by_signal->tasks[task].is_used);
@@ -312,9 +313,10 @@ static int signal_task_add(
 }
 
 /* It has no places that outlive it: the task is added and attached again. */
-static int signal_task_adopt(
-	struct enforcer *enforcer, uint32_t task, const char *name, pid_t pid, struct fault *fault)
+static int signal_task_adopt(struct enforcer *enforcer, uint32_t task, const char *name,
+	const char *scope, pid_t pid, struct fault *fault)
 {
+	(void)scope;
 	(void)enforcer;
 	(void)task;
 	(void)pid;

@@ -4,15 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/types.h>
-#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
@@ -323,89 +320,6 @@ static int find_home(struct home *home, const char *run, struct fault *fault)
 	return 0;
 }
 
-/* Does nothing, and ends with us. */
-static pid_t start_anchor(void)
-{
-	const pid_t parent = getpid();
-	const pid_t pid = fork();
-
-	if (pid != 0)
-		return pid < 0 ? -errno : pid;
-	/* What is ours alone: claims, locks, the pages of tasks. */
-	(void)close_range(0, UINT_MAX, 0);
-	(void)prctl(PR_SET_NAME, "coregov-anchor");
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	while (getppid() == parent)
-		(void)pause();
-	_exit(0);
-}
-
-static void end_anchor(struct home *home)
-{
-	if (home->anchor <= 0)
-		return;
-	(void)kill(home->anchor, SIGKILL);
-	(void)waitpid(home->anchor, NULL, 0);
-	home->anchor = 0;
-}
-
-/* The group of a process in the unified tree, without a slash at either end. */
-static int unified_group_of(pid_t pid, char ret_group[static PATH_MAX])
-{
-	_cleanup_fclose_ FILE *file = NULL;
-	char path[64], line[PATH_MAX + 16];
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
-	file = fopen(path, "re");
-	if (!file)
-		return -errno;
-	while (fgets(line, sizeof(line), file)) {
-		line[strcspn(line, "\n")] = '\0';
-		if (strncmp(line, "0::/", 4) != 0)
-			continue;
-		(void)snprintf(ret_group, PATH_MAX, "%.*s", PATH_MAX - 1, line + 4);
-		return 0;
-	}
-	return -ENOENT;
-}
-
-/* One that is there as long as tasks of a governor that has ended are in it; its anchor has ended, too. */
-static int find_scope(struct home *home, const char *run, bool takes_over, struct fault *fault)
-{
-	int r;
-
-	if (takes_over && unit_bus_find_scope(run, home->group) == 0)
-		return 0;
-	r = unit_bus_make_scope(run, &home->anchor, 1, fault);
-	if (r < 0)
-		return r;
-	r = unified_group_of(home->anchor, home->group);
-	return r < 0 ? fault_errno(fault, r, "find the group of scope '%s'", run) : 0;
-}
-
-static int find_apart(struct home *home, const char *run, bool takes_over, struct fault *fault)
-{
-	struct cgroup_base base;
-	int r = find_tree(&base, fault);
-
-	if (r == 0)
-		r = check_manager(&base, fault);
-	if (r < 0)
-		return r;
-	r = start_anchor();
-	if (r < 0)
-		return fault_errno(fault, r, "start a process to keep a scope");
-	home->anchor = (pid_t)r;
-	r = find_scope(home, run, takes_over, fault);
-	if (r < 0)
-		return r;
-	r = open_home(&base, home->group, fault);
-	if (r < 0)
-		return r;
-	home->dir_fd = r;
-	return 0;
-}
-
 static int find_fake_home(struct home *home, const char *root, struct fault *fault)
 {
 	home->dir_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -421,9 +335,7 @@ static void pause_for_round(void)
 	(void)nanosleep(&pause, NULL); /* cut short by a signal: a shorter round */
 }
 
-/* Moves what is in one group to another, until nothing is left: a fork may add to it meanwhile, and a
- * process that is ending is listed, and not moved, for as long as it gives its memory back. */
-static int move_all(int from_fd, int to_fd)
+int home_move_all(int from_fd, int to_fd)
 {
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		_cleanup_close_ int fd = openat(from_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
@@ -467,7 +379,7 @@ static int make_leaf(struct home *home, struct fault *fault)
 	leaf_fd = openat(home->dir_fd, LEAF, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (leaf_fd < 0)
 		return fault_errno(fault, -errno, "open group '%s/" LEAF "'", home->group);
-	r = move_all(home->dir_fd, leaf_fd);
+	r = home_move_all(home->dir_fd, leaf_fd);
 	if (r < 0)
 		return fault_errno(
 			fault, r, "move the processes of group '%s' to its leaf", home->group);
@@ -509,7 +421,6 @@ void home_leave(struct home *home)
 {
 	_cleanup_close_ int leaf_fd = -EBADF, home_fd = TAKE_FD(home->dir_fd);
 
-	end_anchor(home);
 	if (home_fd < 0)
 		return;
 	lock_home(home_fd);
@@ -519,7 +430,7 @@ void home_leave(struct home *home)
 		return;
 	leaf_fd = openat(home_fd, LEAF, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (leaf_fd >= 0)
-		(void)move_all(leaf_fd, home_fd);
+		(void)home_move_all(leaf_fd, home_fd);
 	(void)unlinkat(home_fd, LEAF, AT_REMOVEDIR);
 }
 
@@ -584,17 +495,6 @@ int home_open(struct home *home, const char *fake_root, const char *run, struct 
 	return r < 0 ? r : prepare(home, fault);
 }
 
-/* Into the leaf of a scope that was found. */
-static int move_anchor(const struct home *home, struct fault *fault)
-{
-	char text[NUMBER_TEXT_MAX];
-	int r;
-
-	(void)format_number(text, (uint64_t)home->anchor);
-	r = knob_write_at(home->dir_fd, LEAF "/cgroup.procs", text);
-	return r < 0 ? fault_errno(fault, r, "keep group '%s'", home->group) : 0;
-}
-
 /* That of another governor, which we may have been started outside of, if its run is there. */
 static bool find_old(struct home *home, const char *run, const char *old)
 {
@@ -611,19 +511,27 @@ static bool find_old(struct home *home, const char *run, const char *old)
 	return true;
 }
 
-int home_open_apart(
-	struct home *home, const char *run, bool takes_over, const char *old, struct fault *fault)
+int home_open_apart(struct home *home, const char *run, const char *old, struct fault *fault)
 {
-	bool is_apart = unit_bus_is_booted();
-	int r = 0;
+	int r = find_old(home, run, old) ? 0 : find_home(home, run, fault);
 
-	if (is_apart)
-		r = find_apart(home, run, takes_over, fault);
-	else if (!find_old(home, run, old))
-		r = find_home(home, run, fault);
+	return r < 0 ? r : prepare(home, fault);
+}
+
+int home_open_slice(struct home *home, uint64_t quota_us, uint32_t period_us, bool keeps_quota,
+	struct fault *fault)
+{
+	struct cgroup_base base;
+	int r = find_tree(&base, fault);
+
 	if (r == 0)
-		r = prepare(home, fault);
-	if (r == 0 && is_apart)
-		r = move_anchor(home, fault);
-	return r;
+		r = check_manager(&base, fault);
+	if (r == 0)
+		r = unit_bus_open_slice(quota_us, period_us, keeps_quota, home->group, fault);
+	if (r == 0)
+		r = open_home(&base, home->group, fault);
+	if (r < 0)
+		return r;
+	home->dir_fd = r;
+	return 0;
 }

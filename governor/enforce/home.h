@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "fault.h"
@@ -15,7 +16,6 @@ struct home {
 	int dir_fd;           /* -EBADF before home_open() */
 	bool is_leaf_made;    /* by us */
 	bool is_cpu_enabled;  /* by us */
-	pid_t anchor;         /* the process that keeps a scope apart; 0: none */
 	/* A sentence on what changes for this run by being there, also where home_open() fails after
 	 * that; "" where nothing does. */
 	char warning[FAULT_TEXT_MAX];
@@ -46,12 +46,13 @@ int home_look(struct home_sight *ret_sight, struct fault *fault);
  * home_unlock(). On failure home_leave() undoes what was done. */
 int home_open(struct home *home, const char *fake_root, const char *run, struct fault *fault);
 
-/* The same, but where systemd runs the machine in a scope of its own, which a process of ours keeps and
- * which ends with what is in it: then what runs there is no part of our unit, and outlives it. takes_over:
- * that of a governor that has ended will do, if it is still there; where systemd does not run the machine, it
- * was at `old` (or NULL). */
-int home_open_apart(
-	struct home *home, const char *run, bool takes_over, const char *old, struct fault *fault);
+/* The same for a run that outlives us; where it was left at `old` (or NULL), that is its home. */
+int home_open_apart(struct home *home, const char *run, const char *old, struct fault *fault);
+
+/* The slice for the tasks of a daemon, where systemd runs the machine: it is nobody's unit but theirs, and so
+ * outlives us. The rest as in unit_bus_open_slice(). */
+int home_open_slice(struct home *home, uint64_t quota_us, uint32_t period_us, bool keeps_quota,
+	struct fault *fault);
 
 /* To be called when a group below gives the controller on: from then on nobody can take it back. */
 void home_unlock(struct home *home);
@@ -62,3 +63,8 @@ void home_leave(struct home *home);
 /* Enables the cpu controller for the groups below `dir_fd`; `group` is its name for messages.
  * *ret_is_enabled where it was not enabled before. */
 int home_enable_cpu(int dir_fd, const char *group, bool *ret_is_enabled, struct fault *fault);
+
+/* Moves what is in one group to another, until nothing is left: a fork may add to it meanwhile, and a process
+ * that is ending is listed, and not moved, for as long as it gives its memory back. At most a second. 0, or
+ * -EBUSY or another negative errno. */
+int home_move_all(int from_fd, int to_fd);

@@ -46,6 +46,7 @@ struct meter_bpf {
 	struct meter_programs *programs;
 	bool is_old; /* the programs for kernels before 6.7 */
 	uint32_t n_tasks_max;
+	uint32_t n_metered;
 	uint32_t turn;                  /* of the cell that was given last */
 	const struct meter_cell *cells; /* [1 + n_tasks_max] */
 	struct metered *tasks;          /* [n_tasks_max] */
@@ -408,6 +409,7 @@ static int bpf_task_add(
 	self->turn = cell.turn;
 	p->bss->generation++;
 	self->tasks[task] = (struct metered){.group_id = group.st_ino};
+	self->n_metered++;
 	if (!is_empty_group(fd, &group))
 		take_census(self);
 	return 0;
@@ -428,11 +430,14 @@ static void bpf_task_remove(struct meter *meter, uint32_t task)
 		bpf_map__fd(self->programs->maps.cells), &number, &nobodys, BPF_ANY);
 	self->programs->bss->generation++;
 	*metered = (struct metered){0};
+	self->n_metered--;
 }
 
+/* Nobody's threads need not be asked. */
 static void bpf_refresh(struct meter *meter)
 {
-	take_census(of(meter));
+	if (of(meter)->n_metered > 0)
+		take_census(of(meter));
 }
 
 static uint64_t at_least(uint64_t last, uint64_t now)
@@ -446,7 +451,9 @@ static int bpf_read(struct meter *meter, uint32_t task, struct meter_reading *re
 	const struct meter_cell *cell = &self->cells[task + 1];
 	struct metered *last = &self->tasks[task];
 
-	assert(task < self->n_tasks_max && self->tasks[task].group_id != 0);
+	assert(task < self->n_tasks_max);
+	if (last->group_id == 0)
+		return -ENOENT;
 	last->cpu_ns = at_least(last->cpu_ns, __atomic_load_n(&cell->cpu_ns, __ATOMIC_RELAXED));
 	last->wait_ns = at_least(last->wait_ns, __atomic_load_n(&cell->wait_ns, __ATOMIC_RELAXED));
 	last->n_switches = at_least(

@@ -171,7 +171,9 @@ static int cgroup_meter_read(struct meter *meter, uint32_t task, struct meter_re
 	uint64_t now_ns;
 	int r;
 
-	assert(task < of(meter)->n_tasks && counted->fd >= 0);
+	assert(task < of(meter)->n_tasks);
+	if (counted->fd < 0)
+		return -ENOENT;
 	r = read_counter(counted, &now_ns);
 	if (r < 0)
 		return r;

@@ -111,7 +111,9 @@ static int proc_read(struct meter *meter, uint32_t task, struct meter_reading *r
 	struct metered *metered = &proc->tasks[task];
 	int r = 0;
 
-	assert(task < proc->n_tasks_max && metered->place);
+	assert(task < proc->n_tasks_max);
+	if (!metered->place)
+		return -ENOENT;
 	if (!metered->is_in_tree) {
 		r = metered->place->pid > 0
 			? proctree_task_add(proc->tree, task, metered->place->pid)

@@ -19,6 +19,7 @@ static bool parse(const char *text, struct place_left *ret_left)
 		!task_name_is_valid(text + n_read))
 		return false;
 	(void)snprintf(ret_left->name, sizeof(ret_left->name), "%s", text + n_read);
+	ret_left->scope[0] = '\0';
 	return true;
 }
 
@@ -48,6 +49,34 @@ int place_left_find(int run_fd, uint32_t least, struct place_left *ret_left)
 			(is_found && left.task >= ret_left->task) ||
 			!is_populated(run_fd, entry->d_name, &left.pid))
 			continue;
+		*ret_left = left;
+		is_found = true;
+	}
+	return is_found;
+}
+
+int place_left_find_in_scopes(int slice_fd, uint32_t least, struct place_left *ret_left)
+{
+	_cleanup_close_ int fd = openat(slice_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_closedir_ DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	const struct dirent *entry;
+	bool is_found = false;
+
+	if (!dir)
+		return -errno;
+	TAKE_FD(fd);
+	while ((entry = readdir(dir))) {
+		_cleanup_close_ int scope_fd = -EBADF;
+		struct place_left left;
+
+		if (entry->d_type != DT_DIR || strlen(entry->d_name) >= sizeof(left.scope))
+			continue;
+		scope_fd = openat(
+			slice_fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		if (scope_fd < 0 || place_left_find(scope_fd, least, &left) != 1 ||
+			(is_found && left.task >= ret_left->task))
+			continue;
+		(void)strcpy(left.scope, entry->d_name);
 		*ret_left = left;
 		is_found = true;
 	}

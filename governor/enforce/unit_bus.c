@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <systemd/sd-bus.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-login.h>
 #include <unistd.h>
@@ -14,10 +13,11 @@
 #include "cleanup.h"
 #include "monotonic.h"
 #include "nsec.h"
+#include "unit_bus_internal.h"
 
 /* StartTransientUnit, as systemd-run --scope does it, because only a delegated unit may be written
- * to below. It runs once, before the loop starts, so it may block: the reply names a job, and the
- * processes are in the scope when JobRemoved comes for that job. The match is installed before the
+ * to below. What is here runs before the loop starts, or seldom, so it may block: the reply names a job,
+ * and the processes are in the scope when JobRemoved comes for that job. The match is installed before the
  * call, or a quick job would be missed; signals that come during the call wait in the queue until
  * sd_bus_process(), when the job's path is known.
  *
@@ -27,12 +27,9 @@
  * Whether a unit is delegated is asked for, too: the extended attribute by which the system manager
  * marks such a group is not set by a user's manager (systemd 252). */
 
-#define MANAGER "org.freedesktop.systemd1"
-#define MANAGER_PATH "/org/freedesktop/systemd1"
-#define MANAGER_INTERFACE "org.freedesktop.systemd1.Manager"
 #define UNITS_PATH "/org/freedesktop/systemd1/unit"
+#define SLICE_INTERFACE "org.freedesktop.systemd1.Slice"
 #define JOB_TIMEOUT_US (5 * USEC_PER_SEC)
-#define UNIT_NAME_MAX 128
 
 DEFINE_CLEANUP_FUNC(sd_bus, sd_bus_flush_close_unref)
 DEFINE_CLEANUP_FUNC(sd_bus_message, sd_bus_message_unref)
@@ -77,7 +74,7 @@ static int open_user_manager(sd_bus **ret_bus)
 	return r >= 0 || sd_bus_open_user(ret_bus) >= 0 ? 0 : r;
 }
 
-static int open_manager(sd_bus **ret_bus, struct fault *fault)
+int unit_bus_open_manager(sd_bus **ret_bus, struct fault *fault)
 {
 	int r;
 
@@ -145,7 +142,7 @@ int unit_bus_probe(char ret_group[static PATH_MAX], struct fault *fault)
 	_cleanup_(cleanup_sd_bus_flush_close_unref) sd_bus *bus = NULL;
 	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 	_cleanup_free_ char *group = NULL;
-	int r = open_manager(&bus, fault);
+	int r = unit_bus_open_manager(&bus, fault);
 
 	if (r < 0)
 		return r;
@@ -157,28 +154,6 @@ int unit_bus_probe(char ret_group[static PATH_MAX], struct fault *fault)
 	if (strlen(group) >= PATH_MAX)
 		return fault_set(fault, -ENAMETOOLONG, "systemd's group has too long a name");
 	strcpy(ret_group, group[0] == '/' ? group + 1 : group);
-	return 0;
-}
-
-int unit_bus_find_scope(const char *run, char ret_group[static PATH_MAX])
-{
-	_cleanup_(cleanup_sd_bus_flush_close_unref) sd_bus *bus = NULL;
-	_cleanup_free_ char *path = NULL, *group = NULL;
-	char unit[UNIT_NAME_MAX];
-	int r = open_manager(&bus, /* fault= */ NULL);
-
-	(void)snprintf(unit, sizeof(unit), "%s.scope", run);
-	if (r >= 0)
-		r = sd_bus_path_encode(UNITS_PATH, unit, &path);
-	/* Also of a unit that is not there: then it is in no group. */
-	if (r >= 0)
-		r = sd_bus_get_property_string(bus, MANAGER, path, unit_interface(unit),
-			"ControlGroup", /* reterr_error= */ NULL, &group);
-	if (r < 0)
-		return r;
-	if (group[0] != '/' || strlen(group) >= PATH_MAX)
-		return -ENOENT;
-	strcpy(ret_group, group + 1);
 	return 0;
 }
 
@@ -229,43 +204,31 @@ static int append_pids(sd_bus_message *message, const pid_t pids[], size_t n_pid
 	return r;
 }
 
-/* Root's scope would be in system.slice, and out of the limits of the slice it was started in. A
- * user's manager has slices of its own. */
-static int append_slice(sd_bus_message *message)
-{
-	_cleanup_free_ char *slice = NULL;
-
-	if (geteuid() != 0 || sd_pid_get_slice(0, &slice) < 0)
-		return 0;
-	return sd_bus_message_append(message, "(sv)", "Slice", "s", slice);
-}
-
-static int build_call(sd_bus *bus, const char *unit, const pid_t pids[], size_t n_pids,
-	sd_bus_message **ret_message)
+int unit_bus_scope_call(sd_bus *bus, const struct unit_scope *scope, sd_bus_message **ret_call)
 {
 	_cleanup_(cleanup_sd_bus_message_unref) sd_bus_message *message = NULL;
 	int r = sd_bus_message_new_method_call(
 		bus, &message, MANAGER, MANAGER_PATH, MANAGER_INTERFACE, "StartTransientUnit");
 
 	if (r >= 0)
-		r = sd_bus_message_append(message, "ss", unit, "fail");
+		r = sd_bus_message_append(message, "ss", scope->unit, "fail");
 	if (r >= 0)
 		r = sd_bus_message_open_container(message, 'a', "(sv)");
 	if (r >= 0)
-		r = append_pids(message, pids, n_pids);
+		r = append_pids(message, scope->pids, scope->n_pids);
 	if (r >= 0)
 		r = sd_bus_message_append(message, "(sv)(sv)(sv)", "Description", "s",
-			"trainings under coregov", "CollectMode", "s", "inactive-or-failed",
+			scope->description, "CollectMode", "s", "inactive-or-failed",
 			"DelegateControllers", "as", 1, "cpu");
-	if (r >= 0)
-		r = append_slice(message);
+	if (r >= 0 && scope->slice)
+		r = sd_bus_message_append(message, "(sv)", "Slice", "s", scope->slice);
 	if (r >= 0)
 		r = sd_bus_message_close_container(message);
 	if (r >= 0)
 		r = sd_bus_message_append(message, "a(sa(sv))", 0);
 	if (r < 0)
 		return r;
-	*ret_message = TAKE_PTR(message);
+	*ret_call = TAKE_PTR(message);
 	return 0;
 }
 
@@ -295,25 +258,17 @@ static int wait_for(sd_bus *bus, struct job *job, const char *unit, struct fault
 	return 0;
 }
 
-int unit_bus_make_scope(const char *run, const pid_t pids[], size_t n_pids, struct fault *fault)
+/* A call that makes a job of the unit, and the end of that job. */
+static int do_job(sd_bus *bus, sd_bus_message *call, const char *unit, struct fault *fault)
 {
-	_cleanup_(cleanup_sd_bus_flush_close_unref) sd_bus *bus = NULL;
 	_cleanup_(cleanup_sd_bus_slot_unref) sd_bus_slot *slot = NULL;
-	_cleanup_(cleanup_sd_bus_message_unref) sd_bus_message *call = NULL, *reply = NULL;
+	_cleanup_(cleanup_sd_bus_message_unref) sd_bus_message *reply = NULL;
 	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 	struct job job = {.path = ""};
-	char unit[UNIT_NAME_MAX];
 	const char *path;
-	int r;
+	int r = sd_bus_match_signal(bus, &slot, MANAGER, MANAGER_PATH, MANAGER_INTERFACE,
+		"JobRemoved", job_removed, &job);
 
-	(void)snprintf(unit, sizeof(unit), "%s.scope", run);
-	r = open_manager(&bus, fault);
-	if (r < 0)
-		return r;
-	r = sd_bus_match_signal(bus, &slot, MANAGER, MANAGER_PATH, MANAGER_INTERFACE, "JobRemoved",
-		job_removed, &job);
-	if (r >= 0)
-		r = build_call(bus, unit, pids, n_pids, &call);
 	if (r < 0)
 		return fault_errno(fault, r, "ask systemd for %s", unit);
 	r = sd_bus_call(bus, call, JOB_TIMEOUT_US, &error, &reply);
@@ -327,24 +282,96 @@ int unit_bus_make_scope(const char *run, const pid_t pids[], size_t n_pids, stru
 	return wait_for(bus, &job, unit, fault);
 }
 
-int unit_bus_attach(const char *run, const char *below, pid_t pid, struct fault *fault)
+int unit_bus_make_scope(const char *run, const pid_t pids[], size_t n_pids, struct fault *fault)
 {
 	_cleanup_(cleanup_sd_bus_flush_close_unref) sd_bus *bus = NULL;
 	_cleanup_(cleanup_sd_bus_message_unref) sd_bus_message *call = NULL;
-	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	_cleanup_free_ char *slice = NULL;
 	char unit[UNIT_NAME_MAX];
-	int r = open_manager(&bus, fault);
+	struct unit_scope scope = {
+		.unit = unit,
+		.description = "trainings under coregov",
+		.pids = pids,
+		.n_pids = n_pids,
+	};
+	int r = unit_bus_open_manager(&bus, fault);
 
 	if (r < 0)
 		return r;
 	(void)snprintf(unit, sizeof(unit), "%s.scope", run);
-	r = sd_bus_message_new_method_call(
-		bus, &call, MANAGER, MANAGER_PATH, MANAGER_INTERFACE, "AttachProcessesToUnit");
-	if (r >= 0)
-		r = sd_bus_message_append(call, "ssau", unit, below, 1, (uint32_t)pid);
-	if (r >= 0)
-		r = sd_bus_call(bus, call, JOB_TIMEOUT_US, &error, /* ret_reply= */ NULL);
-	return r < 0 ? fault_set(fault, r, "have systemd move process %d into %s: %s", (int)pid,
-			       unit, error.message ? error.message : strerror(-r))
+	/* Root's scope would be in system.slice, and out of the limits of the slice it was started in. A
+	 * user's manager has slices of its own. */
+	if (geteuid() == 0 && sd_pid_get_slice(0, &slice) >= 0)
+		scope.slice = slice;
+	r = unit_bus_scope_call(bus, &scope, &call);
+	return r < 0 ? fault_errno(fault, r, "ask systemd for %s", unit)
+		     : do_job(bus, call, unit, fault);
+}
+
+static int set_quota(sd_bus *bus, uint64_t quota_us, uint32_t period_us, struct fault *fault)
+{
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	/* Rounded up: systemd cuts what it computes from this for the period. */
+	uint64_t a_second_us = (quota_us * USEC_PER_SEC + period_us - 1) / period_us;
+	int r = sd_bus_call_method(bus, MANAGER, MANAGER_PATH, MANAGER_INTERFACE,
+		"SetUnitProperties", &error, /* ret_reply= */ NULL, "sba(sv)", UNIT_SLICE,
+		/* runtime= */ true, 2, "CPUQuotaPerSecUSec", "t", a_second_us,
+		"CPUQuotaPeriodUSec", "t", (uint64_t)period_us);
+
+	return r < 0 ? fault_set(fault, r, "set CPUQuota= of " UNIT_SLICE ": %s",
+			       error.message ? error.message : strerror(-r))
 		     : 0;
+}
+
+int unit_bus_set_quota(uint64_t quota_us, uint32_t period_us, struct fault *fault)
+{
+	_cleanup_(cleanup_sd_bus_flush_close_unref) sd_bus *bus = NULL;
+	int r = unit_bus_open_manager(&bus, fault);
+
+	if (r >= 0)
+		r = sd_bus_set_method_call_timeout(bus, JOB_TIMEOUT_US);
+	return r < 0 ? r : set_quota(bus, quota_us, period_us, fault);
+}
+
+static int start_slice(sd_bus *bus, struct fault *fault)
+{
+	_cleanup_(cleanup_sd_bus_message_unref) sd_bus_message *call = NULL;
+	int r = sd_bus_message_new_method_call(
+		bus, &call, MANAGER, MANAGER_PATH, MANAGER_INTERFACE, "StartUnit");
+
+	if (r >= 0)
+		r = sd_bus_message_append(call, "ss", UNIT_SLICE, "fail");
+	return r < 0 ? fault_errno(fault, r, "ask systemd for " UNIT_SLICE)
+		     : do_job(bus, call, UNIT_SLICE, fault);
+}
+
+int unit_bus_open_slice(uint64_t quota_us, uint32_t period_us, bool keeps_quota,
+	char ret_group[static PATH_MAX], struct fault *fault)
+{
+	_cleanup_(cleanup_sd_bus_flush_close_unref) sd_bus *bus = NULL;
+	_cleanup_free_ char *path = NULL, *group = NULL;
+	uint64_t a_second_us = UINT64_MAX;
+	int r = unit_bus_open_manager(&bus, fault);
+
+	if (r < 0)
+		return r;
+	r = sd_bus_path_encode(UNITS_PATH, UNIT_SLICE, &path);
+	if (r >= 0 && keeps_quota)
+		(void)sd_bus_get_property_trivial(bus, MANAGER, path, SLICE_INTERFACE,
+			"CPUQuotaPerSecUSec", /* reterr_error= */ NULL, 't', &a_second_us);
+	if (r >= 0 && a_second_us == UINT64_MAX)
+		r = set_quota(bus, quota_us, period_us, fault);
+	else if (r < 0)
+		(void)fault_errno(fault, r, "ask systemd for " UNIT_SLICE);
+	if (r >= 0)
+		r = start_slice(bus, fault);
+	if (r < 0)
+		return r;
+	r = sd_bus_get_property_string(bus, MANAGER, path, SLICE_INTERFACE, "ControlGroup",
+		/* reterr_error= */ NULL, &group);
+	if (r < 0 || group[0] != '/' || strlen(group) >= PATH_MAX)
+		return fault_errno(
+			fault, r < 0 ? r : -ENOENT, "ask systemd for the group of " UNIT_SLICE);
+	strcpy(ret_group, group + 1);
+	return 0;
 }

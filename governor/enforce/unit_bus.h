@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "fault.h"
@@ -26,16 +27,20 @@ int unit_bus_probe(char ret_group[static PATH_MAX], struct fault *fault);
  * it cannot be asked. */
 int unit_bus_version(char ret_version[], size_t size);
 
-/* The group of the scope "RUN.scope", without a slash at either end. 0, -ENOENT where it is not there, or
- * another negative errno where nobody could be asked. */
-int unit_bus_find_scope(const char *run, char ret_group[static PATH_MAX]);
-
 /* Makes the transient scope "RUN.scope" with Delegate=cpu out of the given processes, and waits
  * until they are in it, at most five seconds. It is in the slice that this process is in. The scope
  * ends by itself with its last process. */
 int unit_bus_make_scope(const char *run, const pid_t pids[], size_t n_pids, struct fault *fault);
 
-/* Moves a process of ours into a group below that of the scope "RUN.scope", which has been delegated to us:
- * "/1-mlp", say. The kernel lets nobody but root take a process out of a login session; the user's manager
- * may have that done by the system's, for the same user's processes. At most five seconds. */
-int unit_bus_attach(const char *run, const char *below, pid_t pid, struct fault *fault);
+/* The slice in which each task of a daemon has a scope of its own, and whose CPUQuota= is the budget of all:
+ * it outlives the daemon. */
+#define UNIT_SLICE "coregov.slice"
+
+/* Sets the quota of UNIT_SLICE, until the machine is started again, whether it is active or not. Both in
+ * microseconds. systemd answers before it is in force. At most five seconds. */
+int unit_bus_set_quota(uint64_t quota_us, uint32_t period_us, struct fault *fault);
+
+/* Starts UNIT_SLICE, with that quota; keeps_quota: where it has one, that stands. Its group, without a slash at
+ * either end. At most five seconds for each of both. */
+int unit_bus_open_slice(uint64_t quota_us, uint32_t period_us, bool keeps_quota,
+	char ret_group[static PATH_MAX], struct fault *fault);

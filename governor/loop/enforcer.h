@@ -50,11 +50,14 @@ struct enforcer_setup {
 	uid_t task_uid;   /* whose processes the tasks are */
 };
 
+#define SCOPE_NAME_MAX 128
+
 /* A place in which something runs that no task is known of. */
 struct place_left {
 	uint32_t task; /* its id */
 	char name[TASK_NAME_MAX + 1];
-	pid_t pid; /* a process in it */
+	char scope[SCOPE_NAME_MAX]; /* that it is in; "": none */
+	pid_t pid;                  /* a process in it */
 };
 
 struct enforcer_ops;
@@ -66,6 +69,7 @@ struct enforcer {
 	uint64_t tick_ns;    /* how often tick() wants to be called; 0: never */
 	const char *warning; /* what the user should know of where it works; NULL: nothing */
 	const char *home;    /* the group that the run's is in; NULL where there are no groups */
+	bool wants_scopes;   /* each task is to be in a scope of its own before task_add() */
 };
 
 struct enforcer_ops {
@@ -81,14 +85,17 @@ struct enforcer_ops {
 		struct fault *fault);
 
 	/* Makes a place for a task, frozen and with the least quota: nothing runs in it before the
-	 * first grant. May allocate; not in the slot path. */
-	int (*task_add)(
-		struct enforcer *enforcer, uint32_t task, const char *name, struct fault *fault);
+	 * first grant. scope: where the enforcer wants_scopes, the name of that which has been made for
+	 * the task and holds nothing else, "x.scope"; all that is in it is in the place then. Else NULL.
+	 * May allocate; not in the slot path. -ENOENT where the scope is gone. */
+	int (*task_add)(struct enforcer *enforcer, uint32_t task, const char *name,
+		const char *scope, struct fault *fault);
 	/* Takes over the place of a task whose governor has ended, with all that is in force there.
-	 * pid: its first process, 0 where that has ended. -ENOENT where there is no such place. NULL in a
+	 * pid: its first process, 0 where that has ended. 0; 1 where the place went with the last that was in
+	 * it, so that there is nothing to be measured; -ENOENT where there is no such place. NULL in a
 	 * simulation. */
-	int (*task_adopt)(struct enforcer *enforcer, uint32_t task, const char *name, pid_t pid,
-		struct fault *fault);
+	int (*task_adopt)(struct enforcer *enforcer, uint32_t task, const char *name,
+		const char *scope, pid_t pid, struct fault *fault);
 	/* Of what was taken over: the place with the least id of `least` or above in which something runs.
 	 * 1, 0 where there is none, or a negative errno. NULL in a simulation. */
 	int (*place_left)(struct enforcer *enforcer, uint32_t least, struct place_left *ret_left);

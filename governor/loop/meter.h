@@ -45,7 +45,7 @@ struct meter_ops {
 	 * go is got here. Allocates nothing. */
 	void (*refresh)(struct meter *meter);
 	/* The task's counters, as of the last refresh() or later. Allocates nothing. 0 or a negative
-	 * errno; ret_reading is untouched on failure. */
+	 * errno, -ENOENT for a task that was not added; ret_reading is untouched on failure. */
 	int (*read)(struct meter *meter, uint32_t task, struct meter_reading *ret_reading);
 
 	/* Threads and moves between places that it could not count to the end since it was opened: what

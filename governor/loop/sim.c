@@ -296,9 +296,10 @@ static int enforcer_sim_open(
 	return fault_set(fault, -EOPNOTSUPP, "the simulated enforcer belongs to a simulation");
 }
 
-static int enforcer_sim_task_add(
-	struct enforcer *enforcer, uint32_t id, const char *name, struct fault *fault)
+static int enforcer_sim_task_add(struct enforcer *enforcer, uint32_t id, const char *name,
+	const char *scope, struct fault *fault)
 {
+	(void)scope;
 	(void)enforcer;
 	(void)id;
 	(void)name;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <assert.h>
+#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -206,7 +207,8 @@ void task_observe(struct governor *governor, uint32_t id, uint64_t now_ns)
 		task->wait_ns = reading.wait_ns;
 	task->has_wait = r == 0 && reading.has_wait;
 	task->n_runnable = task->has_wait ? reading.n_runnable : 0;
-	task->n_unread = r < 0 ? task->n_unread + 1 : 0;
+	/* One whose place is gone has used all that it will. */
+	task->n_unread = r < 0 && r != -ENOENT ? task->n_unread + 1 : 0;
 	if (task->n_unread == UNREAD_MAX)
 		record_event(governor, now_ns, id, "meter",
 			"its CPU time cannot be read, the last reading stands: %s", strerror(-r));

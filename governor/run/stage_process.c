@@ -315,7 +315,7 @@ static int launch_task(struct stage_process *self, uint32_t id, struct fault *fa
 		else
 			fds[i] = self->setup.is_verbose ? STDERR_FILENO : null_fd;
 	}
-	r = enforcer->ops->task_add(enforcer, id, planned->name, fault);
+	r = enforcer->ops->task_add(enforcer, id, planned->name, /* scope= */ NULL, fault);
 	if (r < 0)
 		return r;
 	cast->is_placed = true;

@@ -152,7 +152,7 @@ static void add_task(struct bench *bench, uint32_t task)
 	struct fault fault = FAULT_INIT;
 
 	bench->busy[task] = busy_start();
-	if (bench->ops->task_add(bench->enforcer, task, "busy", &fault) < 0 ||
+	if (bench->ops->task_add(bench->enforcer, task, "busy", /* scope= */ NULL, &fault) < 0 ||
 		bench->ops->task_attach(bench->enforcer, task, bench->busy[task].pid, &fault) < 0 ||
 		bench->meter->ops->task_add(bench->meter, task,
 			bench->ops->task_place(bench->enforcer, task), &fault) < 0)

@@ -80,7 +80,7 @@ static int let_run(struct bench *bench, pid_t pid, struct fault *fault)
 	int r = 0;
 
 	if (enforcer)
-		r = enforcer->ops->task_add(enforcer, 0, "launch", fault);
+		r = enforcer->ops->task_add(enforcer, 0, "launch", /* scope= */ NULL, fault);
 	if (enforcer && r == 0)
 		r = enforcer->ops->task_attach(enforcer, 0, pid, fault);
 	if (r == 0)

@@ -412,7 +412,7 @@ int main(int argc, char *argv[])
 	for (uint32_t i = 0; i < N_MIXED; i++) {
 		const struct place *place;
 
-		if (enforcer->ops->task_add(enforcer, i, "bench", &fault) < 0)
+		if (enforcer->ops->task_add(enforcer, i, "bench", /* scope= */ NULL, &fault) < 0)
 			end("add");
 		place = enforcer->ops->task_place(enforcer, i);
 		if (bpf->ops->task_add(bpf, i, place, &fault) < 0 ||

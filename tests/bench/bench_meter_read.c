@@ -151,7 +151,7 @@ static void add_groups(void)
 		struct place in_tree = {.cpu1_fd = -1, .cpuacct_fd = -1, .cgroup2_fd = own_fds[i]};
 		const struct place *place;
 
-		if (enforcer->ops->task_add(enforcer, i, "bench", &fault) < 0)
+		if (enforcer->ops->task_add(enforcer, i, "bench", /* scope= */ NULL, &fault) < 0)
 			end("add");
 		place = enforcer->ops->task_place(enforcer, i);
 		if (bpf->ops->task_add(bpf, i, place, &fault) < 0 ||

@@ -120,7 +120,7 @@ static int run(const struct enforcer_ops *ops, const char *name, struct fault *f
 		char task[8];
 
 		(void)snprintf(task, sizeof(task), "t%u", i);
-		r = enforcer->ops->task_add(enforcer, i, task, fault);
+		r = enforcer->ops->task_add(enforcer, i, task, /* scope= */ NULL, fault);
 	}
 	if (r == 0)
 		r = cgroup_find("cpu", &base, fault);

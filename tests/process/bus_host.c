@@ -67,6 +67,7 @@ static void end(struct daemon *daemon, struct daemon_task_info *row, const char 
 	row->finished_realtime_ns = 2 * NSEC_PER_SEC;
 	row->share_cpus = 0;
 	fake_info(daemon)->n_tasks--;
+	(void)fake_listener(daemon)->changed(fake_listener(daemon)->userdata, row->number);
 	fake_listener(daemon)->ended(fake_listener(daemon)->userdata, row->number);
 }
 

@@ -229,6 +229,19 @@ static int check_submission(
 	return 0;
 }
 
+bool daemon_wants_scopes(const struct daemon *daemon)
+{
+	(void)daemon;
+	return false;
+}
+
+int daemon_check(const struct daemon *daemon, const struct daemon_submission *asked,
+	char ret_name[static TASK_NAME_MAX + 1], struct fault *fault)
+{
+	(void)daemon, (void)asked, (void)ret_name;
+	return fault_set(fault, -EOPNOTSUPP, "no scopes here, so nobody asks");
+}
+
 int daemon_submit(struct daemon *daemon, const struct daemon_submission *asked,
 	uint64_t *ret_number, int *ret_page_fd, uint64_t *ret_token, struct fault *fault)
 {

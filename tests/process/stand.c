@@ -61,8 +61,8 @@ void stand_add(uint32_t task, struct busy process)
 	struct fault *fault = &stand.fault;
 
 	stand.busy[task] = process;
-	ck_assert_msg(
-		ops->task_add(stand.enforcer, task, "tasks", fault) == 0, "add: %s", fault->text);
+	ck_assert_msg(ops->task_add(stand.enforcer, task, "tasks", /* scope= */ NULL, fault) == 0,
+		"add: %s", fault->text);
 	ck_assert_msg(ops->task_attach(stand.enforcer, task, process.pid, fault) == 0, "attach: %s",
 		fault->text);
 	ck_assert_msg(stand.meter->ops->task_add(
@@ -393,7 +393,8 @@ START_TEST(attaching_the_dead_says_so)
 	pid_t pid = dead.pid;
 
 	stand_open(1);
-	ck_assert_int_eq(ops->task_add(stand.enforcer, 0, "dead", &stand.fault), 0);
+	ck_assert_int_eq(
+		ops->task_add(stand.enforcer, 0, "dead", /* scope= */ NULL, &stand.fault), 0);
 	busy_end(&dead);
 	ck_assert_int_eq(ops->task_attach(stand.enforcer, 0, pid, &stand.fault), -ESRCH);
 	ck_assert_ptr_nonnull(strstr(stand.fault.text, "0-dead"));
@@ -501,7 +502,8 @@ static void leave_tasks(const struct enforcer_setup *setup)
 	if (stand.kind->enforcer->open(&stand.enforcer, setup, &stand.fault) < 0)
 		_exit(1);
 	for (uint32_t i = 0; i < 2; i++)
-		if (stand.enforcer->ops->task_add(stand.enforcer, i, "tasks", NULL) < 0 ||
+		if (stand.enforcer->ops->task_add(
+			    stand.enforcer, i, "tasks", /* scope= */ NULL, NULL) < 0 ||
 			stand.enforcer->ops->task_attach(
 				stand.enforcer, i, stand.busy[i].pid, NULL) < 0)
 			_exit(2);
@@ -511,8 +513,8 @@ static void leave_tasks(const struct enforcer_setup *setup)
 
 static int adopt(uint32_t task)
 {
-	return stand.enforcer->ops->task_adopt(
-		stand.enforcer, task, "tasks", stand.busy[task].pid, &stand.fault);
+	return stand.enforcer->ops->task_adopt(stand.enforcer, task, "tasks", /* scope= */ NULL,
+		stand.busy[task].pid, &stand.fault);
 }
 
 START_TEST(another_governor_takes_over)

@@ -342,7 +342,9 @@ START_TEST(the_run_vanishes_under_our_hands)
 	ck_assert_uint_eq(stand_apply(more, 1).n_gone, 1);
 	ck_assert_int_eq(stand_is_populated(0), 0);
 	ck_assert_int_eq(stand_signal(0, SIGKILL), 0);
-	ck_assert_int_lt(stand.enforcer->ops->task_add(stand.enforcer, 1, "late", &stand.fault), 0);
+	ck_assert_int_lt(stand.enforcer->ops->task_add(
+				 stand.enforcer, 1, "late", /* scope= */ NULL, &stand.fault),
+		0);
 	ck_assert_ptr_nonnull(strstr(stand.fault.text, "late"));
 }
 END_TEST
@@ -466,7 +468,9 @@ static int fact_group(const char *max)
 	int fd;
 
 	stand_open(2);
-	ck_assert_int_eq(stand.enforcer->ops->task_add(stand.enforcer, 0, "fact", &stand.fault), 0);
+	ck_assert_int_eq(stand.enforcer->ops->task_add(
+				 stand.enforcer, 0, "fact", /* scope= */ NULL, &stand.fault),
+		0);
 	fd = place_fd(0);
 	stand.busy[0] = busy_start();
 	(void)format_number(text, (uint64_t)stand.busy[0].pid);

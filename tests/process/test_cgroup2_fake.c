@@ -56,7 +56,8 @@ static void open_tasks(double budget_cpus)
 
 	ck_assert_msg(try_open(budget_cpus) == 0, "open: %s", fault.text);
 	for (uint32_t i = 0; i < N_TASKS; i++)
-		ck_assert_msg(enforcer->ops->task_add(enforcer, i, names[i], &fault) == 0,
+		ck_assert_msg(enforcer->ops->task_add(
+				      enforcer, i, names[i], /* scope= */ NULL, &fault) == 0,
 			"add: %s", fault.text);
 }
 
@@ -363,7 +364,7 @@ START_TEST(a_dry_run_limits_nothing)
 
 	setup.is_dry = true;
 	ck_assert_int_eq(enforcer_cgroup2.open(&enforcer, &setup, &fault), 0);
-	ck_assert_int_eq(enforcer->ops->task_add(enforcer, 0, "a", &fault), 0);
+	ck_assert_int_eq(enforcer->ops->task_add(enforcer, 0, "a", /* scope= */ NULL, &fault), 0);
 	ck_assert_int_eq(enforcer->guarantee, GUARANTEE_NONE);
 	assert_file(RUN "/cpu.max", "max 100000");
 	assert_file(RUN "/0-a/cpu.max", "max 100000");
@@ -393,7 +394,7 @@ START_TEST(without_a_knob)
 
 	ck_assert_int_eq(try_open(1), 0);
 	fake_tree_omit(files[_i]);
-	ck_assert_int_lt(enforcer->ops->task_add(enforcer, 0, "a", &fault), 0);
+	ck_assert_int_lt(enforcer->ops->task_add(enforcer, 0, "a", /* scope= */ NULL, &fault), 0);
 	ck_assert_ptr_nonnull(strstr(fault.text, files[_i]));
 	ck_assert(!fake_tree_has(&tree, RUN "/0-a"));
 	if (_i == 0) {
@@ -421,7 +422,8 @@ START_TEST(a_group_that_cannot_be_opened_is_not_left)
 	ck_assert(!fake_tree_has(&tree, RUN));
 	fake_tree_shut("0-a");
 	ck_assert_int_eq(try_open(1), 0);
-	ck_assert_int_eq(enforcer->ops->task_add(enforcer, 0, "a", &fault), -EMFILE);
+	ck_assert_int_eq(
+		enforcer->ops->task_add(enforcer, 0, "a", /* scope= */ NULL, &fault), -EMFILE);
 	ck_assert(!fake_tree_has(&tree, RUN "/0-a"));
 }
 END_TEST

@@ -84,7 +84,8 @@ START_TEST(the_next_one_counts_where_the_best_is_full)
 	ck_assert_ptr_nonnull(strstr(said, "divide them among several runs"));
 
 	busy = busy_start();
-	ck_assert_int_eq(enforcer->ops->task_add(enforcer, LAST, "last", &fault), 0);
+	ck_assert_int_eq(
+		enforcer->ops->task_add(enforcer, LAST, "last", /* scope= */ NULL, &fault), 0);
 	ck_assert_int_eq(enforcer->ops->task_attach(enforcer, LAST, busy.pid, &fault), 0);
 	ck_assert_int_eq(meter->ops->task_add(
 				 meter, LAST, enforcer->ops->task_place(enforcer, LAST), &fault),

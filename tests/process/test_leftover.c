@@ -248,7 +248,8 @@ static _Noreturn void govern_frozen(const struct enforcer_ops *ops)
 	crew_start(&crew);
 	setup.run = crew.run;
 	ck_assert_msg(ops->open(&enforcer, &setup, &fault) == 0, "%s", fault.text);
-	ck_assert_msg(ops->task_add(enforcer, 0, "frozen", &fault) == 0, "%s", fault.text);
+	ck_assert_msg(ops->task_add(enforcer, 0, "frozen", /* scope= */ NULL, &fault) == 0, "%s",
+		fault.text);
 	launched = crew_spawn(&crew, &launch);
 	ck_assert_msg(ops->task_attach(enforcer, 0, launched.pid, &fault) == 0, "%s", fault.text);
 	keeper_release(crew.keeper, launched.pid, NULL);

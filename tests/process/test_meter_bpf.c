@@ -73,8 +73,9 @@ static void add_tasks(uint32_t n)
 	for (uint32_t task = 0; task < n; task++) {
 		const struct place *place;
 
-		ck_assert_msg(enforcer->ops->task_add(enforcer, task, "t", &fault) == 0, "%s",
-			fault.text);
+		ck_assert_msg(enforcer->ops->task_add(
+				      enforcer, task, "t", /* scope= */ NULL, &fault) == 0,
+			"%s", fault.text);
 		place = enforcer->ops->task_place(enforcer, task);
 		ck_assert_msg(
 			meter->ops->task_add(meter, task, place, &fault) == 0, "%s", fault.text);
@@ -369,7 +370,7 @@ START_TEST(what_was_before_does_not_count)
 	pid_t pid;
 
 	open_meter();
-	ck_assert_int_eq(enforcer->ops->task_add(enforcer, 0, "t", &fault), 0);
+	ck_assert_int_eq(enforcer->ops->task_add(enforcer, 0, "t", /* scope= */ NULL, &fault), 0);
 	pid = start(0, spin);
 	rest(100 * NSEC_PER_MSEC);
 	place = enforcer->ops->task_place(enforcer, 0);

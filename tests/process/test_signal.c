@@ -61,7 +61,8 @@ static pid_t add_task(uint32_t task, const char *script)
 	struct fault fault = FAULT_INIT;
 	struct launched launched;
 
-	ck_assert_int_eq(enforcer_signal.task_add(enforcer, task, "busy", &fault), 0);
+	ck_assert_int_eq(
+		enforcer_signal.task_add(enforcer, task, "busy", /* scope= */ NULL, &fault), 0);
 	launched = crew_spawn(&crew, &launch);
 	close(launched.pidfd);
 	ck_assert_msg(enforcer_signal.task_attach(enforcer, task, launched.pid, &fault) == 0, "%s",
@@ -297,8 +298,8 @@ START_TEST(more_processes_than_can_be_watched_are_an_error)
 	for (uint64_t deadline_ns = 0; crew_waits(&deadline_ns);)
 		if (crew_count(RUN_ENVIRONMENT, crew.run) > 50)
 			break;
-	enforcer_signal.task_add(enforcer, 0, "first", NULL);
-	enforcer_signal.task_add(enforcer, 1, "second", NULL);
+	enforcer_signal.task_add(enforcer, 0, "first", /* scope= */ NULL, NULL);
+	enforcer_signal.task_add(enforcer, 1, "second", /* scope= */ NULL, NULL);
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &small), 0);
 	ck_assert_int_eq(enforcer_signal.task_attach(enforcer, 0, pid, NULL), 0);
 	ck_assert_int_eq(enforcer_signal.task_is_populated(enforcer, 0), 1); /* looks */

@@ -13,6 +13,7 @@ import unittest
 
 COREGOV = os.environ["COREGOV"]
 CGROUP = pathlib.Path("/sys/fs/cgroup")
+SLICE = CGROUP / "coregov.slice"  # of the tasks of coregovd
 RUN_NAME = re.compile(r"coregov-\d+-\d+$")
 PATIENCE = 60
 GOING_SECONDS = 10

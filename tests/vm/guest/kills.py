@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A bundle that is submitted to coregovd, while coregovd is killed again and again: what became of it."""
 
+import contextlib
 import json
 import pathlib
 import random
@@ -30,9 +31,9 @@ def systemctl(*words):
 
 
 def main_pid():
-    """0: none. (What it forks is in a scope.)"""
+    """0: none."""
     try:
-        return int(inside.read(inside.CGROUP / "coregov.slice/coregovd.service/cgroup.procs") or 0)
+        return int(inside.read(inside.CGROUP / "system.slice/coregovd.service/cgroup.procs") or 0)
     except (OSError, ValueError):
         return 0
 
@@ -74,17 +75,11 @@ class Sampler(threading.Thread):
         self.samples, self.limits, self.is_over = [], set(), False
 
     def run(self):
-        group = None
         while not self.is_over:
-            try:
-                group = group or next(
-                    path for path in inside.CGROUP.glob("coregov.slice/coregovd-*.scope/coregovd-*")
-                    if path.is_dir())
-                sample = inside.Sample(group)
+            with contextlib.suppress(OSError):
+                sample = inside.Sample(inside.SLICE)
                 self.samples.append((sample.seconds, sample.used_seconds))
                 self.limits.add(sample.cpus)
-            except (OSError, StopIteration):
-                pass
             time.sleep(SAMPLE_SECONDS)
 
     def most_cpus(self):

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What `coregov run -- true` takes, against `systemd-run --scope -- true`: 30 of each, by turns.
+"""What `coregov run -- true` takes, against `systemd-run --scope -- true`: 30 of each, by turns. With the
+configuration as it is shipped: where the budget is half a CPU, the command itself takes twice as long.
 deadline: 300 s"""
 
 import statistics
@@ -21,8 +22,7 @@ COMMANDS = {
 
 
 def main():
-    kills.CONF.parent.mkdir(exist_ok=True)
-    kills.CONF.write_text("[governor]\nbudget = 0.5cpu\n")
+    kills.CONF.unlink(missing_ok=True)
     subprocess.run(["systemctl", "restart", "coregovd"], check=True)
     seconds = {name: [] for name in COMMANDS}
     for _ in range(N_RUNS):

@@ -111,7 +111,7 @@ class Clock(Governed):
         began = time.monotonic()  # which stands still meanwhile
         self.start("short", "--deadline", f"{SLEEP_SECONDS}s")
         pid, before = main_pid(), self.show("long")
-        (budget,) = inside.CGROUP.glob("coregov.slice/coregovd-*.scope/coregovd-*")
+        budget = inside.SLICE
         slept = time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
         sleep_machine(SLEEP_SECONDS)
         slept = time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic() - slept

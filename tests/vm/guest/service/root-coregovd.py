@@ -81,6 +81,10 @@ class Governed(inside.Case):
                     task.communicate()[1] for task in self.tasks if task.poll() is not None))
             time.sleep(inside.LOOK_SECONDS)
 
+    @staticmethod
+    def quota():
+        return systemctl("show", "-P", "CPUQuotaPerSecUSec", "coregov.slice").stdout.strip()
+
     def group_of(self, pid):
         line = pathlib.Path(f"/proc/{pid}/cgroup").read_text(encoding="ascii").strip()
         return inside.CGROUP / line[3:].lstrip("/")
@@ -97,9 +101,14 @@ class Metered(Governed):
         told = json.loads(out)["governor"]
         self.assertEqual((status, told["enforcer"], told["guarantee"]), (0, "cgroup2", "kernel"))
         self.assertEqual(told["meter"], "bpf", self.journal())
-        budget = self.group_of(self.task("theirs")["pid"]).parent
-        self.assertEqual(self.group_of(self.task("ours")["pid"]).parent, budget)
-        self.assertTrue(budget.name.startswith("coregovd-"), budget)
+        # Each in a scope of its own.
+        for name in ("theirs", "ours"):
+            scope = self.group_of(self.task(name)["pid"]).parent
+            self.assertEqual(scope.parent, inside.SLICE)
+            self.assertRegex(scope.name, rf"^coregov-{name}-[0-9a-f]+\.scope$")
+            self.assertEqual(inside.read(scope / "cpu.max").split()[0], "max")
+            self.assertEqual(systemctl("show", "-P", "Delegate", scope.name).stdout, "yes\n")
+        budget = inside.SLICE
         before, start = inside.Sample(budget), time.monotonic()
         self.assertEqual(before.cpus, 0.5)
         time.sleep(5)
@@ -112,24 +121,52 @@ class Metered(Governed):
         self.assertEqual(self.coregov("budget", "0.1cpu", prefix=WITHOUT_LOGIN)[0], 77)
         self.assertEqual(self.coregov("budget", "0.4cpu")[0], 0)
         self.assertEqual(inside.Sample(budget).cpus, 0.4)
+        self.assertEqual(self.quota(), "400ms")
         self.assertEqual(self.coregov("budget", "0.5cpu")[0], 0)  # it would outlast a restart
 
 
 class Service(Governed):
     def test_tasks_outlive_it(self):
         task = self.started("spin", *SPIN)
-        group = self.group_of(self.task("spin")["pid"])
         self.assertEqual(self.coregov("pause", "spin")[0], 0)
         self.assertEqual(systemctl("stop", "coregovd").returncode, 0)
         self.assertIsNone(task.poll())
-        before = inside.Sample(group.parent)
+        before = inside.Sample(inside.SLICE)
         self.assertEqual(before.cpus, 0.5)
         time.sleep(2)
-        self.assertGreater(inside.Sample(group.parent).used_seconds, before.used_seconds)
+        self.assertGreater(inside.Sample(inside.SLICE).used_seconds, before.used_seconds)
         # And it starts beside them.
         done = systemctl("start", "coregovd")
         self.assertEqual(done.returncode, 0, self.journal())
         self.assertEqual(self.coregov("list")[0], 0)
+
+    def test_a_scope_is_stopped(self):
+        """By whoever may do that: the task is ended, and has been."""
+        task = self.started("spin", *SPIN)
+        scope = self.group_of(self.task("spin")["pid"]).parent.name
+        self.assertEqual(systemctl("stop", scope).returncode, 0)
+        self.assertEqual(task.wait(inside.PATIENCE), 143)
+        self.until(lambda: self.task("spin").get("phase") == "ended")
+
+    def test_all_of_a_process_is_governed(self):
+        """Also what it has forked while it waited for its place."""
+        task = self.started("spin", "sh", "-c", "sleep 1000 & sleep 1000 & wait")
+        group = self.group_of(self.task("spin")["pid"])
+        self.until(lambda: len(inside.read(group / "cgroup.procs").split()) == 3)
+        self.assertEqual(inside.read(group.parent / "cgroup.procs"), "")
+        self.assertEqual(self.coregov("cancel", "spin")[0], 0)
+        self.assertEqual(task.wait(inside.PATIENCE), 143)
+
+    def test_the_budget_is_set_by_another(self):
+        """It is left alone, and told, until it is set anew."""
+        self.started("spin", *SPIN)
+        self.assertEqual(
+            systemctl("set-property", "--runtime", "coregov.slice", "CPUQuota=30%").returncode, 0)
+        self.until(lambda: "somebody else set the budget to 30000 us" in self.journal())
+        self.assertEqual(inside.Sample(inside.SLICE).cpus, 0.3)
+        self.assertEqual(self.coregov("budget", "0.4cpu")[0], 0)
+        self.until(lambda: inside.Sample(inside.SLICE).cpus == 0.4)
+        self.assertEqual(self.coregov("budget", "0.5cpu")[0], 0)
 
     def test_a_call_starts_it(self):
         systemctl("enable", "coregovd")

@@ -81,10 +81,12 @@ class Own(inside.Case):
         self.assertEqual((governor["enforcer"], governor["guarantee"]), ("cgroup2", "cooperative"))
         group = inside.CGROUP / group_of(spin["pid"]).lstrip("/")
         self.assertIn("/user@1000.service/", str(group))
-        before, began = inside.Sample(group.parent), time.monotonic()
+        budget = group.parent.parent
+        self.assertEqual(budget.name, "coregov.slice")
+        before, began = inside.Sample(budget), time.monotonic()
         self.assertEqual(before.cpus, BUDGET)
         time.sleep(3)
-        used = inside.Sample(group.parent).used_seconds - before.used_seconds
+        used = inside.Sample(budget).used_seconds - before.used_seconds
         self.assertLess(used / (time.monotonic() - began), BUDGET * 1.05)
         self.assertGreater(used, 0.3)
         # And the next one goes on with it.
@@ -95,7 +97,7 @@ class Own(inside.Case):
             after = self.spin()
             self.assertEqual((after["number"], after["pid"]), (spin["number"], spin["pid"]))
             self.assertEqual(group_of(spin["pid"]), "/" + str(group.relative_to(inside.CGROUP)))
-            self.assertEqual(inside.Sample(group.parent).cpus, BUDGET)
+            self.assertEqual(inside.Sample(budget).cpus, BUDGET)
         self.assertIn("task spin: adopted", self.journal())
 
 
