@@ -28,6 +28,7 @@
  * what counts. */
 
 #define SILENCE_US (5 * USEC_PER_SEC)
+#define PING_AFTER_US (1 * USEC_PER_SEC)
 #define SILENCES_MAX 12 /* a minute */
 #define NAME_TIMEOUT_US (1 * USEC_PER_SEC)
 #define ENDED_TIMEOUT_US (2 * USEC_PER_SEC)
@@ -208,9 +209,9 @@ static int on_pong(sd_bus_message *message, void *data, sd_bus_error *error)
 	return 0;
 }
 
-static int await_silence(sd_event_source *source)
+static int await_silence(sd_event_source *source, uint64_t span_us)
 {
-	int r = sd_event_source_set_time_relative(source, SILENCE_US / 2);
+	int r = sd_event_source_set_time_relative(source, span_us);
 
 	return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
@@ -288,7 +289,7 @@ static int find_governor(struct client *client)
 		BUS_INTERFACE, "GetNameOwner", on_owner, client, "s", GOVERNOR_NAME);
 }
 
-/* Most have their answer before that: only in the middle of a silence it is asked whether it is there at all. */
+/* Most have their answer before that: only after a while it is asked whether it is there at all. */
 static int on_silence(sd_event_source *source, uint64_t due_us, void *data)
 {
 	struct client *client = data;
@@ -298,7 +299,8 @@ static int on_silence(sd_event_source *source, uint64_t due_us, void *data)
 	client->is_asked = !client->is_asked;
 	if (client->is_asked) {
 		r = ping(client);
-		return r < 0 ? absent_for(client, r) : await_silence(source);
+		return r < 0 ? absent_for(client, r)
+			     : await_silence(source, SILENCE_US - PING_AFTER_US);
 	}
 	if (!client->is_alive) {
 		answer(client, CLIENT_ABSENT, "the governor does not answer");
@@ -312,7 +314,7 @@ static int on_silence(sd_event_source *source, uint64_t due_us, void *data)
 		client->setup.say(client->submission.waits_start
 				? "waiting until there is a share for it"
 				: "waiting for the governor, which is busy");
-	return await_silence(source);
+	return await_silence(source, PING_AFTER_US);
 }
 
 static void cleanup_client(struct client **client)
@@ -334,7 +336,7 @@ int client_submit(struct client **ret_client, const struct client_setup *setup,
 	client->on_bus = setup->place == GOVERNOR_SYSTEM || connect_has_address() ? GOVERNOR_SYSTEM
 										  : GOVERNOR_USER;
 	r = sd_event_add_time_relative(setup->event, &client->silence, CLOCK_MONOTONIC,
-		SILENCE_US / 2, /* accuracy= */ 0, on_silence, client);
+		PING_AFTER_US, /* accuracy= */ 0, on_silence, client);
 	if (r >= 0)
 		r = find_governor(client);
 	if (r < 0)

@@ -137,8 +137,8 @@ int daemon_check(const struct daemon *daemon, const struct daemon_submission *su
  * `scope` is its name. */
 bool daemon_wants_scopes(const struct daemon *daemon);
 
-/* When it returns the process is in its place and governed; what it may use before the next decision is
- * decided. *ret_page_fd (the page's memfd) stays the daemon's; *ret_token is what the task's environment
+/* When it returns the process is in its place and governed, and stands still until it is decided what it may
+ * use: when the event loop has no more messages, or with the next slot. *ret_page_fd (the page's memfd) stays the daemon's; *ret_token is what the task's environment
  * has to carry, see page_environment(). */
 int daemon_submit(struct daemon *daemon, const struct daemon_submission *submission,
 	uint64_t *ret_number, int *ret_page_fd, uint64_t *ret_token, struct fault *fault);

@@ -47,7 +47,7 @@ struct daemon {
 	struct party *parties; /* n_tasks_max of them */
 	double *caps;          /* by party, for the loop */
 	struct daemon_listener listener;
-	sd_event_source *slot_timer, *deadline_timer, *tick_timer, *end_timer, *teller;
+	sd_event_source *slot_timer, *deadline_timer, *tick_timer, *end_timer, *decider, *teller;
 	uint64_t next_slot; /* number of the slot that is due next */
 	uint64_t n_slots, n_missed;
 	bool is_awake; /* slots are made */
@@ -132,6 +132,8 @@ void daemon_take_down_slots(struct daemon *daemon);
 void daemon_wake(struct daemon *daemon);
 /* A slot before its time, for what cannot wait. Does nothing while nobody is there. */
 void daemon_slot_now(struct daemon *daemon);
+/* What has come, or came free, is given a share when the event loop has no more messages. */
+void daemon_decide_soon(struct daemon *daemon);
 /* The first process of a task has ended. */
 void daemon_process_exited(struct daemon *daemon, struct member *member);
 /* Ends the tasks of which nothing is left; or when the event loop comes by, before the next message. */

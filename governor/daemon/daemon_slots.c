@@ -14,6 +14,7 @@
 
 #define PRIORITY_SLOT (SD_EVENT_PRIORITY_NORMAL - 100)
 #define PRIORITY_TICK (SD_EVENT_PRIORITY_NORMAL - 90)
+#define PRIORITY_DECIDE (SD_EVENT_PRIORITY_NORMAL + 20) /* after all messages that are there */
 #define TIMER_ACCURACY_US 1
 
 /* How long the launcher has to tell how its command has ended. */
@@ -102,7 +103,7 @@ void daemon_look_for_ends(struct daemon *daemon)
 	if (is_awaited)
 		(void)arm(daemon, daemon->end_timer, now_ns + LOOK_AGAIN_NS);
 	if (has_ended) {
-		(void)governor_give_on(daemon->governor, now_ns, /* fault= */ NULL);
+		daemon_decide_soon(daemon);
 		arm_deadline(daemon);
 		rest(daemon);
 	}
@@ -227,6 +228,25 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 	return arm(daemon, daemon->tick_timer, daemon_now_ns(daemon) + daemon->enforcer->tick_ns);
 }
 
+static int on_decide(sd_event_source *source, void *userdata)
+{
+	struct daemon *daemon = userdata;
+
+	(void)source;
+	/* A decision that cannot be enforced is an event; less runs then. */
+	if (daemon->is_awake)
+		(void)governor_give_on(daemon->governor, daemon_now_ns(daemon), /* fault= */ NULL);
+	daemon_tell_later(daemon);
+	return 0;
+}
+
+/* Many come or end at once: they are decided on together. Who sends messages without end does not hold that up:
+ * the next slot decides, too. */
+void daemon_decide_soon(struct daemon *daemon)
+{
+	(void)sd_event_source_set_enabled(daemon->decider, SD_EVENT_ONESHOT);
+}
+
 static int on_end_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	(void)source;
@@ -256,6 +276,12 @@ int daemon_set_up_slots(struct daemon *daemon, struct fault *fault)
 		r = add_timer(daemon, &daemon->tick_timer, on_tick, PRIORITY_TICK);
 	if (r >= 0)
 		r = add_timer(daemon, &daemon->end_timer, on_end_timer, PRIORITY_TICK);
+	if (r >= 0)
+		r = sd_event_add_defer(daemon->setup.event, &daemon->decider, on_decide, daemon);
+	if (r >= 0)
+		r = sd_event_source_set_priority(daemon->decider, PRIORITY_DECIDE);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(daemon->decider, SD_EVENT_OFF);
 	return r < 0 ? fault_errno(fault, r, "event loop") : 0;
 }
 
@@ -265,4 +291,5 @@ void daemon_take_down_slots(struct daemon *daemon)
 	daemon->deadline_timer = sd_event_source_disable_unref(daemon->deadline_timer);
 	daemon->tick_timer = sd_event_source_disable_unref(daemon->tick_timer);
 	daemon->end_timer = sd_event_source_disable_unref(daemon->end_timer);
+	daemon->decider = sd_event_source_disable_unref(daemon->decider);
 }

@@ -238,8 +238,7 @@ static int seat(struct daemon *daemon, struct member *member,
 		return fault_set(
 			fault, error_of_start(daemon->stage.error), "%s", daemon->stage.fault.text);
 	}
-	/* A decision that cannot be enforced is an event; less runs then. */
-	(void)governor_give_on(daemon->governor, daemon_now_ns(daemon), /* fault= */ NULL);
+	daemon_decide_soon(daemon);
 	return 0;
 }
 

@@ -20,7 +20,8 @@
  *
  * The first task goes ahead alone. What the governor has against it, it would have against the others (no
  * permission, no governor after all), and then nothing has run. Once one is accepted, one that is refused
- * is a task that has failed, as one whose command is not found.
+ * is a task that has failed, as one whose command is not found. Of those that come at once only some are
+ * under way at a time.
  *
  * A governor may be started anew meanwhile, or be killed: the next one goes on with its tasks, under the same
  * numbers. So when it goes it is waited for; nothing is started until it is back, and then it is asked what has
@@ -32,6 +33,9 @@
 /* That a task was accepted is heard before what the governor says of it. */
 #define PRIORITY_NEWS (SD_EVENT_PRIORITY_NORMAL - 10)
 #define TIMER_ACCURACY_US 1
+
+/* Launchers that the governor has not answered. */
+#define OUT_AT_ONCE 8
 
 #define TRY_AGAIN_NS NSEC_PER_SEC
 #define TRIES_MAX 10
@@ -357,13 +361,17 @@ static int start(struct entry *entry, struct fault *fault)
 	return 0;
 }
 
-/* One that waits for the governor's word while no other has it. */
-static bool is_first_out(const struct submit *submit)
+/* Who waits for the governor's word waits the longer the more others there are, up to where it seems dead. */
+static bool are_enough_out(const struct submit *submit)
 {
-	for (size_t i = 0; i < submit->n_entries && !submit->has_accepted; i++)
-		if (submit->entries[i].is_started && !submit->entries[i].is_over)
-			return true;
-	return false;
+	unsigned n = 0;
+
+	for (size_t i = 0; i < submit->n_entries; i++) {
+		const struct entry *entry = &submit->entries[i];
+
+		n += entry->is_started && !entry->is_over && entry->told.path[0] == '\0';
+	}
+	return n >= (submit->has_accepted ? OUT_AT_ONCE : 1);
 }
 
 static uint64_t start_of(const struct entry *entry)
@@ -393,7 +401,7 @@ static void start_due(struct submit *submit)
 
 	if (submit->signo > 0 || submit->is_gone || submit->is_away)
 		return;
-	while (!is_first_out(submit) && (entry = next_to_start(submit))) {
+	while (!are_enough_out(submit) && (entry = next_to_start(submit))) {
 		struct fault fault = FAULT_INIT;
 		uint64_t begin_ns = start_of(entry);
 
