@@ -18,14 +18,14 @@
 /* The way to a governor is a few calls, each begun when the answer to the one before is there:
  *
  *	is it on the user's bus?  ->  is it on the system's?  ->  can it be started there?
- *	->  Ping and Submit  ->  the task's name  ->  done
+ *	->  Submit  ->  the task's name  ->  done
  *
  * The buses are asked, not tried: a bus whose policy knows no governor would refuse the Submit, and
  * that could not be told from a governor that refuses.
  *
  * How long is too long? A burst of submissions may keep a governor busy for longer than anybody would
- * wait for a dead one. So each Submit has a Ping beside it, and again every five seconds: silence is
- * what counts. */
+ * wait for a dead one. So where no answer comes within a second it is sent a Ping, and again every five
+ * seconds: silence is what counts. */
 
 #define SILENCE_US (5 * USEC_PER_SEC)
 #define PING_AFTER_US (1 * USEC_PER_SEC)

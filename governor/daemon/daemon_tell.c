@@ -30,10 +30,16 @@ static bool is_same_number(double a, double b)
 	return (isnan(a) && isnan(b)) || !(a < b || a > b);
 }
 
+/* Whether it may run at all is always worth it. */
+static bool is_near(double a, double b)
+{
+	return (a > 0) == (b > 0) && fabs(a - b) < SHARE_WORTH_TELLING;
+}
+
 static bool is_same(const struct daemon_task_info *a, const struct daemon_task_info *b)
 {
 	return a->number == b->number && a->phase == b->phase && a->is_paused == b->is_paused &&
-		a->outcome == b->outcome && is_same_number(a->share_cpus, b->share_cpus) &&
+		a->outcome == b->outcome && is_near(a->share_cpus, b->share_cpus) &&
 		a->cpu_ns == b->cpu_ns && is_same_number(a->value, b->value) &&
 		a->n_reports == b->n_reports && a->feed == b->feed && a->prospect == b->prospect &&
 		a->is_unheard == b->is_unheard && a->began_realtime_ns == b->began_realtime_ns &&

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""200 tasks that are submitted at once, and a configuration that is read again while they run.
-The limits are those that are asked for; an emulator that is some 20 times slower than its machine falls short of
-them, and tests/process/test_burst.py has the same on the machine itself. deadline: 400 s"""
+"""200 tasks that are submitted at once, and a configuration that is read again while they run. With two CPUs that
+have a thread each, where the meter may not be attached (tests/vm/machine.py). tests/process/test_burst.py has the
+same on the machine itself. deadline: 400 s"""
 
 import json
 import os
@@ -41,8 +41,10 @@ def slots():
     return properties("NSlots", "NSlotsMissed")
 
 
-def n_tasks():
-    return properties("NTasks")[0]
+def n_governed():
+    """That have a group with a limit of their own. (To ask the governor would be one more message for it.)"""
+    return sum(1 for path in inside.SLICE.glob("coregov-t*.scope/*-t*/cpu.max")
+               if not inside.read(path).startswith("max"))
 
 
 def alive():
@@ -69,11 +71,11 @@ def submit(folder):
     outs = [folder / f"t{i}.out" for i in range(N_TASKS)]
     end, governed_seconds = began + 150, None
     while process.poll() is None and time.monotonic() < end and not all(map(group_of, outs)):
-        if governed_seconds is None and n_tasks() == N_TASKS:
+        if governed_seconds is None and n_governed() == N_TASKS:
             governed_seconds = time.monotonic() - began
         time.sleep(1)
-    print(f"all are governed after {governed_seconds or -1:.1f} s")
-    return process, time.monotonic() - began, [group_of(path) for path in outs]
+    print(f"all have begun after {time.monotonic() - began:.1f} s")
+    return process, governed_seconds or time.monotonic() - began, [group_of(path) for path in outs]
 
 
 def burst(folder):
@@ -84,14 +86,14 @@ def burst(folder):
     made, missed = slots()
     is_ok = all([
         figure("burst_governed_before_main", n_in_place, N_TASKS, n_in_place == N_TASKS),
-        figure("burst_seconds", f"{seconds:.1f}", SECONDS_MOST, seconds <= SECONDS_MOST),
+        figure("burst_governed_seconds", f"{seconds:.1f}", SECONDS_MOST, seconds <= SECONDS_MOST),
         figure("burst_tasks_lost", N_TASKS - n_alive, 0, n_alive == N_TASKS),
         figure("burst_slots_missed", missed, MISSED_MOST, missed <= MISSED_MOST),
     ])
     print(f"{made} slots made in the burst")
     time.sleep(SETTLE_SECONDS)
     before = slots()
-    kills.CONF.write_text("[governor]\nbudget = 0.7cpu\npolicy = equal\n")
+    kills.CONF.write_text("[governor]\nbudget = 0.7cpu\npolicy = equal\nmeter = cgroup\n")
     began = time.monotonic()
     subprocess.run(["systemctl", "reload", "coregovd"], check=True)
     print(f"reload: {1000 * (time.monotonic() - began):.0f} ms")
@@ -115,7 +117,7 @@ def burst(folder):
 def main():
     kills.CONF.parent.mkdir(exist_ok=True)
     # Each has a share, and so begins.
-    kills.CONF.write_text("[governor]\nbudget = 0.8cpu\npolicy = equal\n")
+    kills.CONF.write_text("[governor]\nbudget = 0.8cpu\npolicy = equal\nmeter = cgroup\n")
     subprocess.run(["systemctl", "restart", "coregovd"], check=True)
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
