@@ -28,6 +28,7 @@
 #include "monotonic.h"
 #include "nsec.h"
 #include "policy.h"
+#include "service_claim.h"
 #include "service_status.h"
 
 /* coregovd(8): the configuration, the daemon and its bus put together around one event loop. */
@@ -435,6 +436,8 @@ static int open_daemon(struct service *service, struct fault *fault)
 	else
 		say("no directory to write down what tasks there are (XDG_RUNTIME_DIR): after a "
 		    "restart they will not be taken over");
+	setup.is_machines = !service->config_setup.is_user &&
+		strcmp(service->ledger_path, SERVICE_CLAIM_DIRECTORY "/tasks") == 0;
 	if (r == 0)
 		r = daemon_new(&service->daemon, &setup, fault);
 	if (r == 0) /* otherwise the next start has another try */

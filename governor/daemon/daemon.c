@@ -19,6 +19,7 @@
 #include "nsec.h"
 #include "process.h"
 #include "quota.h"
+#include "service_claim.h"
 
 /* What is asked of the daemon, but for a submission (daemon_submit.c). The slots are in daemon_slots.c. */
 
@@ -158,13 +159,27 @@ int daemon_pause(struct daemon *daemon, uint64_t number, bool is_paused, struct 
 
 #define CLAIM_FD_NAME "claim"
 
+static int claim_as_service(struct daemon *daemon, double budget_cpus, struct fault *fault)
+{
+	if (daemon->claim_fd < 0) {
+		int fd = service_claim_open(fault);
+
+		if (fd < 0)
+			return fd;
+		daemon->claim_fd = fd;
+	}
+	return neighbours_claim_as_service(
+		daemon->claim_fd, daemon->run, budget_cpus, daemon->setup.capacity_cpus, fault);
+}
+
 /* The claim that others see; the old one stays where the new one is refused. */
 static int claim(struct daemon *daemon, double budget_cpus, struct fault *fault)
 {
-	int fd,
-		r = neighbours_claim(
-			daemon->run, budget_cpus, daemon->setup.capacity_cpus, &fd, fault);
+	int fd, r;
 
+	if (daemon->setup.is_machines)
+		return claim_as_service(daemon, budget_cpus, fault);
+	r = neighbours_claim(daemon->run, budget_cpus, daemon->setup.capacity_cpus, &fd, fault);
 	/* By the socket of the daemon before, which is ours now. */
 	if (r == -EADDRINUSE && neighbours_is_claim(daemon->claim_fd, daemon->run, budget_cpus))
 		return 0;
@@ -458,7 +473,7 @@ int daemon_new(struct daemon **ret_daemon, const struct daemon_setup *setup, str
 	r = usable_policy(setup->policy, fault) ? 0 : -EINVAL;
 	if (r == 0)
 		r = daemon_open_past(daemon, fault);
-	if (r == 0 && setup->take_fd)
+	if (r == 0 && setup->take_fd && !setup->is_machines)
 		take_claim(daemon);
 	if (r == 0)
 		r = claim(daemon, daemon->setup.budget_cpus, fault);

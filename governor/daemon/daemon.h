@@ -72,6 +72,8 @@ struct daemon_setup {
 	/* Where it writes down what tasks there are. If another daemon has done so before, and it is that
 	 * machine and that boot, then this one goes on with them. NULL: nowhere. */
 	const char *ledger_path;
+	/* The claim on the machine's CPUs is the service's (service_claim.h), and not one among those of runs. */
+	bool is_machines;
 	/* It is told of a task that it has reported nothing after so much; 0: the usual (outlook.h). */
 	uint64_t unheard_cpu_ns;
 	void *userdata;

@@ -17,13 +17,15 @@
 #include "cleanup.h"
 #include "leftover.h"
 #include "nsec.h"
+#include "service_claim.h"
 
 /* A claim is a bound socket called coregov/budget/RUN/MICROCPUS in the abstract namespace, where a
  * name lives exactly as long as somebody holds its socket: no file to clear away, no daemon to ask,
  * no right needed, and the keeper holds it on while it clears up. Nothing is ever sent to it.
  *
  * Reading the others' names and adding one's own must not interleave, or two runs that start at
- * once both see the machine free. The lock is one more abstract name: who could bind it has it.
+ * once both see the machine free. The lock is one more abstract name: who could bind it has it. The
+ * machine's coregovd, which is in no such namespace, has a claim and a lock that are files (service_claim.h).
  *
  * The names are open to everybody, so anybody can hold the lock or make a false claim. That can
  * refuse a start, which says whose name it was; it cannot make two sums fit that do not. */
@@ -116,15 +118,16 @@ static void add_other(struct others *others, const char *run, uint64_t microcpus
 
 /* Adds up what the others have claimed: those that are not `own` (NULL: there is none). The run that we are
  * a task of is none of them: our budget is a part of its. */
-static int read_others(const char *own, struct others *ret_others, struct fault *fault)
+static int read_names(
+	const char *list, const char *own, struct others *ret_others, struct fault *fault)
 {
-	_cleanup_fclose_ FILE *file = fopen("/proc/net/unix", "re");
+	_cleanup_fclose_ FILE *file = fopen(list, "re");
 	const char *enclosing_run = getenv(RUN_ENVIRONMENT);
 	_cleanup_free_ char *line = NULL;
 	size_t size = 0;
 
 	if (!file)
-		return fault_errno(fault, -errno, "read /proc/net/unix");
+		return fault_errno(fault, -errno, "read %s", list);
 	while (getline(&line, &size, file) > 0) {
 		char run[RUN_NAME_MAX];
 		uint64_t microcpus;
@@ -134,7 +137,25 @@ static int read_others(const char *own, struct others *ret_others, struct fault 
 			(!own || strcmp(run, own) != 0))
 			add_other(ret_others, run, microcpus);
 	}
-	return ferror(file) ? fault_errno(fault, -EIO, "read /proc/net/unix") : 0;
+	return ferror(file) ? fault_errno(fault, -EIO, "read %s", list) : 0;
+}
+
+static void add_service(struct others *others)
+{
+	const char *enclosing_run = getenv(RUN_ENVIRONMENT);
+	struct service_claim claim;
+
+	if (service_claim_read(&claim) && (!enclosing_run || strcmp(claim.run, enclosing_run) != 0))
+		add_other(others, claim.run, claim.microcpus);
+}
+
+static int read_others(const char *own, struct others *ret_others, struct fault *fault)
+{
+	int r = read_names("/proc/net/unix", own, ret_others, fault);
+
+	if (r == 0)
+		add_service(ret_others);
+	return r;
 }
 
 #define CLAIM_NAME_MAX (sizeof(CLAIM_PREFIX) + RUN_NAME_MAX + 24)
@@ -162,36 +183,65 @@ bool neighbours_is_claim(int fd, const char *run, double budget_cpus)
 		memcmp(address.sun_path + 1, name, strlen(name)) == 0;
 }
 
+static int check_fits(
+	double budget_cpus, double capacity_cpus, const struct others *others, struct fault *fault)
+{
+	assert(budget_cpus >= 0 && budget_cpus <= CPUS_MAX && capacity_cpus <= CPUS_MAX);
+	if (others->microcpus + microcpus_of(budget_cpus) <= microcpus_of(capacity_cpus))
+		return 0;
+	return fault_set(fault, -EDQUOT,
+		"a budget of %g CPUs does not fit: the capacity is %g CPUs, and %s%s", budget_cpus,
+		capacity_cpus,
+		others->microcpus > 0 ? "other runs have claimed " : "no other run is there",
+		others->names);
+}
+
 int neighbours_claim(
 	const char *run, double budget_cpus, double capacity_cpus, int *ret_fd, struct fault *fault)
 {
-	_cleanup_close_ int lock_fd = -EBADF, fd = -EBADF;
+	_cleanup_close_ int lock_fd = -EBADF, service_lock_fd = -EBADF, fd = -EBADF;
 	char name[CLAIM_NAME_MAX];
 	struct others others = {.microcpus = 0};
-	uint64_t microcpus, capacity_microcpus;
 	int r;
 
-	assert(budget_cpus >= 0 && budget_cpus <= CPUS_MAX && capacity_cpus <= CPUS_MAX);
-	microcpus = microcpus_of(budget_cpus);
-	capacity_microcpus = microcpus_of(capacity_cpus);
 	lock_fd = lock(fault);
 	if (lock_fd < 0)
 		return lock_fd;
+	service_lock_fd = service_claim_lock(fault);
+	if (service_lock_fd < 0 && service_lock_fd != -ENOENT)
+		return service_lock_fd;
 	r = read_others(run, &others, fault);
+	if (r == 0)
+		r = check_fits(budget_cpus, capacity_cpus, &others, fault);
 	if (r < 0)
 		return r;
-	if (others.microcpus + microcpus > capacity_microcpus)
-		return fault_set(fault, -EDQUOT,
-			"a budget of %g CPUs does not fit: the capacity is %g CPUs, and %s%s",
-			budget_cpus, capacity_cpus,
-			others.microcpus > 0 ? "other runs have claimed " : "no other run is there",
-			others.names);
-	name_claim(run, microcpus, name);
+	name_claim(run, microcpus_of(budget_cpus), name);
 	fd = hold_name(name);
 	if (fd < 0)
 		return fault_errno(fault, fd, "bind the socket '@%s'", name);
 	*ret_fd = TAKE_FD(fd);
 	return 0;
+}
+
+int neighbours_claim_as_service(int claim_fd, const char *run, double budget_cpus,
+	double capacity_cpus, struct fault *fault)
+{
+	_cleanup_close_ int lock_fd = service_claim_lock(fault);
+	struct service_claim claim = {.microcpus = microcpus_of(budget_cpus)};
+	struct others others = {.microcpus = 0};
+	int r;
+
+	if (lock_fd < 0)
+		return lock_fd;
+	/* Of the network that the others are in. */
+	r = read_names("/proc/1/net/unix", run, &others, fault);
+	if (r == 0)
+		r = check_fits(budget_cpus, capacity_cpus, &others, fault);
+	if (r < 0)
+		return r;
+	(void)snprintf(claim.run, sizeof(claim.run), "%s", run);
+	r = service_claim_write(claim_fd, &claim);
+	return r < 0 ? fault_errno(fault, r, "claim a budget") : 0;
 }
 
 bool neighbours_have_service(void)

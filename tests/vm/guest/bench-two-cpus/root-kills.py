@@ -9,8 +9,8 @@ import kills
 
 N_KILLS = 200
 SECONDS = 500
-# The only CPU of an emulator is busy for a third of the time with governors that start: the tasks cannot have all
-# of the budget.
+# A CPU of an emulator is busy for a third of the time with governors that start: the tasks cannot have all of the
+# budget.
 LOAD = 0.35
 
 
