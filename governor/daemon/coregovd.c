@@ -84,6 +84,7 @@ static void print_help(void)
 		"\n"
 		"  -b, --budget CPUS   such as 1.5cpu or 75%%, instead of the configuration's\n"
 		"  -c, --check-config  only check the configuration\n"
+		"  -f, --foreground    stay in the foreground, as it does anyway\n"
 		"  -r, --root DIR      with --check-config: that below DIR\n"
 		"  -u, --user          the governor of one user, on his bus\n"
 		"  -h, --help          this text\n"
@@ -115,6 +116,8 @@ static int take_option(int option, const char *word, struct options *options)
 	case 'c':
 		options->is_check = true;
 		return 0;
+	case 'f':
+		return 0;
 	case 'r':
 		options->config.root = optarg;
 		return 0;
@@ -139,6 +142,7 @@ static int parse(int argc, char *argv[], struct options *options)
 	static const struct option known[] = {
 		{"budget", required_argument, NULL, 'b'},
 		{"check-config", no_argument, NULL, 'c'},
+		{"foreground", no_argument, NULL, 'f'},
 		{"root", required_argument, NULL, 'r'},
 		{"user", no_argument, NULL, 'u'},
 		{"help", no_argument, NULL, 'h'},
@@ -148,7 +152,7 @@ static int parse(int argc, char *argv[], struct options *options)
 	int option, status = 0;
 
 	opterr = 0;
-	while (status == 0 && (option = getopt_long(argc, argv, ":b:cr:uhV", known, NULL)) >= 0)
+	while (status == 0 && (option = getopt_long(argc, argv, ":b:cfr:uhV", known, NULL)) >= 0)
 		status = take_option(option, argv[optind - 1], options);
 	if (status == 0 && optind < argc)
 		status = usage_error("'%s' is too many", argv[optind]);

@@ -27,7 +27,7 @@ _coregov_options()
 		-q/--quiet -h/--help' ;;
 	show-config) echo '-c/--check -j/--json -r/--root= -u/--user -h/--help' ;;
 	simulate) echo '-p/--policy= -j/--json -h/--help' ;;
-	coregovd) echo '-b/--budget= -c/--check-config -r/--root= -u/--user -h/--help -V/--version' ;;
+	coregovd) echo '-b/--budget= -c/--check-config -f/--foreground -r/--root= -u/--user -h/--help -V/--version' ;;
 	esac
 }
 

@@ -165,6 +165,7 @@ complete -c coregov -n '__coregov_at simulate' -s h -l help -d 'print help'
 complete -c coregovd -f
 complete -c coregovd -s b -l budget -x -d 'such as 1.5cpu or 75%'
 complete -c coregovd -s c -l check-config -d 'only check the configuration'
+complete -c coregovd -s f -l foreground -d 'stay in the foreground, as it does anyway'
 complete -c coregovd -s r -l root -x -a "(__fish_complete_directories)" -d 'with --check-config: that below it'
 complete -c coregovd -s u -l user -d 'your own governor'
 complete -c coregovd -s h -l help -d 'print help'
