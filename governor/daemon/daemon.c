@@ -24,6 +24,7 @@
 /* What is asked of the daemon, but for a submission (daemon_submit.c). The slots are in daemon_slots.c. */
 
 #define NOBODY_UID 65534
+#define CLAIM_FD_NAME "claim"
 
 /* ---- a task is changed ---- */
 
@@ -157,8 +158,6 @@ int daemon_pause(struct daemon *daemon, uint64_t number, bool is_paused, struct 
 	return 0;
 }
 
-#define CLAIM_FD_NAME "claim"
-
 static int claim_as_service(struct daemon *daemon, double budget_cpus, struct fault *fault)
 {
 	if (daemon->claim_fd < 0) {
@@ -167,6 +166,9 @@ static int claim_as_service(struct daemon *daemon, double budget_cpus, struct fa
 		if (fd < 0)
 			return fd;
 		daemon->claim_fd = fd;
+		/* Its lock goes on as long as somebody has this descriptor: the budget is in force meanwhile. */
+		if (daemon->setup.keep_fd)
+			daemon->setup.keep_fd(daemon->setup.userdata, CLAIM_FD_NAME, fd);
 	}
 	return neighbours_claim_as_service(
 		daemon->claim_fd, daemon->run, budget_cpus, daemon->setup.capacity_cpus, fault);
@@ -403,6 +405,8 @@ static int set_up_machine(struct daemon *daemon, struct fault *fault)
 		.budget_cpus = daemon->setup.budget_cpus,
 		.capacity_cpus = daemon->setup.capacity_cpus,
 		.is_apart = true,
+		/* The ledger is locked: of several of a user one has it. */
+		.may_slice = daemon->setup.is_machines || (geteuid() != 0 && daemon->ledger),
 		.takes_over = daemon->has_past,
 		.home = daemon->past.home,
 		/* Tasks of whoever may submit: of a root's governor, anybody's but root's. */
@@ -473,7 +477,7 @@ int daemon_new(struct daemon **ret_daemon, const struct daemon_setup *setup, str
 	r = usable_policy(setup->policy, fault) ? 0 : -EINVAL;
 	if (r == 0)
 		r = daemon_open_past(daemon, fault);
-	if (r == 0 && setup->take_fd && !setup->is_machines)
+	if (r == 0 && setup->take_fd)
 		take_claim(daemon);
 	if (r == 0)
 		r = claim(daemon, daemon->setup.budget_cpus, fault);

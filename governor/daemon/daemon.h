@@ -139,6 +139,9 @@ int daemon_check(const struct daemon *daemon, const struct daemon_submission *su
  * `scope` is its name. */
 bool daemon_wants_scopes(const struct daemon *daemon);
 
+/* What is in a scope that was made for a task, and will not be one, has next to nothing until it ends. */
+void daemon_confine(const struct daemon *daemon, const char *scope);
+
 /* When it returns the process is in its place and governed, and stands still until it is decided what it may
  * use: when the event loop has no more messages, or with the next slot. *ret_page_fd (the page's memfd) stays the daemon's; *ret_token is what the task's environment
  * has to carry, see page_environment(). */

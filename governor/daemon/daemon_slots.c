@@ -20,6 +20,7 @@
 /* How long the launcher has to tell how its command has ended. */
 #define STATUS_PATIENCE_NS (500 * NSEC_PER_MSEC)
 #define LOOK_AGAIN_NS (50 * NSEC_PER_MSEC)
+#define DYING_NS NSEC_PER_SEC
 
 static int arm(struct daemon *daemon, sd_event_source *timer, uint64_t at_ns)
 {
@@ -95,8 +96,11 @@ void daemon_look_for_ends(struct daemon *daemon)
 			is_awaited = true;
 			continue;
 		}
-		if (daemon->enforcer->ops->task_is_populated(daemon->enforcer, id) == 1)
-			continue; /* looked at again in the next slot */
+		if (daemon->enforcer->ops->task_is_populated(daemon->enforcer, id) == 1) {
+			/* What is dying is looked at soon, what goes on in the next slot. */
+			is_awaited |= nsec_sub(now_ns, member->exited_ns) < DYING_NS;
+			continue;
+		}
 		end(daemon, member);
 		has_ended = true;
 	}

@@ -258,6 +258,12 @@ int daemon_check(const struct daemon *daemon, const struct daemon_submission *su
 	return r < 0 ? r : choose_name(daemon, submission, ret_name, fault);
 }
 
+void daemon_confine(const struct daemon *daemon, const char *scope)
+{
+	if (daemon->enforcer->ops->scope_confine)
+		(void)daemon->enforcer->ops->scope_confine(daemon->enforcer, scope);
+}
+
 bool daemon_wants_scopes(const struct daemon *daemon)
 {
 	return daemon->enforcer->wants_scopes;

@@ -58,6 +58,7 @@ struct placing {
 	struct placing *next;
 	sd_bus_message *message;
 	uid_t sender;
+	pid_t pid;
 	char scope[SCOPE_NAME_MAX];
 };
 

@@ -98,22 +98,30 @@ static void placed(void *userdata, int r, const struct fault *fault)
 	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 	struct placing *placing = userdata;
 
-	if (r < 0)
-		r = fault_to_bus(fault, r == -EEXIST || r == -ENOENT ? -EIO : r, &error);
-	else
+	bool is_placed = r == 0;
+
+	if (is_placed)
 		r = go_on(placing->bus, placing->message, placing->sender, placing->scope, &error);
+	else
+		r = fault_to_bus(fault, -EIO, &error); /* whoever submits has done nothing wrong */
 	if (r < 0)
 		(void)sd_bus_reply_method_errno(placing->message, r, &error);
+	if (r < 0 && is_placed)
+		daemon_confine(placing->bus->setup.daemon, placing->scope);
 	(void)placing_free(placing);
 }
 
 /* Those that are being placed are tasks soon. */
-static int check_vacant(struct governor_bus *bus, uid_t sender, struct fault *fault)
+static int check_vacant(struct governor_bus *bus, uid_t sender, pid_t pid, struct fault *fault)
 {
 	uint32_t n = 0;
 
-	for (const struct placing *placing = bus->placings; placing; placing = placing->next)
+	for (const struct placing *placing = bus->placings; placing; placing = placing->next) {
+		if (placing->pid == pid)
+			return fault_set(fault, -EINVAL,
+				"process %d is about to be that of a task already", (int)pid);
 		n += placing->sender == sender;
+	}
 	if (n > 0 && n >= daemon_n_vacant(bus->setup.daemon, sender))
 		return fault_set(fault, -EDQUOT,
 			"%" PRIu32 " tasks of yours are about to begin, and there may be no more "
@@ -135,7 +143,7 @@ static int place(struct governor_bus *bus, sd_bus_message *message, uid_t sender
 {
 	char name[TASK_NAME_MAX + 1], description[TASK_NAME_MAX + 64];
 	struct placing *placing;
-	int r = check_vacant(bus, sender, fault);
+	int r = check_vacant(bus, sender, submission->pid, fault);
 
 	if (r == 0)
 		r = daemon_check(bus->setup.daemon, submission, name, fault);
@@ -152,13 +160,14 @@ static int place(struct governor_bus *bus, sd_bus_message *message, uid_t sender
 	placing->bus = bus;
 	placing->message = sd_bus_message_ref(message);
 	placing->sender = sender;
+	placing->pid = submission->pid;
 	name_scope(name, placing->scope);
 	placing->next = bus->placings;
 	bus->placings = placing;
 	(void)snprintf(description, sizeof(description), "training %s of user %u under coregov",
 		name, (unsigned)submission->owner);
-	r = scope_maker_make(bus->scope_maker, placing->scope, description, submission->pid, placed,
-		placing, fault);
+	r = scope_maker_make(bus->scope_maker, placing->scope, description, submission->pidfd,
+		submission->pid, placed, placing, fault);
 	if (r < 0)
 		(void)placing_free(placing);
 	return r < 0 ? r : 1;

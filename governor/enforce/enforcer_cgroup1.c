@@ -420,7 +420,7 @@ static int cgroup1_open(
 	tell_home(cgroup1);
 	cgroup1->enforcer.guarantee = judge(cgroup1, setup);
 	if (cgroup1->enforcer.guarantee == GUARANTEE_COOPERATIVE)
-		r = strays_new(&cgroup1->strays, setup->n_tasks_max, setup->run, fault);
+		r = strays_new(&cgroup1->strays, setup->n_tasks_max, fault);
 	if (r < 0) {
 		(void)cgroup1_close(&cgroup1->enforcer);
 		return r;
@@ -587,14 +587,22 @@ static int cgroup1_task_add(struct enforcer *enforcer, uint32_t task, const char
 	return 0;
 }
 
+/* As in enforcer_setup. */
+static const char *run_name(const struct cgroup1 *cgroup1)
+{
+	const char *run = cgroup1->run[HIERARCHY_CPU], *slash = strrchr(run, '/');
+
+	return slash ? slash + 1 : run;
+}
+
 static void seat_is_of(struct cgroup1 *cgroup1, uint32_t task, pid_t pid)
 {
 	struct seat *seat = &cgroup1->seats[task];
 
 	seat->place.pid = pid;
 	if (cgroup1->strays)
-		strays_task_add(
-			cgroup1->strays, task, pid, seat->name, seat->dir_fds, _HIERARCHY_MAX);
+		strays_task_add(cgroup1->strays, task, pid, run_name(cgroup1), seat->name,
+			seat->dir_fds, _HIERARCHY_MAX);
 }
 
 static int cgroup1_task_adopt(struct enforcer *enforcer, uint32_t task, const char *name,

@@ -17,6 +17,7 @@
 #include "group.h"
 #include "home.h"
 #include "knob.h"
+#include "monotonic.h"
 #include "nsec.h"
 #include "place_left.h"
 #include "placement.h"
@@ -56,6 +57,7 @@
 #define STRAYS_TICK_NS (250 * NSEC_PER_MSEC)
 
 /* 1000 rounds of 2 ms. */
+#define TRY_AGAIN_NS (30 * NSEC_PER_SEC)
 #define AWAIT_ROUNDS 1000
 #define AWAIT_ROUND_NS (2 * NSEC_PER_MSEC)
 
@@ -79,7 +81,8 @@ struct cgroup2 {
 	int run_fd; /* where it is sliced, HOME's: the slice */
 	int max_fd; /* of RUN */
 	struct quota budget;
-	bool is_foreign; /* the budget's; reported once */
+	bool is_foreign;        /* the budget's; reported once */
+	uint64_t not_before_ns; /* the budget is not tried to be set again */
 	uint32_t n_let_go;
 	uint32_t n_bursts; /* taken back and not told yet */
 	char burst_words[FAULT_TEXT_MAX];
@@ -341,7 +344,7 @@ static struct cgroup2 *new_cgroup2(const struct enforcer_setup *setup)
 	};
 	cgroup2->is_dry = setup->is_dry;
 	cgroup2->is_fake = setup->root != NULL;
-	cgroup2->is_sliced = setup->is_apart && !setup->root && unit_bus_is_booted();
+	cgroup2->is_sliced = setup->may_slice && unit_bus_is_booted();
 	cgroup2->enforcer.wants_scopes = cgroup2->is_sliced;
 	(void)snprintf(cgroup2->run, sizeof(cgroup2->run), "%s", setup->run);
 	cgroup2->home = (struct home)HOME_INIT;
@@ -385,12 +388,16 @@ static int await_quota(struct cgroup2 *cgroup2, const struct quota *budget, stru
 }
 
 /* takes_over: with tasks in it, what is in force stays. */
-static int open_slice(struct cgroup2 *cgroup2, bool takes_over, struct fault *fault)
+static int open_slice(
+	struct cgroup2 *cgroup2, bool takes_over, const char *old, struct fault *fault)
 {
 	const struct quota budget = cgroup2->budget;
 	int r = home_open_slice(
 		&cgroup2->home, budget.quota_us, budget.period_us, takes_over, fault);
 
+	/* With tasks in it it is there, whether systemd has the time to say so or not. */
+	if (r < 0 && takes_over && old)
+		r = home_open_known(&cgroup2->home, old, /* fault= */ NULL);
 	if (r < 0)
 		return r;
 	cgroup2->run_fd = fcntl(cgroup2->home.dir_fd, F_DUPFD_CLOEXEC, 3);
@@ -413,7 +420,7 @@ static int open_home_and_run(
 		return fault_set(fault, -ERANGE, "a budget of %g CPUs is too small to be enforced",
 			setup->budget_cpus);
 	if (cgroup2->is_sliced)
-		return open_slice(cgroup2, setup->takes_over, fault);
+		return open_slice(cgroup2, setup->takes_over, setup->home, fault);
 	if (setup->is_apart && !setup->root)
 		r = home_open_apart(
 			&cgroup2->home, setup->run, setup->takes_over ? setup->home : NULL, fault);
@@ -447,7 +454,7 @@ static int cgroup2_open(
 	cgroup2->enforcer.home = cgroup2->home.group;
 	cgroup2->enforcer.guarantee = judge(cgroup2, setup);
 	if (cgroup2->enforcer.guarantee == GUARANTEE_COOPERATIVE && !cgroup2->is_fake)
-		r = strays_new(&cgroup2->strays, setup->n_tasks_max, setup->run, fault);
+		r = strays_new(&cgroup2->strays, setup->n_tasks_max, fault);
 	if (r < 0) {
 		(void)cgroup2_close(&cgroup2->enforcer);
 		return r;
@@ -571,6 +578,32 @@ static int seat_remove(struct cgroup2 *cgroup2, struct seat *seat, struct fault 
 	return remove_group(cgroup2, parent_fd_of(cgroup2, seat), group, fault);
 }
 
+static int open_scope(const struct cgroup2 *cgroup2, const char *scope)
+{
+	return openat(cgroup2->run_fd, scope, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+/* Whoever stops the slice ends all that is in it; with the next scope it is another group. 0, or a negative
+ * errno: nothing has changed. */
+static int reopen_slice(struct cgroup2 *cgroup2)
+{
+	_cleanup_close_ int dir_fd = -EBADF, max_fd = -EBADF;
+	struct home home = HOME_INIT;
+	int r = home_open_known(&home, cgroup2->home.group, /* fault= */ NULL);
+
+	if (r < 0)
+		return r;
+	dir_fd = home.dir_fd;
+	r = open_max(dir_fd, UNIT_SLICE, &max_fd, /* fault= */ NULL);
+	if (r < 0)
+		return r;
+	close_fd(&cgroup2->run_fd);
+	close_fd(&cgroup2->max_fd);
+	cgroup2->run_fd = TAKE_FD(dir_fd);
+	cgroup2->max_fd = TAKE_FD(max_fd);
+	return 0;
+}
+
 /* The groups of a task that is new are made then, those of another are opened. */
 static int seat_init(struct cgroup2 *cgroup2, uint32_t task, const char *name, const char *scope,
 	struct fault *fault)
@@ -586,8 +619,9 @@ static int seat_init(struct cgroup2 *cgroup2, uint32_t task, const char *name, c
 	if (!scope || scope[0] == '.' || strchr(scope, '/') || strlen(scope) >= sizeof(seat->scope))
 		return fault_set(fault, -EINVAL, "it is in no scope of its own");
 	strcpy(seat->scope, scope);
-	seat->scope_fd = openat(
-		cgroup2->run_fd, scope, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	seat->scope_fd = open_scope(cgroup2, scope);
+	if (seat->scope_fd < 0 && errno == ENOENT && reopen_slice(cgroup2) == 0)
+		seat->scope_fd = open_scope(cgroup2, scope);
 	return seat->scope_fd < 0 ? fault_errno(fault, -errno, "open group '%s'", scope) : 0;
 }
 
@@ -598,8 +632,12 @@ static int seat_take_scope(struct seat *seat, struct fault *fault)
 	bool is_enabled;
 	int r = knob_write_at(seat->dir_fd, "cgroup.freeze", "1");
 
+	/* What forks on and on meanwhile would never be moved as a whole. */
+	if (r == 0)
+		r = knob_write_at(seat->scope_fd, "cgroup.freeze", "1");
 	if (r == 0)
 		r = home_move_all(seat->scope_fd, seat->dir_fd);
+	(void)knob_write_at(seat->scope_fd, "cgroup.freeze", "0");
 	return r < 0 ? fault_errno(fault, r, "take what is in '%s'", seat->scope)
 		     : home_enable_cpu(seat->scope_fd, seat->scope, &is_enabled, fault);
 }
@@ -619,7 +657,52 @@ static void seat_is_of(struct cgroup2 *cgroup2, uint32_t task, pid_t pid)
 
 	seat->place.pid = pid;
 	if (cgroup2->strays)
-		strays_task_add(cgroup2->strays, task, pid, seat->name, &seat->dir_fd, 1);
+		strays_task_add(cgroup2->strays, task, pid,
+			cgroup2->is_sliced ? seat->scope : cgroup2->run, seat->name, &seat->dir_fd,
+			1);
+}
+
+static int cgroup2_scope_confine(struct enforcer *enforcer, const char *scope)
+{
+	struct cgroup2 *cgroup2 = cgroup2_of(enforcer);
+	const struct quota least = quota_least(&cgroup2->budget);
+	struct seat seat = {.name = "refused",
+		.scope_fd = openat(cgroup2->run_fd, scope, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+		.dir_fd = -EBADF,
+		.max_fd = -EBADF,
+		.freeze_fd = -EBADF};
+	int r = seat.scope_fd < 0 ? -errno : 0;
+
+	if (r == 0)
+		r = make_group(seat.scope_fd, seat.name, &seat.dir_fd, /* fault= */ NULL);
+	if (r == 0)
+		r = seat_take_scope(&seat, /* fault= */ NULL);
+	if (r == 0)
+		r = open_max(seat.dir_fd, seat.name, &seat.max_fd, /* fault= */ NULL);
+	if (r == 0)
+		r = write_max(seat.max_fd, &least);
+	if (seat.dir_fd >= 0)
+		(void)group_thaw(seat.dir_fd);
+	seat_done(&seat);
+	return r;
+}
+
+/* By its number it may be another's, or somebody may have moved it on. */
+static bool is_in_seat(const struct cgroup2 *cgroup2, const struct seat *seat, pid_t pid)
+{
+	_cleanup_fclose_ FILE *file = NULL;
+	char group[PATH_MAX], line[PATH_MAX + 16], path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
+	file = fopen(path, "re");
+	if (!file || group_of(cgroup2, seat, group, /* fault= */ NULL) < 0)
+		return false;
+	while (fgets(line, sizeof(line), file)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (strncmp(line, "0::/", 4) == 0 && strcmp(line + 4, group) == 0)
+			return true;
+	}
+	return false;
 }
 
 static int cgroup2_task_add(struct enforcer *enforcer, uint32_t task, const char *name,
@@ -700,7 +783,10 @@ static int cgroup2_task_attach(
 
 	assert(cgroup2->tasks[task].is_used && pid > 0);
 	if (cgroup2->is_sliced) {
-		/* systemd has done it, and task_add() the rest. */
+		/* systemd has done it, and task_add() the rest; unless it has been moved on. */
+		if (!is_in_seat(cgroup2, seat, pid))
+			return fault_set(
+				fault, -ESRCH, "process %d is not in '%s'", (int)pid, seat->scope);
 	} else if (cgroup2->is_fake) {
 		(void)format_number(text, (uint64_t)pid);
 		r = knob_write_at(seat->dir_fd, "cgroup.procs", text);
@@ -786,8 +872,15 @@ static int set_budget(struct cgroup2 *cgroup2, const struct quota *budget, struc
 	int r;
 
 	if (cgroup2->is_sliced) {
+		/* Each try may take seconds in which nothing is decided. */
+		if (monotonic_ns() < cgroup2->not_before_ns)
+			return fault_set(fault, -EAGAIN,
+				"CPUQuota= of " UNIT_SLICE " could not be set; it is tried again");
 		r = unit_bus_set_quota(budget->quota_us, budget->period_us, fault);
-		return r < 0 ? r : await_quota(cgroup2, budget, fault);
+		if (r == 0)
+			r = await_quota(cgroup2, budget, fault);
+		cgroup2->not_before_ns = r < 0 ? monotonic_ns() + TRY_AGAIN_NS : 0;
+		return r;
 	}
 	r = set_max(cgroup2, cgroup2->run_fd, cgroup2->max_fd, cgroup2->run, budget);
 	return r < 0 ? fault_errno(fault, r, "set the budget of %" PRIu64 " us in %u us",
@@ -908,6 +1001,7 @@ const struct enforcer_ops enforcer_cgroup2 = {
 	.probe = cgroup2_probe,
 	.open = cgroup2_open,
 	.task_add = cgroup2_task_add,
+	.scope_confine = cgroup2_scope_confine,
 	.task_adopt = cgroup2_task_adopt,
 	.place_left = cgroup2_place_left,
 	.task_attach = cgroup2_task_attach,

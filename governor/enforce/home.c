@@ -535,3 +535,19 @@ int home_open_slice(struct home *home, uint64_t quota_us, uint32_t period_us, bo
 	home->dir_fd = r;
 	return 0;
 }
+
+int home_open_known(struct home *home, const char *group, struct fault *fault)
+{
+	struct cgroup_base base;
+	int r = find_tree(&base, fault);
+
+	if (r == 0)
+		r = strlen(group) < sizeof(home->group) ? open_home(&base, group, fault)
+							: -ENAMETOOLONG;
+	if (r < 0)
+		return r;
+	if (group != home->group)
+		strcpy(home->group, group);
+	home->dir_fd = r;
+	return 0;
+}

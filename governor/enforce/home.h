@@ -54,6 +54,9 @@ int home_open_apart(struct home *home, const char *run, const char *old, struct 
 int home_open_slice(struct home *home, uint64_t quota_us, uint32_t period_us, bool keeps_quota,
 	struct fault *fault);
 
+/* A group of which we know that it is there. */
+int home_open_known(struct home *home, const char *group, struct fault *fault);
+
 /* To be called when a group below gives the controller on: from then on nobody can take it back. */
 void home_unlock(struct home *home);
 

@@ -20,7 +20,8 @@ int scope_maker_new(struct scope_maker **ret_maker, sd_event *event);
 /* Nobody hears any more of those that are not made yet. NULL is fine; returns NULL. */
 struct scope_maker *scope_maker_free(struct scope_maker *maker);
 
-/* unit: "x.scope", of a name that no other unit has; description: UTF-8. Both are copied. 0 or a negative errno
+/* unit: "x.scope", of a name that no other unit has; description: UTF-8. Both are copied, and the pidfd is duplicated; pid: read
+ * through it. 0 or a negative errno
  * with a sentence: then made() is not called. */
 int scope_maker_make(struct scope_maker *maker, const char *unit, const char *description,
-	pid_t pid, scope_made_fn made, void *userdata, struct fault *fault);
+	int pidfd, pid_t pid, scope_made_fn made, void *userdata, struct fault *fault);

@@ -2,9 +2,12 @@
 #include "scope_maker.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cleanup.h"
 #include "nsec.h"
@@ -26,6 +29,7 @@ struct wanted {
 	char unit[UNIT_NAME_MAX];
 	char *description;
 	pid_t pid;
+	int pidfd; /* duplicated */
 	scope_made_fn made;
 	void *userdata;
 	bool is_asked_for;
@@ -39,6 +43,7 @@ struct scope_maker {
 	bool is_lost;         /* the connection; a bus is not let go of while it calls us */
 	struct wanted *first; /* in their order */
 	unsigned n_asked_for;
+	char manager[64]; /* systemd's name on the bus, as it answers */
 };
 
 static struct wanted *wanted_free(struct wanted *wanted)
@@ -47,6 +52,8 @@ static struct wanted *wanted_free(struct wanted *wanted)
 		return NULL;
 	(void)sd_bus_slot_unref(wanted->slot);
 	(void)sd_event_source_disable_unref(wanted->timer);
+	if (wanted->pidfd >= 0)
+		(void)close(wanted->pidfd);
 	free(wanted->description);
 	free(wanted);
 	return NULL;
@@ -85,8 +92,13 @@ static int on_answer(sd_bus_message *answer, void *userdata, sd_bus_error *ignor
 	int r = sd_bus_message_get_errno(answer);
 
 	(void)ignored;
-	if (!error)
-		return 1; /* the job is under way */
+	if (!error) { /* the job is under way */
+		const char *manager = sd_bus_message_get_sender(answer);
+
+		(void)snprintf(
+			maker->manager, sizeof(maker->manager), "%s", manager ? manager : "");
+		return 1;
+	}
 	tell(wanted, r > 0 ? -r : -EIO, error->message ? error->message : error->name);
 	ask(maker);
 	return 1;
@@ -102,9 +114,14 @@ static int call(struct wanted *wanted)
 		.pids = &wanted->pid,
 		.n_pids = 1,
 	};
+	struct pollfd ended = {.fd = wanted->pidfd, .events = POLLIN};
 	sd_bus *bus = wanted->maker->bus;
-	int r = unit_bus_scope_call(bus, &scope, &message);
+	int r;
 
+	/* It may have waited, and its number may be another's by now. */
+	if (poll(&ended, 1, 0) != 0)
+		return -ESRCH;
+	r = unit_bus_scope_call(bus, &scope, &message);
 	if (r >= 0)
 		r = sd_bus_call_async(bus, &wanted->slot, message, on_answer, wanted, PATIENCE_US);
 	return r;
@@ -134,10 +151,13 @@ static int on_job_removed(sd_bus_message *message, void *userdata, sd_bus_error 
 {
 	struct scope_maker *maker = userdata;
 	struct wanted *wanted = maker->first;
-	const char *path, *unit, *result;
+	const char *path, *unit, *result, *sender = sd_bus_message_get_sender(message);
 	uint32_t id;
 
 	(void)ignored;
+	/* sd-bus lets everybody's through. */
+	if (!sender || strcmp(sender, maker->manager) != 0)
+		return 0;
 	if (sd_bus_message_read(message, "uoss", &id, &path, &unit, &result) < 0)
 		return 0;
 	while (wanted && !(wanted->is_asked_for && strcmp(wanted->unit, unit) == 0))
@@ -204,7 +224,7 @@ static int connect(struct scope_maker *maker, struct fault *fault)
 }
 
 int scope_maker_make(struct scope_maker *maker, const char *unit, const char *description,
-	pid_t pid, scope_made_fn made, void *userdata, struct fault *fault)
+	int pidfd, pid_t pid, scope_made_fn made, void *userdata, struct fault *fault)
 {
 	struct wanted *wanted, **link = &maker->first;
 	int r = connect(maker, fault);
@@ -218,9 +238,10 @@ int scope_maker_make(struct scope_maker *maker, const char *unit, const char *de
 	(void)snprintf(wanted->unit, sizeof(wanted->unit), "%s", unit);
 	wanted->description = strdup(description);
 	wanted->pid = pid;
+	wanted->pidfd = fcntl(pidfd, F_DUPFD_CLOEXEC, 3);
 	wanted->made = made;
 	wanted->userdata = userdata;
-	r = wanted->description
+	r = wanted->description && wanted->pidfd >= 0
 		? sd_event_add_time_relative(maker->event, &wanted->timer, CLOCK_MONOTONIC,
 			  PATIENCE_US, /* accuracy= */ USEC_PER_SEC, on_too_late, wanted)
 		: -ENOMEM;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "enforcer.h"
 #include "knob.h"
 #include "marks.h"
 #include "nsec.h"
@@ -18,7 +19,7 @@
 
 /* Neither the group's quota nor its meter knows of a process that has moved itself to another group.
  * By descent it is known all the same (proctree.h), and /proc/PID/cgroup says where it is: one line
- * for each hierarchy, that ends in the path of a group. A member of the task has RUN/NAME, or a group
+ * for each hierarchy, that ends in the path of a group. A member of the task has PARENT/NAME, or a group
  * below, in as many lines as the task has directories.
  *
  * Between two looks a process is free. One that leaves again and again is put back and told again and
@@ -29,13 +30,13 @@
 #define CGROUPS_SIZE 8192                       /* some dozen lines; a path has 4096 at most */
 
 struct watched {
+	const char *parent;
 	const char *name; /* NULL: not watched */
 	const int *dir_fds;
 	size_t n_dir_fds;
 };
 
 struct strays {
-	char run[RUN_NAME_MAX];
 	uint32_t n_tasks_max;
 	uint64_t next_look_ns;
 	uint32_t n_put_back; /* since the last strays_tell() */
@@ -44,8 +45,7 @@ struct strays {
 	struct watched tasks[];
 };
 
-int strays_new(
-	struct strays **ret_strays, uint32_t n_tasks_max, const char *run, struct fault *fault)
+int strays_new(struct strays **ret_strays, uint32_t n_tasks_max, struct fault *fault)
 {
 	struct strays *strays = calloc(1, sizeof(*strays) + n_tasks_max * sizeof(strays->tasks[0]));
 	int r;
@@ -53,7 +53,6 @@ int strays_new(
 	if (!strays)
 		return fault_errno(fault, -ENOMEM, "watch the groups of tasks");
 	strays->n_tasks_max = n_tasks_max;
-	(void)snprintf(strays->run, sizeof(strays->run), "%s", run);
 	r = proctree_new(&strays->tree, n_tasks_max, fault);
 	if (r < 0) {
 		free(strays);
@@ -72,14 +71,14 @@ struct strays *strays_free(struct strays *strays)
 	return NULL;
 }
 
-void strays_task_add(struct strays *strays, uint32_t task, pid_t pid, const char *name,
-	const int dir_fds[], size_t n_dir_fds)
+void strays_task_add(struct strays *strays, uint32_t task, pid_t pid, const char *parent,
+	const char *name, const int dir_fds[], size_t n_dir_fds)
 {
 	assert(task < strays->n_tasks_max && !strays->tasks[task].name);
 	if (proctree_task_add(strays->tree, task, pid) < 0)
 		return;
 	strays->tasks[task] = (struct watched){
-		.name = name, .dir_fds = dir_fds, .n_dir_fds = n_dir_fds};
+		.parent = parent, .name = name, .dir_fds = dir_fds, .n_dir_fds = n_dir_fds};
 }
 
 void strays_task_remove(struct strays *strays, uint32_t task)
@@ -92,10 +91,10 @@ void strays_task_remove(struct strays *strays, uint32_t task)
 }
 
 /* In how many hierarchies the process is in that group of the run, or below it. -1: it has ended. */
-static int count_lines(const struct strays *strays, const struct watched *watched, int process_fd)
+static int count_lines(const struct watched *watched, int process_fd)
 {
 	_cleanup_close_ int fd = openat(process_fd, "cgroup", O_RDONLY | O_CLOEXEC);
-	char text[CGROUPS_SIZE], group[RUN_NAME_MAX + 130];
+	char text[CGROUPS_SIZE], group[2 * SCOPE_NAME_MAX + 8];
 	ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 	size_t group_length;
 	int n = 0;
@@ -103,16 +102,16 @@ static int count_lines(const struct strays *strays, const struct watched *watche
 	if (length <= 0)
 		return -1;
 	text[length] = '\0';
-	(void)snprintf(group, sizeof(group), "/%s/%s", strays->run, watched->name);
+	(void)snprintf(group, sizeof(group), "/%s/%s", watched->parent, watched->name);
 	group_length = strlen(group);
 	for (const char *at = text; (at = strstr(at, group)); at += group_length)
 		n += at[group_length] == '\n' || at[group_length] == '/';
 	return n;
 }
 
-static bool is_in_place(const struct strays *strays, const struct watched *watched, int process_fd)
+static bool is_in_place(const struct watched *watched, int process_fd)
 {
-	int n_wanted = 0, n = count_lines(strays, watched, process_fd);
+	int n_wanted = 0, n = count_lines(watched, process_fd);
 
 	for (size_t i = 0; i < watched->n_dir_fds; i++)
 		n_wanted += watched->dir_fds[i] >= 0;
@@ -137,11 +136,11 @@ static void look_at(uint32_t task, pid_t pid, int process_fd, void *data)
 	const struct watched *watched = &strays->tasks[task];
 	int r;
 
-	if (is_in_place(strays, watched, process_fd))
+	if (is_in_place(watched, process_fd))
 		return;
 	r = put_back(watched, pid);
 	/* One that is about to end is shown in the root of v1, and is not moved any more. */
-	if (r == -ESRCH || (r == 0 && !is_in_place(strays, watched, process_fd)))
+	if (r == -ESRCH || (r == 0 && !is_in_place(watched, process_fd)))
 		return;
 	strays->n_put_back++;
 	(void)snprintf(strays->last_words, sizeof(strays->last_words),

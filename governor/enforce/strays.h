@@ -13,17 +13,16 @@
 
 struct strays;
 
-/* `run` as in enforcer_setup (copied). 0 or -ENOMEM. */
-int strays_new(
-	struct strays **ret_strays, uint32_t n_tasks_max, const char *run, struct fault *fault);
+/* 0 or -ENOMEM. */
+int strays_new(struct strays **ret_strays, uint32_t n_tasks_max, struct fault *fault);
 /* NULL is fine; returns NULL. */
 struct strays *strays_free(struct strays *strays);
 
-/* A task whose first process is `pid` is in a group called RUN/`name`, which is `n_dir_fds` directories
- * in as many hierarchies (-EBADF: passed over). `name` and `dir_fds` are the caller's and must stay
+/* A task whose first process is `pid` is in a group called `parent`/`name`, which is `n_dir_fds` directories
+ * in as many hierarchies (-EBADF: passed over). `parent`, `name` and `dir_fds` are the caller's and must stay
  * until strays_task_remove(). What has ended already is not watched. */
-void strays_task_add(struct strays *strays, uint32_t task, pid_t pid, const char *name,
-	const int dir_fds[], size_t n_dir_fds);
+void strays_task_add(struct strays *strays, uint32_t task, pid_t pid, const char *parent,
+	const char *name, const int dir_fds[], size_t n_dir_fds);
 /* Nothing happens for a task that is not watched. */
 void strays_task_remove(struct strays *strays, uint32_t task);
 

@@ -207,7 +207,7 @@ int neighbours_claim(
 	lock_fd = lock(fault);
 	if (lock_fd < 0)
 		return lock_fd;
-	service_lock_fd = service_claim_lock(fault);
+	service_lock_fd = service_claim_lock(/* is_service= */ false, fault);
 	if (service_lock_fd < 0 && service_lock_fd != -ENOENT)
 		return service_lock_fd;
 	r = read_others(run, &others, fault);
@@ -226,7 +226,7 @@ int neighbours_claim(
 int neighbours_claim_as_service(int claim_fd, const char *run, double budget_cpus,
 	double capacity_cpus, struct fault *fault)
 {
-	_cleanup_close_ int lock_fd = service_claim_lock(fault);
+	_cleanup_close_ int lock_fd = service_claim_lock(/* is_service= */ true, fault);
 	struct service_claim claim = {.microcpus = microcpus_of(budget_cpus)};
 	struct others others = {.microcpus = 0};
 	int r;

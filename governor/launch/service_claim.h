@@ -24,12 +24,12 @@ struct service_claim {
 bool service_claim_read(struct service_claim *ret_claim);
 
 /* Opens the file as the daemon that has it from now on, until the descriptor is closed. A descriptor, or a negative
- * errno with a sentence: -EWOULDBLOCK where another daemon has it. */
+ * errno with a sentence. */
 int service_claim_open(struct fault *fault);
 /* 0 or a negative errno. */
 int service_claim_write(int fd, const struct service_claim *claim);
 
 /* Between reading the claims of others and making one's own: until the descriptor is closed, nobody else who asks
  * here does so. -ENOENT where there is no such lock: no daemon has been here since the machine was started. Another
- * negative errno with a sentence. */
-int service_claim_lock(struct fault *fault);
+ * negative errno with a sentence. The service goes on where somebody keeps it for long: everybody can. */
+int service_claim_lock(bool is_service, struct fault *fault);

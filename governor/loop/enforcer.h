@@ -44,6 +44,7 @@ struct enforcer_setup {
 	double capacity_cpus; /* > 0 */
 	bool is_dry;          /* make the groups, so that the meter can read, but limit nothing */
 	bool is_apart;        /* the tasks are no part of our unit, and outlive it */
+	bool may_slice;       /* coregov.slice is ours: no other governor uses it */
 	bool takes_over; /* another of this name has ended, and may have left tasks: task_adopt() */
 	const char *home; /* with takes_over: the other's home, looked at before our own; or NULL */
 	const char *root; /* for tests: a fake tree instead of the mounted one; else NULL */
@@ -90,6 +91,9 @@ struct enforcer_ops {
 	 * May allocate; not in the slot path. -ENOENT where the scope is gone. */
 	int (*task_add)(struct enforcer *enforcer, uint32_t task, const char *name,
 		const char *scope, struct fault *fault);
+	/* What is in a scope that was made for a task, and is not to be one, gets the least quota. 0 or a negative
+	 * errno. NULL where no scopes are ever wanted. */
+	int (*scope_confine)(struct enforcer *enforcer, const char *scope);
 	/* Takes over the place of a task whose governor has ended, with all that is in force there.
 	 * pid: its first process, 0 where that has ended. 0; 1 where the place went with the last that was in
 	 * it, so that there is nothing to be measured; -ENOENT where there is no such place. NULL in a

@@ -235,6 +235,11 @@ bool daemon_wants_scopes(const struct daemon *daemon)
 	return false;
 }
 
+void daemon_confine(const struct daemon *daemon, const char *scope)
+{
+	(void)daemon, (void)scope;
+}
+
 int daemon_check(const struct daemon *daemon, const struct daemon_submission *asked,
 	char ret_name[static TASK_NAME_MAX + 1], struct fault *fault)
 {

@@ -3,6 +3,7 @@
 """coregovd as a service of the system, as `meson install` has put it there. deadline: 240 s"""
 
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -14,6 +15,7 @@ import tap
 # Without a login, which takes seconds here.
 WITHOUT_LOGIN = ["setpriv", "--reuid=1000", "--regid=1000", "--init-groups"]
 SPIN = ["sh", "-c", "while :; do :; done"]
+SUBMIT_ONCE = os.environ["BUILD"] + "/tests/process/submit_once"
 SECURITY_MOST = 1.5
 CONF = pathlib.Path("/etc/coregov/coregov.conf")
 
@@ -168,6 +170,38 @@ class Service(Governed):
         self.until(lambda: inside.Sample(inside.SLICE).cpus == 0.4)
         self.assertEqual(self.coregov("budget", "0.5cpu")[0], 0)
 
+    def test_the_slice_is_stopped(self):
+        """What comes after that is governed again."""
+        task = self.started("spin", *SPIN)
+        self.assertEqual(systemctl("stop", "coregov.slice").returncode, 0)
+        self.assertEqual(task.wait(inside.PATIENCE), 143)
+        self.until(lambda: self.task("spin").get("phase") == "ended")
+        self.started("ours", *SPIN)
+        self.until(lambda: self.task("ours").get("share_cpus", 0) > 0)
+        self.assertEqual(inside.Sample(inside.SLICE).cpus, 0.5)
+
+    def test_refused_when_it_was_placed(self):
+        """Two of one name, before either has it: nothing runs on in the slice without a limit."""
+        self.coregov("list")  # it is there
+        pid = systemctl("show", "-P", "MainPID", "coregovd").stdout.strip()
+        processes = [subprocess.Popen(SPIN) for _ in range(2)]
+        for process in processes:
+            self.addCleanup(process.kill)
+        # Both are asked for before the governor looks at the first.
+        subprocess.run(["kill", "-STOP", pid], check=True)
+        callers = [subprocess.Popen([SUBMIT_ONCE, "--pid", str(process.pid), "Name:s=twin"],
+                                    stdout=subprocess.PIPE, text=True) for process in processes]
+        time.sleep(2)
+        subprocess.run(["kill", "-CONT", pid], check=True)
+        said = [caller.communicate(timeout=inside.PATIENCE)[0] for caller in callers]
+        self.assertEqual(sorted(text.split()[0] for text in said), ["error", "task"], said)
+        refused = processes[said[0].startswith("task")]
+        self.assertIn("NameTaken", said[processes.index(refused)])
+        self.until(lambda: self.group_of(refused.pid).name == "refused")
+        quota, period = inside.read(self.group_of(refused.pid) / "cpu.max").split()
+        self.assertLess(int(quota) / int(period), 0.2)
+        self.assertEqual(self.coregov("cancel", "twin")[0], 0)
+
     def test_the_budget_is_claimed(self):
         """For as long as it lives, or tasks of it run: a run beside it has what is left. And it is refused what a
         run has."""
@@ -181,7 +215,7 @@ class Service(Governed):
         self.assertIn("does not fit", said)
         beside.process.terminate()
         beside.wait(lambda: None)
-        task = self.started("spin", *SPIN)
+        task = self.started("held", *SPIN)
         systemctl("disable", "coregovd")  # that the launcher tells of the end would start it
         self.assertEqual(systemctl("stop", "coregovd").returncode, 0)
         run = inside.Run(budget="0.6cpu")
