@@ -374,17 +374,12 @@ static void take_census(struct meter_bpf *self)
 	while (n > 0 || (n < 0 && errno == EAGAIN));
 }
 
-/* True where nothing is in a group that was looked at, nor below it, or where it stands still: that it is thawed is
- * decided after the next census. */
-static bool is_still(int fd, const struct stat *group)
+/* True where nothing can be in a group that was looked at, nor below it. */
+static bool is_empty_group(int fd, const struct stat *group)
 {
-	_cleanup_close_ int freeze = openat(fd, "cgroup.freeze", O_RDONLY | O_CLOEXEC);
-	_cleanup_close_ int procs = -EBADF;
+	_cleanup_close_ int procs = openat(fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
 	char byte;
 
-	if (freeze >= 0 && read(freeze, &byte, sizeof(byte)) == 1 && byte == '1')
-		return true;
-	procs = openat(fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
 	return group->st_nlink <= 2 && procs >= 0 && read(procs, &byte, sizeof(byte)) == 0;
 }
 
@@ -415,7 +410,7 @@ static int bpf_task_add(
 	p->bss->generation++;
 	self->tasks[task] = (struct metered){.group_id = group.st_ino};
 	self->n_metered++;
-	if (!is_still(fd, &group))
+	if (!is_empty_group(fd, &group))
 		take_census(self);
 	return 0;
 }

@@ -564,6 +564,10 @@ START_TEST(another_governor_takes_over)
 	stand_remove(0);
 	ck_assert(busy_is_dead(&stand.busy[0]));
 	ck_assert_int_eq(waitpid(stand.busy[1].pid, NULL, WNOHANG), 0);
+	/* The leaf of one that was killed stays for the next. */
+	stand_close();
+	if (stand.kind->clear)
+		stand.kind->clear();
 }
 END_TEST
 
