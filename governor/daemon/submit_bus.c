@@ -97,7 +97,6 @@ static void placed(void *userdata, int r, const struct fault *fault)
 {
 	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 	struct placing *placing = userdata;
-
 	bool is_placed = r == 0;
 
 	if (is_placed)

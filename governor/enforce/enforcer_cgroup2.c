@@ -56,8 +56,10 @@
 /* Strays are looked for so often, or less often on a machine with many processes. */
 #define STRAYS_TICK_NS (250 * NSEC_PER_MSEC)
 
-/* 1000 rounds of 2 ms. */
+/* Before the budget of a slice is tried again, where it could not be set. */
 #define TRY_AGAIN_NS (30 * NSEC_PER_SEC)
+
+/* 1000 rounds of 2 ms. */
 #define AWAIT_ROUNDS 1000
 #define AWAIT_ROUND_NS (2 * NSEC_PER_MSEC)
 

@@ -32,16 +32,25 @@ static bool is_populated(int run_fd, const char *group, pid_t *ret_pid)
 	return fd >= 0 && group_first_process(fd, ret_pid) == 1;
 }
 
+/* Of its own position. NULL, and errno. */
+static DIR *open_list(int dir_fd)
+{
+	_cleanup_close_ int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+
+	if (dir)
+		TAKE_FD(fd);
+	return dir;
+}
+
 int place_left_find(int run_fd, uint32_t least, struct place_left *ret_left)
 {
-	_cleanup_close_ int fd = openat(run_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_closedir_ DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	_cleanup_closedir_ DIR *dir = open_list(run_fd);
 	const struct dirent *entry;
 	bool is_found = false;
 
 	if (!dir)
 		return -errno;
-	TAKE_FD(fd);
 	while ((entry = readdir(dir))) {
 		struct place_left left;
 
@@ -57,14 +66,12 @@ int place_left_find(int run_fd, uint32_t least, struct place_left *ret_left)
 
 int place_left_find_in_scopes(int slice_fd, uint32_t least, struct place_left *ret_left)
 {
-	_cleanup_close_ int fd = openat(slice_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_closedir_ DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	_cleanup_closedir_ DIR *dir = open_list(slice_fd);
 	const struct dirent *entry;
 	bool is_found = false;
 
 	if (!dir)
 		return -errno;
-	TAKE_FD(fd);
 	while ((entry = readdir(dir))) {
 		_cleanup_close_ int scope_fd = -EBADF;
 		struct place_left left;
