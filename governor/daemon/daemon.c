@@ -377,6 +377,8 @@ void daemon_info(const struct daemon *daemon, struct daemon_info *ret_info)
 		.used_cpus = daemon->used_cpus,
 		.n_slots = daemon->n_slots,
 		.n_missed = daemon->n_missed,
+		.n_late = daemon->n_late,
+		.worst_late_ns = daemon->worst_late_ns,
 		.is_draining = daemon->is_draining,
 	};
 	for (size_t i = 0; i < daemon->members.n; i++) {

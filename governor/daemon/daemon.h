@@ -221,6 +221,8 @@ struct daemon_info {
 	uint32_t n_at_risk; /* of those, unlikely to make it */
 	uint64_t n_slots;   /* made since it was started */
 	uint64_t n_missed;  /* not made: it came later than the next one was due */
+	uint64_t n_late; /* made, by more than a tenth of their length too late (slot_is_late()) */
+	uint64_t worst_late_ns;
 	bool is_draining;
 };
 void daemon_info(const struct daemon *daemon, struct daemon_info *ret_info);

@@ -49,7 +49,7 @@ struct daemon {
 	struct daemon_listener listener;
 	sd_event_source *slot_timer, *deadline_timer, *tick_timer, *end_timer, *decider, *teller;
 	uint64_t next_slot; /* number of the slot that is due next */
-	uint64_t n_slots, n_missed;
+	uint64_t n_slots, n_missed, n_late, worst_late_ns;
 	bool is_awake; /* slots are made */
 	bool is_draining;
 	bool has_slot_to_tell;

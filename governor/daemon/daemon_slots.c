@@ -163,6 +163,13 @@ static void make_slot(struct daemon *daemon, uint64_t late_ns)
 	daemon_tell_later(daemon);
 }
 
+static void count_late(struct daemon *daemon, uint64_t late_ns)
+{
+	daemon->n_late += slot_is_late(late_ns, daemon->setup.slot_ns);
+	if (late_ns > daemon->worst_late_ns)
+		daemon->worst_late_ns = late_ns;
+}
+
 static int on_slot(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct daemon *daemon = userdata;
@@ -177,6 +184,7 @@ static int on_slot(sd_event_source *source, uint64_t usec, void *userdata)
 		return 0;
 	look_at_clocks(daemon);
 	now_ns = daemon_now_ns(daemon);
+	count_late(daemon, nsec_sub(now_ns, daemon->next_slot * slot_ns));
 	make_slot(daemon, nsec_sub(now_ns, daemon->next_slot * slot_ns));
 	daemon->n_slots++;
 	daemon->n_missed += nsec_sub(now_ns / slot_ns, daemon->next_slot);

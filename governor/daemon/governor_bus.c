@@ -31,6 +31,7 @@ static int show(sd_bus *sd, const char *path, const char *interface, void *userd
 	shown->bus = bus;
 	daemon_info(bus->setup.daemon, &shown->info);
 	shown->slot_us = shown->info.slot_ns / NSEC_PER_USEC;
+	shown->worst_late_us = shown->info.worst_late_ns / NSEC_PER_USEC;
 	shown->is_draining = shown->info.is_draining;
 	*ret_found = shown;
 	return 1;
@@ -260,6 +261,8 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_PROPERTY("NAtRisk", "u", NULL, SHOWN(info.n_at_risk), CHANGES),
 	SD_BUS_PROPERTY("NSlots", "t", NULL, SHOWN(info.n_slots), 0),
 	SD_BUS_PROPERTY("NSlotsMissed", "t", NULL, SHOWN(info.n_missed), CHANGES),
+	SD_BUS_PROPERTY("NSlotsLate", "t", NULL, SHOWN(info.n_late), CHANGES),
+	SD_BUS_PROPERTY("WorstLatenessUSec", "t", NULL, SHOWN(worst_late_us), 0),
 	SD_BUS_PROPERTY("NVacant", "u", get_n_vacant, 0, 0),
 	SD_BUS_PROPERTY("IsDraining", "b", NULL, SHOWN(is_draining), CHANGES),
 	SD_BUS_SIGNAL_WITH_ARGS("TaskEnded", SD_BUS_ARGS("o", task, "s", name, "s", outcome), 0),
@@ -315,13 +318,14 @@ static void heard_slot(void *userdata)
 	daemon_info(bus->setup.daemon, &now);
 	if (!differs(now.granted_cpus, told->granted_cpus) &&
 		!differs(now.used_cpus, told->used_cpus) && now.n_tasks == told->n_tasks &&
-		now.n_at_risk == told->n_at_risk && now.n_missed == told->n_missed)
+		now.n_at_risk == told->n_at_risk && now.n_missed == told->n_missed &&
+		now.n_late == told->n_late)
 		return;
 	if (is_backed_up(bus))
 		return;
 	*told = now;
 	(void)sd_bus_emit_properties_changed(bus->bus, GOVERNOR_PATH, GOVERNOR_INTERFACE,
-		"GrantedCPUs", "UsedCPUs", "NTasks", "NAtRisk", "NSlotsMissed", NULL);
+		"GrantedCPUs", "UsedCPUs", "NTasks", "NAtRisk", "NSlotsMissed", "NSlotsLate", NULL);
 }
 
 static int heard_lost(sd_bus_message *message, void *userdata, sd_bus_error *error)

@@ -78,7 +78,7 @@ struct task_shown {
 struct governor_shown {
 	struct governor_bus *bus;
 	struct daemon_info info;
-	uint64_t slot_us;
+	uint64_t slot_us, worst_late_us;
 	int is_draining; /* a D-Bus boolean */
 };
 

@@ -3,7 +3,7 @@
 
 #include <assert.h>
 
-/* The words for what a task is and has come to, as they stand in results and traces. */
+/* The words for what a task is and has come to, as they stand in results and traces; and when a slot is late. */
 
 static const char *const outcome_names[] = {
 	[OUTCOME_NONE] = "none",
@@ -35,4 +35,11 @@ const char *phase_to_string(enum phase phase)
 {
 	assert((unsigned)phase < _PHASE_MAX);
 	return phase_names[phase];
+}
+
+#define LATE_PART 10
+
+bool slot_is_late(uint64_t late_ns, uint64_t slot_ns)
+{
+	return late_ns > slot_ns / LATE_PART;
 }

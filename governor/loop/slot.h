@@ -80,6 +80,9 @@ struct slot_task {
 	struct grant grant;
 };
 
+/* A slot is late when it is made later than a tenth of its length after it was due. */
+bool slot_is_late(uint64_t late_ns, uint64_t slot_ns);
+
 struct slot_record {
 	uint64_t slot;
 	uint64_t now_ns;  /* start of the slot, from the start of the bundle */

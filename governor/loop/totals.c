@@ -7,9 +7,6 @@
  * yields may run on long after. So the sums go on, and each outcome takes a copy of them: the last
  * copy is the result's. */
 
-/* A slot is late when it is made later than this part of its length. */
-#define LATE_PART 10
-
 void totals_miss(struct governor *governor, uint64_t slot)
 {
 	const struct bundle *bundle = governor->setup.bundle;
@@ -35,7 +32,7 @@ void totals_count(struct governor *governor, const struct slot_record *slot)
 	governor->budget_ns += slot->budget_ns;
 	if (granted_cpus > governor->granted_cpus_max)
 		governor->granted_cpus_max = granted_cpus;
-	if (slot->late_ns > slot->slot_ns / LATE_PART)
+	if (slot_is_late(slot->late_ns, slot->slot_ns))
 		governor->n_late++;
 	if (slot->late_ns > governor->worst_late_ns)
 		governor->worst_late_ns = slot->late_ns;

@@ -15,7 +15,7 @@ import kills
 N_RUNS = 30
 RATIO_MOST = 1.3
 COMMANDS = {
-    "coregov": [inside.COREGOV, "run", "--quiet", "--require", "--", "true"],
+    "coregov": [inside.COREGOV, "run", "--", "true"],
     "systemd": ["systemd-run", "--scope", "--quiet", "--", "true"],
     "plain": ["true"],
 }
