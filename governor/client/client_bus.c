@@ -49,6 +49,7 @@ struct client {
 	bool is_asked;              /* whether it is alive */
 	bool is_alive;              /* it has answered since it was asked */
 	unsigned n_silences;        /* looked so often */
+	bool is_unheard;            /* has been told so */
 	bool is_heard;              /* the end was */
 	bool has_to_tell_again;     /* it was not */
 	struct client_reply reply;
@@ -145,6 +146,26 @@ static int on_name(sd_bus_message *reply, void *data, sd_bus_error *error)
 	return 0;
 }
 
+static int on_unheard(sd_bus_message *message, void *data, sd_bus_error *error)
+{
+	struct client *client = data;
+
+	(void)message;
+	(void)error;
+	if (!client->is_unheard)
+		client->setup.unheard(client->setup.userdata);
+	client->is_unheard = true;
+	return 0;
+}
+
+/* Nothing is lost by a governor that does not tell. */
+static int listen_for_unheard(struct client *client)
+{
+	return sd_bus_match_signal_async(client->bus, /* ret_slot= */ NULL, GOVERNOR_NAME,
+		client->reply.task, TASK_INTERFACE, "Unheard", on_unheard,
+		/* install_callback= */ NULL, client);
+}
+
 static int ask_name(struct client *client)
 {
 	_cleanup_(cleanup_sd_bus_message_unref) sd_bus_message *call = NULL;
@@ -190,6 +211,8 @@ static int on_submitted(sd_bus_message *message, void *data, sd_bus_error *error
 		return 0;
 	}
 	r = read_reply(client, message);
+	if (r >= 0 && submission->target)
+		r = listen_for_unheard(client);
 	if (r >= 0 && !submission->name && client->setup.wants_name)
 		r = ask_name(client);
 	else if (r >= 0)

@@ -59,6 +59,9 @@ struct client_setup {
 	bool wants_name; /* the name that the governor has made, at the cost of one more call */
 	/* Told once where an answer takes long and the governor is alive. */
 	void (*say)(const char *format, ...) __attribute__((format(printf, 1, 2)));
+	/* Told once where the governor has heard nothing of the task's target for too long. */
+	void (*unheard)(void *userdata);
+	void *userdata;
 };
 
 /* Looks for a governor and submits; the answer comes while the event loop runs. A governor that gives

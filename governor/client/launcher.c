@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -122,6 +123,25 @@ static int on_gate(sd_event_source *source, int fd, uint32_t events, void *data)
 	return 0;
 }
 
+/* Ours is let go of by then, so that nobody waits for us who waits for the command to close its own: it is said
+ * where the command says what it has to say. That is read where its output is, so there is no number in it. */
+static void say_unheard(void *data)
+{
+	const struct launcher *self = data;
+	_cleanup_close_ int to = (int)syscall(SYS_pidfd_getfd, self->gate.pidfd, STDERR_FILENO, 0);
+	_cleanup_close_ int kept = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	struct target target;
+
+	if (to < 0 || kept < 0 || parse_target(self->setup->request.target, &target, NULL) < 0)
+		return;
+	(void)dup2(to, STDERR_FILENO);
+	self->setup->say(
+		"task %s has reported no %s so far: say where it is to be read by --feed, see "
+		"coregov-run(1)",
+		client_reply(self->client)->name, target.metric);
+	(void)dup2(kept, STDERR_FILENO);
+}
+
 static int begin(struct launcher *self, struct fault *fault)
 {
 	char *const *command = self->setup->request.command;
@@ -130,6 +150,8 @@ static int begin(struct launcher *self, struct fault *fault)
 		.place = self->setup->place,
 		.wants_name = !self->setup->is_quiet,
 		.say = self->setup->say,
+		.unheard = say_unheard,
+		.userdata = self,
 	};
 	int r = gate_make(&self->gate, command, &self->signals, fault);
 

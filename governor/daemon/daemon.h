@@ -238,6 +238,8 @@ struct daemon_listener {
 	/* Once a slot at most, where something is other than it was, and at an end. False: it could not be passed
 	 * on, and is told again. */
 	bool (*changed)(void *userdata, uint64_t number);
+	void (*unheard)(void *userdata,
+		uint64_t number); /* has a target and has reported nothing for too long */
 	void (*ended)(void *userdata, uint64_t number);
 	void (*slot)(void *userdata); /* after each slot */
 };

@@ -179,6 +179,7 @@ static void tell_unheard(
 		"coregov-run(1)",
 		nsec_to_seconds(status->cpu_ns), member->target.metric);
 	daemon_tell_event(daemon, member, "unheard", text, /* numbers= */ NULL);
+	member->has_gone_unheard = true;
 }
 
 void daemon_look_ahead(struct daemon *daemon, struct member *member, uint64_t now_ns)

@@ -72,9 +72,11 @@ static void tell(struct daemon *daemon, struct member *member)
 		listener->added(listener->userdata, member->number);
 	if (member->has_changed)
 		tell_change(daemon, member);
+	if (member->has_gone_unheard && listener->unheard)
+		listener->unheard(listener->userdata, member->number);
 	if (member->has_ended && listener->ended)
 		listener->ended(listener->userdata, member->number);
-	member->is_new = member->has_changed = member->has_ended = false;
+	member->is_new = member->has_changed = member->has_gone_unheard = member->has_ended = false;
 }
 
 /* Only so many that have ended are remembered. */

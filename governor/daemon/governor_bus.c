@@ -284,6 +284,11 @@ static bool heard_changed(void *userdata, uint64_t number)
 	return task_tell_changed(userdata, number);
 }
 
+static void heard_unheard(void *userdata, uint64_t number)
+{
+	task_tell_unheard(userdata, number);
+}
+
 static void tell_ended(
 	struct governor_bus *bus, uint64_t number, const char *name, const char *outcome)
 {
@@ -377,6 +382,7 @@ int governor_bus_new(
 		.added = heard_added,
 		.removed = heard_removed,
 		.changed = heard_changed,
+		.unheard = heard_unheard,
 		.ended = heard_ended,
 		.slot = heard_slot,
 	};

@@ -132,6 +132,7 @@ void task_tell_added(struct governor_bus *bus, uint64_t number);
 void task_tell_removed(struct governor_bus *bus, uint64_t number);
 /* False where too much waits to be sent already. */
 bool task_tell_changed(struct governor_bus *bus, uint64_t number);
+void task_tell_unheard(struct governor_bus *bus, uint64_t number);
 /* Is the bus so far behind that what can be left out is? Counts. */
 bool is_backed_up(struct governor_bus *bus);
 

@@ -62,7 +62,7 @@ struct member {
 	/* As the listener was told last; number 0: not yet. */
 	struct daemon_task_info told;
 	/* For the listener, since it was last called. */
-	bool is_new, has_changed, has_ended;
+	bool is_new, has_changed, has_gone_unheard, has_ended;
 };
 
 /* Copies what was submitted (pidfd < 0: its process has ended). 0, or -ENOMEM or what dup() says. `name` is the

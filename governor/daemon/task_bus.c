@@ -346,6 +346,7 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_PROPERTY("BeganRealtime", "t", NULL, SHOWN(began_us), CHANGES),
 	SD_BUS_PROPERTY("FinishedRealtime", "t", NULL, SHOWN(finished_us), CHANGES),
 	SD_BUS_PROPERTY("ExitStatus", "i", NULL, SHOWN(exit_status), CHANGES),
+	SD_BUS_SIGNAL_WITH_ARGS("Unheard", SD_BUS_NO_ARGS, 0),
 	SD_BUS_VTABLE_END,
 };
 
@@ -395,4 +396,12 @@ bool task_tell_changed(struct governor_bus *bus, uint64_t number)
 		"Phase", "Outcome", "ShareCPUs", "CPUUSec", "Value", "NReports", "Feed",
 		"IsUnheard", "Prospect", "BeganRealtime", "FinishedRealtime", "ExitStatus", NULL);
 	return true;
+}
+
+void task_tell_unheard(struct governor_bus *bus, uint64_t number)
+{
+	char path[TASK_PATH_MAX];
+
+	(void)sd_bus_emit_signal(
+		bus->bus, task_path(path, number), TASK_INTERFACE, "Unheard", /* types= */ NULL);
 }

@@ -86,8 +86,6 @@ static bool change_row(struct daemon_task_info *row, const char *what, const cha
 		row->prospect = strcmp(value, "likely") == 0 ? PROSPECT_LIKELY : PROSPECT_UNLIKELY;
 	else if (strcmp(what, "phase") == 0)
 		row->phase = strcmp(value, "yielded") == 0 ? PHASE_YIELDED : PHASE_WAITING;
-	else if (strcmp(what, "unheard") == 0)
-		row->is_unheard = strcmp(value, "yes") == 0;
 	else if (strcmp(what, "status") == 0)
 		row->exit_status = (int)number;
 	else if (strcmp(what, "target") == 0)
@@ -116,6 +114,11 @@ static bool happen(struct host *host, char *line)
 		return false;
 	if (strcmp(what, "end") == 0) {
 		end(host->daemon, row, value);
+	} else if (strcmp(what, "unheard") == 0) {
+		row->is_unheard = strcmp(value, "yes") == 0;
+		listener->changed(listener->userdata, row->number);
+		if (row->is_unheard)
+			listener->unheard(listener->userdata, row->number);
 	} else if (strcmp(what, "forget") == 0) {
 		uint64_t number = row->number;
 

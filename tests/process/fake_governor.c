@@ -26,9 +26,12 @@
  *	delay MS          answers a Submit so much later
  *	vanish 1          ends when it gets a Submit
  *	page WORD         none: /dev/null in its place
- *	hold 1            a task that waits for its start gets its share with SIGUSR1 */
+ *	hold 1            a task that waits for its start gets its share with SIGUSR1
+ *
+ * SIGUSR2: nothing has been heard of its newest task, which it says twice. */
 
 #define NAME "org.coregov.Governor1"
+#define TASKS "/org/coregov/Governor1/task"
 #define READ_EVERY_US 5000
 #define N_MAX 64
 
@@ -39,7 +42,7 @@ static struct {
 } settings = {.prospect = "unknown", .name = "made", .sentence = "no", .page = ""};
 
 static sd_bus_message *held; /* a Submit */
-static volatile sig_atomic_t has_share;
+static volatile sig_atomic_t has_share, is_unheard;
 static struct page *page;
 static unsigned n_tasks;
 static char task_name[TASK_NAME_MAX + 1];
@@ -56,6 +59,22 @@ static void on_share(int signo)
 {
 	(void)signo;
 	has_share = 1;
+}
+
+static void on_unheard(int signo)
+{
+	(void)signo;
+	is_unheard = 1;
+}
+
+static void tell_unheard(sd_bus *bus)
+{
+	char path[64];
+
+	is_unheard = 0;
+	(void)snprintf(path, sizeof(path), TASKS "/_%u", n_tasks);
+	for (int i = 0; i < 2; i++)
+		(void)sd_bus_emit_signal(bus, path, NAME ".Task", "Unheard", "");
 }
 
 static void print_value(sd_bus_message *message, const char *option, const char *type)
@@ -138,7 +157,7 @@ static int accept_task(sd_bus_message *message)
 	char path[64];
 	int null_fd = -1;
 
-	(void)snprintf(path, sizeof(path), "/org/coregov/Governor1/task/_%u", ++n_tasks);
+	(void)snprintf(path, sizeof(path), TASKS "/_%u", ++n_tasks);
 	make_page();
 	if (strcmp(settings.page, "none") == 0)
 		null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -268,6 +287,7 @@ int main(int argc, char *argv[])
 
 	(void)setvbuf(stdout, NULL, _IOLBF, 0);
 	(void)signal(SIGUSR1, on_share);
+	(void)signal(SIGUSR2, on_unheard);
 	read_settings(argc, argv);
 	bus = open_bus();
 	printf("ready\n");
@@ -278,6 +298,8 @@ int main(int argc, char *argv[])
 		if (r < 0)
 			return 1;
 		print_page();
+		if (is_unheard)
+			tell_unheard(bus);
 		if (held && has_share) {
 			(void)accept_task(held);
 			held = sd_bus_message_unref(held);

@@ -468,6 +468,13 @@ class Signals(BusCase):
             self.host.tell("forget a")
             self.read_until(lines, "InterfacesRemoved", task(1), TASK)
 
+    def test_one_that_is_not_heard(self):
+        self.host.tell(f"task a {os.geteuid()}")
+        with self.monitor(f"sender={NAME}") as lines:
+            self.host.tell("unheard a yes")
+            self.read_until(lines, f"path={task(1)}", "PropertiesChanged", "IsUnheard", "true",
+                            f"path={task(1)}; interface={TASK}; member=Unheard")
+
     def test_what_is_changed_by_a_call(self):
         self.host.tell(f"task a {os.geteuid()}")
         with self.monitor(f"sender={NAME}") as lines:

@@ -51,6 +51,8 @@ static struct fault fault;
 static struct busy tasks[N_TASKS];
 static char (*last_run)[64]; /* shared with the tests, which are processes of their own */
 static unsigned n_slots, n_added, n_ended;
+static uint64_t
+	unheard; /* number of the task that is told to be, times 10 where it is told again */
 static uint64_t last_ended;
 static char kinds[4096];                 /* of the events */
 static char texts[16384];                /* likewise, a line each */
@@ -146,6 +148,12 @@ static void on_added(void *unused, uint64_t number)
 	n_added++;
 }
 
+static void on_unheard(void *unused, uint64_t number)
+{
+	(void)unused;
+	unheard = unheard * 10 + number;
+}
+
 static void on_ended(void *unused, uint64_t number)
 {
 	(void)unused;
@@ -191,7 +199,7 @@ static const struct daemon_setup usual = {
 static void open_daemon(const struct daemon_setup *from)
 {
 	static const struct daemon_listener listener = {
-		.added = on_added, .ended = on_ended, .slot = on_slot};
+		.added = on_added, .unheard = on_unheard, .ended = on_ended, .slot = on_slot};
 	struct daemon_setup with = *from;
 	struct daemon_info info;
 
@@ -201,6 +209,7 @@ static void open_daemon(const struct daemon_setup *from)
 	daemon_info(service, &info);
 	(void)snprintf(*last_run, sizeof(*last_run), "%s", info.run);
 	n_slots = n_added = n_ended = 0;
+	unheard = 0;
 }
 
 /* A test that failed ran no teardown, and what it had runs on, as it should. */
@@ -627,6 +636,7 @@ START_TEST(who_says_nothing_is_told_of)
 	ck_assert(!info_of(2).is_unheard);
 	ck_assert(!info_of(3).is_unheard);
 	ck_assert_ptr_null(strstr(strstr(kinds, "unheard ") + 1, "unheard "));
+	ck_assert_uint_eq(unheard, 1);
 }
 END_TEST
 

@@ -240,6 +240,27 @@ class Submitted(Case):
             self.assertEqual(err, "coregov: task made: governed; 'coregov show made'\n")
             governor.end()
 
+    def test_target_that_nobody_hears_of(self):
+        governor = self.govern()
+        says = ("coregov: task made has reported no val_loss so far: say where it is to be read by --feed, "
+                "see coregov-run(1)\n")
+        target = ("--target", "val_loss <= 0.1")
+        for words, says in ((target, says), ((*target, "--quiet", "--name", "made"), says),
+                            ((*target, "--feed", "shm"), says), ((), "")):
+            with self.subTest(words=words):
+                process = self.start(*words, "sh", "-c", "echo begun; read word",
+                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                     stderr=subprocess.PIPE, text=True)
+                if "--quiet" not in words:
+                    self.assertIn("task made", process.stderr.readline())
+                self.assertEqual(process.stdout.readline(), "begun\n")
+                governor.process.send_signal(signal.SIGUSR2)
+                if says:
+                    self.assertEqual(process.stderr.readline(), says)
+                # Once, and the end is heard as always.
+                _, rest = process.communicate("go\n", timeout=PATIENCE)
+                self.assertEqual((process.returncode, rest), (0, ""))
+
     def test_refusals(self):
         for error, status in (("org.coregov.Error.BadTarget", 65),
                               ("org.coregov.Error.BadDeadline", 65),
