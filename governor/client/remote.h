@@ -59,7 +59,7 @@ struct remote_change {
 
 int remote_open(enum governor_place place, struct remote **ret_remote, struct fault *fault);
 /* Only one that runs already is taken, and it has two seconds for each answer; -ENOTCONN. */
-int remote_open_running(struct remote **ret_remote, struct fault *fault);
+int remote_open_running(enum governor_place place, struct remote **ret_remote, struct fault *fault);
 struct remote *remote_free(struct remote *remote);
 
 int remote_governor(
@@ -82,6 +82,9 @@ int remote_set(struct remote *remote, const char *path, const struct remote_chan
 /* method: Cancel, Pause or Resume. */
 int remote_do(struct remote *remote, const char *path, const char *method, struct fault *fault);
 int remote_set_budget(struct remote *remote, const char *budget, struct fault *fault);
+/* The configuration that it goes by, as coregov-show-config(1) prints it; given back by free(). */
+int remote_show_configuration(
+	struct remote *remote, bool is_json, char **ret_text, struct fault *fault);
 int remote_drain(struct remote *remote, bool is_on, struct fault *fault);
 
 /* From now on hears when tasks end; before remote_tasks(), so that no end is missed. */

@@ -304,6 +304,26 @@ int remote_set_budget(struct remote *remote, const char *budget, struct fault *f
 	return r < 0 ? r : call(remote, message, /* ret_reply= */ NULL, fault);
 }
 
+int remote_show_configuration(
+	struct remote *remote, bool is_json, char **ret_text, struct fault *fault)
+{
+	_cleanup_(cleanup_sd_bus_message_unref) sd_bus_message *message = NULL, *reply = NULL;
+	const char *text;
+	int r = new_call(
+		remote, GOVERNOR_PATH, GOVERNOR_INTERFACE, "ShowConfiguration", &message, fault);
+
+	if (r >= 0)
+		r = appended(sd_bus_message_append(message, "b", (int)is_json), fault);
+	if (r >= 0)
+		r = call(remote, message, &reply, fault);
+	if (r < 0)
+		return r;
+	if (sd_bus_message_read(reply, "s", &text) < 0)
+		return fault_set(fault, -EIO, "the governor's answer cannot be read");
+	*ret_text = strdup(text);
+	return *ret_text ? 0 : fault_errno(fault, -ENOMEM, "read the governor's answer");
+}
+
 int remote_drain(struct remote *remote, bool is_on, struct fault *fault)
 {
 	_cleanup_(cleanup_sd_bus_message_unref) sd_bus_message *message = NULL;
@@ -527,7 +547,7 @@ int remote_open(enum governor_place place, struct remote **ret_remote, struct fa
 	return 0;
 }
 
-int remote_open_running(struct remote **ret_remote, struct fault *fault)
+int remote_open_running(enum governor_place place, struct remote **ret_remote, struct fault *fault)
 {
 	_cleanup_(cleanup_remote_free) struct remote *remote = calloc(1, sizeof(*remote));
 	int r;
@@ -535,7 +555,7 @@ int remote_open_running(struct remote **ret_remote, struct fault *fault)
 	if (!remote)
 		return fault_errno(fault, -ENOMEM, "call the governor");
 	remote->timeout_us = GLANCE_TIMEOUT_US;
-	r = connect_running_governor(&remote->bus);
+	r = connect_running_governor(place, &remote->bus);
 	if (r < 0)
 		return fault_set(fault, r, "no governor runs here");
 	*ret_remote = TAKE_PTR(remote);

@@ -105,7 +105,17 @@ struct config_caps config_caps(const struct config *config, uid_t uid, const cha
 /* Is anybody called by name there? Else nobody's need be found out, which may take a while. */
 bool config_names_users(const struct config *config);
 
-/* All keys, with the value in force and where it comes from; as a configuration file that can be read
- * back, or one JSON object, see coregov-show-config(1). */
-void config_print(const struct config *config, FILE *to);
-char *config_json(const struct config *config); /* given back by free(); NULL: no memory */
+/* What a governor that runs goes by, where that can be other than what its configuration says: it was changed
+ * since, or takes effect when it is started next. */
+struct config_force {
+	double budget_cpus, capacity_cpus;
+	uint64_t slot_ns;
+	const char *policy, *enforcer, *meter;
+};
+
+/* All keys, with the value that holds and where it comes from; as a configuration file that can be read
+ * back, or one JSON object, see coregov-show-config(1). force: of the governor that has loaded it; NULL: none
+ * has. */
+void config_print(const struct config *config, const struct config_force *force, FILE *to);
+/* Given back by free(); NULL: no memory. */
+char *config_json(const struct config *config, const struct config_force *force);

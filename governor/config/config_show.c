@@ -6,6 +6,7 @@
 
 #include "cleanup.h"
 #include "config_internal.h"
+#include "nsec.h"
 
 /* What is in force and where it comes from. The text is a configuration file itself: where a value
  * comes from is a comment, and a key that is not set has no value, which is how a file takes a key
@@ -37,8 +38,19 @@ static void print_section(
 			print_key(key, &settings[key - config_keys], to);
 }
 
-void config_print(const struct config *config, FILE *to)
+static void print_force(const struct config_force *force, FILE *to)
 {
+	(void)fprintf(to,
+		"# in force: budget %.9gcpu of %.9gcpu, slot %.9gs, policy %s, enforcer %s, meter "
+	        "%s\n",
+		force->budget_cpus, force->capacity_cpus, nsec_to_seconds(force->slot_ns),
+		force->policy, force->enforcer, force->meter);
+}
+
+void config_print(const struct config *config, const struct config_force *force, FILE *to)
+{
+	if (force)
+		print_force(force, to);
 	for (char **path = config->files; path && *path; path++)
 		(void)fprintf(to, "# %s\n", *path);
 	if (!config->files || !config->files[0])
@@ -77,7 +89,23 @@ static int json_section(const char *section, const char *name,
 	return 0;
 }
 
-char *config_json(const struct config *config)
+static struct json_object *json_force(const struct config_force *force)
+{
+	struct json_object *json = json_object_new_object();
+
+	if (!json)
+		return NULL;
+	json_object_object_add(json, "budget_cpus", json_object_new_double(force->budget_cpus));
+	json_object_object_add(json, "capacity_cpus", json_object_new_double(force->capacity_cpus));
+	json_object_object_add(
+		json, "slot_seconds", json_object_new_double(nsec_to_seconds(force->slot_ns)));
+	json_object_object_add(json, "policy", json_text(force->policy));
+	json_object_object_add(json, "enforcer", json_text(force->enforcer));
+	json_object_object_add(json, "meter", json_text(force->meter));
+	return json;
+}
+
+char *config_json(const struct config *config, const struct config_force *force)
 {
 	struct json_object *json = json_object_new_object(), *files = json_object_new_array(),
 			   *settings = json_object_new_array();
@@ -97,6 +125,7 @@ char *config_json(const struct config *config)
 			"user", config->users[i].name, config->users[i].settings, settings);
 	if (r == 0) {
 		json_object_object_add(json, "schema", json_object_new_int(1));
+		json_object_object_add(json, "in_force", force ? json_force(force) : NULL);
 		json_object_object_add(json, "files", json_object_get(files));
 		json_object_object_add(json, "settings", json_object_get(settings));
 		text = json_object_to_json_string_ext(

@@ -262,6 +262,36 @@ static int reload(void *userdata, struct fault *fault)
 	return r;
 }
 
+static char *describe(void *userdata, bool is_json)
+{
+	const struct service *service = userdata;
+	struct daemon_info info;
+	struct config_force force;
+	char *text = NULL;
+	size_t length;
+	FILE *to;
+
+	daemon_info(service->daemon, &info);
+	force = (struct config_force){
+		.budget_cpus = info.budget_cpus,
+		.capacity_cpus = info.capacity_cpus,
+		.slot_ns = info.slot_ns,
+		.policy = info.policy,
+		.enforcer = info.enforcer,
+		.meter = info.meter,
+	};
+	if (is_json)
+		return config_json(service->config, &force);
+	to = open_memstream(&text, &length);
+	if (!to)
+		return NULL;
+	config_print(service->config, &force, to);
+	if (fclose(to) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
 /* ---- the bus ---- */
 
 static void lost(void *userdata)
@@ -284,6 +314,7 @@ static int open_bus(struct service *service, struct fault *fault)
 		.defaults = defaults_of(service->config),
 		.userdata = service,
 		.reload = reload,
+		.describe = describe,
 		.lost = lost,
 		.say = say,
 	};

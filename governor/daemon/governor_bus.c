@@ -181,6 +181,23 @@ static int do_reload(
 	return sd_bus_reply_method_return(message, "");
 }
 
+/* Everybody may know what they are governed by. */
+static int method_show_configuration(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+	const struct governor_shown *shown = userdata;
+	const struct governor_bus_setup *setup = &shown->bus->setup;
+	_cleanup_free_ char *text = NULL;
+	int is_json, r = sd_bus_message_read(message, "b", &is_json);
+
+	if (r < 0)
+		return r;
+	if (!setup->describe)
+		return sd_bus_error_set(error, SD_BUS_ERROR_NOT_SUPPORTED,
+			"this governor has no configuration that it could show");
+	text = setup->describe(setup->userdata, is_json);
+	return text ? sd_bus_reply_method_return(message, "s", text) : -ENOMEM;
+}
+
 static int administer(
 	sd_bus_message *message, void *userdata, allowed_fn allowed, sd_bus_error *error)
 {
@@ -247,6 +264,8 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_METHOD_WITH_ARGS(
 		"Drain", SD_BUS_ARGS("b", on), SD_BUS_NO_RESULT, method_drain, OPEN),
 	SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload, OPEN),
+	SD_BUS_METHOD_WITH_ARGS("ShowConfiguration", SD_BUS_ARGS("b", json),
+		SD_BUS_RESULT("s", text), method_show_configuration, OPEN),
 	SD_BUS_PROPERTY("Version", "s", get_version, 0, CONST),
 	SD_BUS_PROPERTY("Policy", "s", NULL, SHOWN(info.policy), CHANGES),
 	SD_BUS_PROPERTY("SlotUSec", "t", NULL, SHOWN(slot_us), CHANGES),

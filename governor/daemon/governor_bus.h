@@ -35,6 +35,8 @@ struct governor_bus_setup {
 	struct governor_bus_defaults defaults;
 	void *userdata;                                     /* of what follows; each may be NULL */
 	int (*reload)(void *userdata, struct fault *fault); /* reads the configuration again */
+	/* The configuration in force as text or JSON, given back by free(); NULL: no memory. */
+	char *(*describe)(void *userdata, bool is_json);
 	void (*lost)(void *userdata); /* the bus has gone. The tasks are governed on: free this, and
 				       * try again later */
 	void (*say)(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -171,7 +171,7 @@ static void fuzz_config(const char *text, size_t length)
 	check_config(config);
 	to = open_memstream(&shown, &n_shown);
 	CHECK(to);
-	config_print(config, to);
+	config_print(config, /* force= */ NULL, to);
 	CHECK(fclose(to) == 0);
 	config = config_free(config);
 	CHECK(config_new(&config, &fault) == 0);

@@ -279,6 +279,40 @@ class Configuration(Service):
             self.assertEqual(self.property("Policy"), "core")
         self.assertIn("the old one stays in force", self.log.read_text())
 
+    def shown(self, *options):
+        status, out, err = self.coregov("show-config", "--user", "--json", *options)
+        self.assertEqual((status, err), (0, ""))
+        shown = json.loads(out)
+        return {key["key"]: key["value"] for key in shown["settings"]
+                if key["section"] == "governor"}, shown["in_force"]
+
+    def test_what_is_in_force_is_shown(self):
+        settings, force = self.shown()
+        self.assertEqual((settings["budget"], settings["slot"]), (BUDGET, "100ms"))
+        self.assertEqual((force["budget_cpus"], force["slot_seconds"], force["policy"]),
+                         (0.4, 0.1, "core"))
+        self.assertEqual(force["enforcer"], self.get(PATH, "Enforcer").split()[-1].strip('"'))
+        # What the files say by now, and has not been read again or not been taken, is another matter.
+        self.conf.write_text("[governor]\nbudget = 1000cpu\nslot = 200ms\n")
+        self.assertNotEqual(self.send(PATH, f"{NAME}.Reload")[0], 0)
+        self.assertEqual(self.shown()[0]["slot"], "100ms")
+        self.conf.write_text("[governor]\nbudget = 0.3cpu\nslot = 200ms\npolicy = edf\n")
+        self.assertEqual(self.shown(), (settings, force))
+        settings, none = self.shown("--files")
+        self.assertEqual((settings["budget"], none), ("0.3cpu", None))
+        self.assertEqual(self.send(PATH, f"{NAME}.Reload")[0], 0)
+        self.assertEqual(self.coregov("budget", "0.2cpu")[0], 0)
+        settings, force = self.shown()
+        self.assertEqual((settings["budget"], force["budget_cpus"]), ("0.3cpu", 0.2))
+        self.assertEqual((settings["slot"], force["slot_seconds"], force["policy"]),
+                         ("200ms", 0.1, "edf"))
+        status, out, _ = self.coregov("show-config", "--user")
+        self.assertEqual(status, 0)
+        self.assertTrue(out.startswith("# in force: budget 0.2cpu of "), out)
+        # Without a governor there are the files.
+        self.stop(self.daemon)
+        self.assertEqual(self.shown(), (settings, None))
+
     def test_unknown_keys_are_told(self):
         self.conf.write_text(f"[governor]\nbudget = {BUDGET}\nbudgte = 1cpu\n")
         status, told = self.send(PATH, f"{NAME}.Reload")

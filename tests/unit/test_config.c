@@ -455,7 +455,7 @@ static char *printed(const struct config *config)
 	FILE *to = open_memstream(&text, &length);
 
 	ck_assert_ptr_nonnull(to);
-	config_print(config, to);
+	config_print(config, /* force= */ NULL, to);
 	(void)fclose(to);
 	return text;
 }
@@ -488,12 +488,42 @@ START_TEST(shows_what_reads_back)
 }
 END_TEST
 
+START_TEST(shows_what_is_in_force)
+{
+	_cleanup_config_ struct config *config = take("[governor]\nbudget = 1cpu\n", NULL);
+	const struct config_force force = {
+		.budget_cpus = 0.5,
+		.capacity_cpus = 2,
+		.slot_ns = 250 * NSEC_PER_MSEC,
+		.policy = "edf",
+		.enforcer = "cgroup2",
+		.meter = "bpf",
+	};
+	static const char first[] = "# in force: budget 0.5cpu of 2cpu, slot 0.25s, policy edf, "
+				    "enforcer cgroup2, meter bpf\n";
+	_cleanup_free_ char *json = config_json(config, &force), *text = NULL;
+	size_t length;
+	FILE *to = open_memstream(&text, &length);
+
+	config_print(config, &force, to);
+	ck_assert_int_eq(fclose(to), 0);
+	ck_assert(strncmp(text, first, strlen(first)) == 0);
+	ck_assert_ptr_nonnull(strstr(text, "\nbudget         = 1cpu"));
+	ck_assert_ptr_nonnull(strstr(json,
+		"\"in_force\":{\"budget_cpus\":0.5,\"capacity_cpus\":2.0,\"slot_seconds\":0.25,"
+		"\"policy\":\"edf\",\"enforcer\":\"cgroup2\",\"meter\":\"bpf\"}"));
+	/* It is a comment, and reads back. */
+	config_free(take(text, NULL));
+}
+END_TEST
+
 START_TEST(shows_json)
 {
 	_cleanup_config_ struct config *config = take("[user a\"b]\ncpus = 1cpu\n", NULL);
-	_cleanup_free_ char *json = config_json(config);
+	_cleanup_free_ char *json = config_json(config, /* force= */ NULL);
 
 	ck_assert_ptr_nonnull(strstr(json, "\"schema\":1"));
+	ck_assert_ptr_nonnull(strstr(json, "\"in_force\":null"));
 	ck_assert_ptr_nonnull(strstr(json,
 		"{\"section\":\"governor\",\"name\":null,\"key\":\"capacity\",\"value\":null,"
 		"\"file\":null,\"line\":null}"));
@@ -523,6 +553,7 @@ int main(void)
 	tcase_add_test(tcase, users_have_a_limit);
 	tcase_add_test(tcase, knows_enforcers_and_meters);
 	tcase_add_test(tcase, shows_what_reads_back);
+	tcase_add_test(tcase, shows_what_is_in_force);
 	tcase_add_test(tcase, shows_json);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);

@@ -71,6 +71,8 @@ END_TEST
 
 START_TEST(json_needs_memory)
 {
+	const struct config_force force = {
+		.budget_cpus = 0.5, .policy = "core", .enforcer = "cgroup2", .meter = "bpf"};
 	struct config *config = NULL;
 	char *json = NULL;
 	bool has_failed;
@@ -78,7 +80,7 @@ START_TEST(json_needs_memory)
 	ck_assert_int_eq(config_new(&config, NULL), 0);
 	for (unsigned n = 0;; n++) {
 		fail_allocation(n);
-		json = config_json(config);
+		json = config_json(config, &force);
 		has_failed = fail_allocation_end();
 		if (!has_failed)
 			break;

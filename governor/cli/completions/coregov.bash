@@ -25,7 +25,7 @@ _coregov_options()
 	run) echo '-n/--name= -t/--target= -d/--deadline= -T/--threads= -f/--feed= -o/--on-target=
 		-O/--on-deadline= -g/--grace= -w/--wait-start -r/--require -u/--user -s/--system
 		-q/--quiet -h/--help' ;;
-	show-config) echo '-c/--check -j/--json -r/--root= -u/--user -h/--help' ;;
+	show-config) echo '-c/--check -f/--files -j/--json -r/--root= -u/--user -h/--help' ;;
 	simulate) echo '-p/--policy= -j/--json -h/--help' ;;
 	coregovd) echo '-b/--budget= -c/--check-config -f/--foreground -r/--root= -u/--user -h/--help -V/--version' ;;
 	esac

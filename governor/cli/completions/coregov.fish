@@ -153,6 +153,7 @@ complete -c coregov -n __coregov_before_command -s q -l quiet -d 'say nothing wh
 complete -c coregov -n __coregov_before_command -s h -l help -d 'print help'
 
 complete -c coregov -n '__coregov_at show-config' -s c -l check -d 'print nothing but what is wrong'
+complete -c coregov -n '__coregov_at show-config' -s f -l files -d 'from the files, also where a governor runs'
 complete -c coregov -n '__coregov_at show-config' -s j -l json -d 'for programs'
 complete -c coregov -n '__coregov_at show-config' -s r -l root -x -a "(__fish_complete_directories)" -d 'the configuration of the system below it'
 complete -c coregov -n '__coregov_at show-config' -s u -l user -d 'your own governor'
