@@ -23,6 +23,9 @@
  * The buses are asked, not tried: a bus whose policy knows no governor would refuse the Submit, and
  * that could not be told from a governor that refuses.
  *
+ * A governor that goes while it has a Submit is waited for a moment: one that was killed or is upgraded is back
+ * soon, and finds the process as it would have found it the first time.
+ *
  * How long is too long? A burst of submissions may keep a governor busy for longer than anybody would
  * wait for a dead one. So where no answer comes within a second it is sent a Ping, and again every five
  * seconds: silence is what counts. */
@@ -30,6 +33,8 @@
 #define SILENCE_US (5 * USEC_PER_SEC)
 #define PING_AFTER_US (1 * USEC_PER_SEC)
 #define SILENCES_MAX 12 /* a minute */
+#define BACK_WITHIN_US (3 * USEC_PER_SEC)
+#define BACK_PAUSE_US (100 * USEC_PER_MSEC)
 #define NAME_TIMEOUT_US (1 * USEC_PER_SEC)
 #define ENDED_TIMEOUT_US (2 * USEC_PER_SEC)
 #define ENDED_PAUSE_NS (50 * NSEC_PER_MSEC)
@@ -46,12 +51,14 @@ struct client {
 	sd_bus *bus;                /* owned; NULL between two buses */
 	enum governor_place on_bus; /* which that is */
 	sd_event_source *silence;   /* owned */
-	bool is_asked;              /* whether it is alive */
-	bool is_alive;              /* it has answered since it was asked */
-	unsigned n_silences;        /* looked so often */
-	bool is_unheard;            /* has been told so */
-	bool is_heard;              /* the end was */
-	bool has_to_tell_again;     /* it was not */
+	sd_event_source *back;  /* owned; looks again for a governor that has gone with a Submit */
+	uint64_t gone_us;       /* since when; 0: it has not */
+	bool is_asked;          /* whether it is alive */
+	bool is_alive;          /* it has answered since it was asked */
+	unsigned n_silences;    /* looked so often */
+	bool is_unheard;        /* has been told so */
+	bool is_heard;          /* the end was */
+	bool has_to_tell_again; /* it was not */
 	struct client_reply reply;
 };
 
@@ -84,6 +91,7 @@ static void answer(struct client *client, enum client_answer given, const char *
 		return;
 	client->reply.answer = given;
 	client->silence = sd_event_source_disable_unref(client->silence);
+	client->back = sd_event_source_disable_unref(client->back);
 	va_start(args, format);
 	(void)vsnprintf(client->reply.text, sizeof(client->reply.text), format, args);
 	va_end(args);
@@ -110,6 +118,42 @@ static void take_error(struct client *client, const sd_bus_error *error)
 		answer(client, CLIENT_ABSENT, "%s", error->message);
 	else
 		answer(client, CLIENT_ABSENT, "the governor cannot be asked: %s", error->message);
+}
+
+static bool is_nobody_there(const sd_bus_error *error)
+{
+	return sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
+		sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER) ||
+		sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY) ||
+		/* What the bus has to say where it cannot start one. */
+		strncmp(error->name, SYSTEMD_ERRORS, strlen(SYSTEMD_ERRORS)) == 0 ||
+		strncmp(error->name, SPAWN_ERRORS, strlen(SPAWN_ERRORS)) == 0;
+}
+
+static int on_back(sd_event_source *source, uint64_t due_us, void *data)
+{
+	struct client *client = data;
+
+	(void)source;
+	(void)due_us;
+	return find_governor(client);
+}
+
+/* False where it has not gone with a Submit, or is not back in time. */
+static bool look_again(struct client *client, const sd_bus_error *error)
+{
+	uint64_t now_us;
+
+	if (!is_nobody_there(error) ||
+		sd_event_now(client->setup.event, CLOCK_MONOTONIC, &now_us) < 0)
+		return false;
+	if (client->gone_us == 0 && sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY))
+		client->gone_us = now_us;
+	if (client->gone_us == 0 || now_us - client->gone_us > BACK_WITHIN_US)
+		return false;
+	client->back = sd_event_source_disable_unref(client->back);
+	return sd_event_add_time_relative(client->setup.event, &client->back, CLOCK_MONOTONIC,
+		       BACK_PAUSE_US, /* accuracy= */ 0, on_back, client) >= 0;
 }
 
 /* Buses. */
@@ -207,7 +251,8 @@ static int on_submitted(sd_bus_message *message, void *data, sd_bus_error *error
 
 	(void)error;
 	if (sd_bus_message_is_method_error(message, NULL)) {
-		take_error(client, sd_bus_message_get_error(message));
+		if (!look_again(client, sd_bus_message_get_error(message)))
+			take_error(client, sd_bus_message_get_error(message));
 		return 0;
 	}
 	r = read_reply(client, message);
@@ -264,7 +309,8 @@ static int on_started(sd_bus_message *message, void *data, sd_bus_error *error)
 
 	(void)error;
 	if (sd_bus_message_is_method_error(message, NULL)) {
-		take_error(client, sd_bus_message_get_error(message));
+		if (!look_again(client, sd_bus_message_get_error(message)))
+			take_error(client, sd_bus_message_get_error(message));
 		return 0;
 	}
 	r = submit(client);
@@ -283,6 +329,8 @@ static int on_owner(sd_bus_message *message, void *data, sd_bus_error *error)
 		r = sd_bus_call_method_async(client->bus, /* ret_slot= */ NULL, BUS_NAME, BUS_PATH,
 			BUS_INTERFACE, "StartServiceByName", on_started, client, "su",
 			GOVERNOR_NAME, 0);
+	} else if (look_again(client, sd_bus_message_get_error(message))) {
+		r = 0;
 	} else if (client->setup.place == GOVERNOR_ANY) {
 		client->on_bus = GOVERNOR_SYSTEM;
 		r = find_governor(client);
@@ -373,6 +421,7 @@ struct client *client_free(struct client *client)
 	if (!client)
 		return NULL;
 	client->silence = sd_event_source_disable_unref(client->silence);
+	client->back = sd_event_source_disable_unref(client->back);
 	/* Calls that were not answered go with the bus, and never come back to us. */
 	client->bus = sd_bus_close_unref(client->bus);
 	cleanup_close(&client->reply.page_fd);
@@ -386,16 +435,6 @@ const struct client_reply *client_reply(const struct client *client)
 }
 
 /* The end. A governor that is being started anew takes the task over, and wants to know of it then. */
-
-static bool is_nobody_there(const sd_bus_error *error)
-{
-	return sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
-		sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER) ||
-		sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY) ||
-		/* What the bus has to say where it cannot start one. */
-		strncmp(error->name, SYSTEMD_ERRORS, strlen(SYSTEMD_ERRORS)) == 0 ||
-		strncmp(error->name, SPAWN_ERRORS, strlen(SPAWN_ERRORS)) == 0;
-}
 
 static int on_ended(sd_bus_message *message, void *data, sd_bus_error *error)
 {

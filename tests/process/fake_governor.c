@@ -170,14 +170,14 @@ static int submit(sd_bus_message *message)
 {
 	int pidfd;
 
-	if (settings.vanishes)
-		exit(0);
 	if (sd_bus_message_read(message, "h", &pidfd) < 0)
 		exit(1);
 	(void)strcpy(task_name, settings.name);
 	printf("submit\n");
 	print_process(pidfd);
 	print_options(message);
+	if (settings.vanishes)
+		exit(0);
 	if (settings.is_deaf)
 		return 1;
 	if (settings.error)

@@ -261,6 +261,21 @@ class Submitted(Case):
                 _, rest = process.communicate("go\n", timeout=PATIENCE)
                 self.assertEqual((process.returncode, rest), (0, ""))
 
+    def test_governor_that_is_started_again(self):
+        governor = self.govern("vanish", "1")
+        process = self.start("--target", "1", "--", "echo", "ran", stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True)
+        first = governor.wait_for("process").split()[1]
+        governor.end()
+        # Not at once: systemd takes a moment, too.
+        time.sleep(0.5)
+        governor = self.govern()
+        out, err = process.communicate(timeout=PATIENCE)
+        self.assertEqual((process.returncode, out), (0, "ran\n"), err)
+        self.assertEqual(err, "coregov: task made: not yet known to make it; 'coregov show made'\n")
+        # The same process, at its gate all the while.
+        self.assertEqual(governor.wait_for("process").split()[1], first)
+
     def test_refusals(self):
         for error, status in (("org.coregov.Error.BadTarget", 65),
                               ("org.coregov.Error.BadDeadline", 65),
