@@ -21,8 +21,8 @@
  * PROSPECT TOKEN", or "error NAME: SENTENCE" for each of N calls that are all sent before the first
  * answer is waited for. Words of an "as" are separated by commas.
  *
- * submit_once --do METHOD [--times N] PATH: instead, calls a method of a task that is there, and prints "done" or
- * the error for each. */
+ * submit_once --do [INTERFACE.]METHOD [--times N] PATH: instead, calls a method of a task that is there, or another
+ * one without arguments, and prints "done" or the error for each. */
 
 static unsigned n_open;
 
@@ -127,9 +127,14 @@ static int done(sd_bus_message *reply, void *userdata, sd_bus_error *ignored)
 
 static int call_task(sd_bus *bus, const char *path, const char *method)
 {
-	int r = sd_bus_call_method_async(bus, /* slot= */ NULL, GOVERNOR_NAME, path, TASK_INTERFACE,
-		method, done, /* userdata= */ NULL, /* types= */ NULL);
+	char interface[128] = TASK_INTERFACE;
+	const char *dot = strrchr(method, '.');
+	int r;
 
+	if (dot)
+		(void)snprintf(interface, sizeof(interface), "%.*s", (int)(dot - method), method);
+	r = sd_bus_call_method_async(bus, /* slot= */ NULL, GOVERNOR_NAME, path, interface,
+		dot ? dot + 1 : method, done, /* userdata= */ NULL, /* types= */ NULL);
 	n_open += r >= 0;
 	return r;
 }

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 
+import bus_case
 import tap
 from bus_case import COREGOV, NAME, NOBODY, PATH, PATIENCE, BusCase
 
@@ -235,6 +236,30 @@ class Tasks(Service):
         self.assertEqual(task.wait(PATIENCE), 128 + signal.SIGTERM)
         self.start_daemon()
         self.assertEqual(groups(self.daemon.pid), [])
+
+
+class Flood(Service):
+    configuration = f"[governor]\nbudget = {BUDGET}\nslot = 1s\nper-user-tasks = 4\n"
+    n_calls = 2000
+
+    def flood(self, *words):
+        return subprocess.Popen([bus_case.SUBMIT, "--times", str(self.n_calls), *words], env=self.env,
+                                text=True, stdout=subprocess.PIPE, **self.as_user(NOBODY))
+
+    def test_slots_are_made_and_others_answered(self):
+        """One user submits, changes and asks without end."""
+        self.started("theirs", "--", *SPIN, user=NOBODY)
+        number = self.task_now("theirs")["number"]
+        floods = [self.flood("Command:as=train"), self.flood("--do", "Pause", f"{PATH}/task/_{number}"),
+                  self.flood("--do", "org.freedesktop.DBus.ObjectManager.GetManagedObjects", PATH)]
+        task = self.start("--require", "--", "true", user=bus_case.SOMEBODY)
+        _, err = task.communicate(timeout=PATIENCE)
+        self.assertEqual(task.returncode, 0, err)
+        for flood in floods:
+            lines = flood.communicate(timeout=PATIENCE)[0].splitlines()
+            # Each has had its answer, if not from the governor, from the bus.
+            self.assertEqual(len(lines), self.n_calls)
+        self.assertEqual(self.get(PATH, "NSlotsMissed").split()[-1], "0")
 
 
 class Configuration(Service):
