@@ -183,7 +183,8 @@ static struct config_user *find_user(
 		struct config_user *user = &config->users[i];
 
 		if (user->is_uid == wanted->is_uid &&
-			(user->is_uid ? user->uid == wanted->uid : strcmp(user->name, name) == 0))
+			(user->is_uid ? user->uid == wanted->uid
+				      : name && strcmp(user->name, name) == 0))
 			return user;
 	}
 	return NULL;

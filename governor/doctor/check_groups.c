@@ -26,7 +26,7 @@ struct mounts {
 
 static bool has_cpu(const char *root, const char *group)
 {
-	char path[2 * PATH_MAX], text[KNOB_TEXT_MAX];
+	char path[2 * PATH_MAX + sizeof("/cgroup.controllers")], text[KNOB_TEXT_MAX];
 
 	(void)snprintf(path, sizeof(path), "%s/cgroup.controllers", group);
 	return tree_read(root, path, text, sizeof(text)) == 0 && knob_has_word(text, "cpu");
