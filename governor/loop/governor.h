@@ -152,7 +152,8 @@ struct task_status {
 void governor_task_status(
 	const struct governor *governor, uint32_t task, struct task_status *ret_status);
 
-/* How much CPU time a task that has a target still needs, by what it has reported so far. */
+/* How much CPU time a task that has a target still needs, by what it has reported so far. What the policy's
+ * parameters say of those that have not is the policy's own. */
 void governor_forecast(
 	const struct governor *governor, uint32_t task, struct forecast *ret_forecast);
 
