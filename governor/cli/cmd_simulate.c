@@ -139,7 +139,8 @@ static int run_one(struct simulate *simulate, const struct bundle *bundle,
 
 	if (r < 0)
 		return r;
-	r = sim_govern(sim, policy, /* recorders= */ NULL, 0, &governor, fault);
+	r = sim_govern(
+		sim, policy, /* parameters= */ NULL, /* recorders= */ NULL, 0, &governor, fault);
 	if (r == 0)
 		r = sim_run(sim, governor, fault);
 	if (r == 0) {

@@ -269,7 +269,7 @@ int daemon_set_policy(struct daemon *daemon, const char *name, struct fault *fau
 
 	if (!policy)
 		return -EINVAL;
-	r = governor_set_policy(daemon->governor, policy, fault);
+	r = governor_set_policy(daemon->governor, policy, /* parameters= */ NULL, fault);
 	if (r < 0)
 		return r;
 	daemon->setup.policy = policy->name;
