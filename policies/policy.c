@@ -58,11 +58,13 @@ void policy_parameter_values(const struct policy *policy, const double given[],
 	uint32_t n = policy_n_parameters(policy);
 
 	for (uint32_t i = 0; i < POLICY_PARAMETERS_MAX; i++) {
-		ret_values[i] = 0;
-		if (i >= n)
-			continue;
-		ret_values[i] = given ? given[i] : policy->parameters[i].usual;
-		assert(policy_parameter_allows(&policy->parameters[i], ret_values[i]));
+		double value = 0;
+
+		if (i < n) {
+			value = given ? given[i] : policy->parameters[i].usual;
+			assert(policy_parameter_allows(&policy->parameters[i], value));
+		}
+		ret_values[i] = value;
 	}
 }
 

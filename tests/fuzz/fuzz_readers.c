@@ -94,6 +94,17 @@ static void check_tasks(const struct bundle *bundle)
 	}
 }
 
+static void check_parameters(const struct parameter_choices *choices)
+{
+	double values[POLICY_PARAMETERS_MAX];
+
+	for (size_t i = 0; i < choices->n; i++) {
+		policy_parameter_values(choices->all[i].policy, NULL, values);
+		parameter_choices_apply(choices, choices->all[i].policy, values);
+		policy_parameter_values(choices->all[i].policy, values, values);
+	}
+}
+
 static void fuzz_bundle_use(const char *text, size_t length, enum bundle_use use)
 {
 	_cleanup_(cleanup_bundle_free) struct bundle *bundle = NULL;
@@ -107,6 +118,7 @@ static void fuzz_bundle_use(const char *text, size_t length, enum bundle_use use
 		return;
 	}
 	CHECK(policy_find(bundle->policy));
+	check_parameters(&bundle->parameters);
 	check_tasks(bundle);
 	r = bundle_resolve(bundle, use, 2, &fault);
 	if (r < 0) {
