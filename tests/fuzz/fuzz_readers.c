@@ -152,6 +152,12 @@ static void check_config(const struct config *config)
 	CHECK(config->n_tasks_max > 0 && config->n_user_tasks_max > 0);
 	CHECK(config->threads.is_auto || config->threads.cpus > 0);
 	CHECK(config->n_users <= CONFIG_USERS_MAX);
+	for (size_t i = 0; i < config->n_policies; i++) {
+		double values[POLICY_PARAMETERS_MAX];
+
+		policy_parameter_values(
+			config->policies[i].policy, config->policies[i].parameters, values);
+	}
 	for (size_t i = 0; i < config->n_users; i++) {
 		const struct config_user *user = &config->users[i];
 
