@@ -30,19 +30,65 @@
  * forecasts. Being written off only means to come after the chosen; such a task runs on leftovers,
  * and a good report brings it back. A wrong "hopeless" costs more than anything else.
  *
- * The plan counts on CAPACITY_PART of the budget: slots and deadlines do not meet exactly.
+ * The plan counts on capacity-part of the budget: slots and deadlines do not meet exactly.
  *
  * Ties go by deadline, then by name, so that neither the order of the tasks in the view nor their ids
  * decide. Steps are at most a score a task and most tasks have a few; the cost is that of sorting them
  * and of one pass over the deadlines for each that is tried. */
 
-#define CAPACITY_PART 0.97
+enum {
+	CAPACITY_PART,
+	CHARGE_UNUSED,
+	CHARGE_DUE,
+	CHANCE_POWER,
+	ROOM_POWER,
+	PART_SLOPE,
+	UNSEEN_PART,
+	UNSEEN_SPREAD,
+	UNSEEN_CHANCE,
+	N_PARAMETERS,
+};
 
-/* How good a part of a step must be: its chance for each charged second, against that of the step.
- * On 768 and 144 simulated bundles 0.9 is as good as no parts at all (kappa 0.6622 against 0.6620, and
- * 0.6434 twice), 0.5 costs 0.003 and 0.007. What parts are for is that a few milliseconds of noise in
- * when a report was made do not decide whether a task is written off. */
-#define PART_SLOPE 0.9
+/* What is usual was chosen on simulated bundles of recorded curves. How good a part of a step must be: on
+ * 768 and 144 of them 0.9 is as good as no parts at all (kappa 0.6622 against 0.6620, and 0.6434 twice),
+ * 0.5 costs 0.003 and 0.007. What parts are for is that a few milliseconds of noise in when a report was
+ * made do not decide whether a task is written off.
+ *
+ * The ranges are those in which a plan is one: it counts on no more than there is, charges a task for no
+ * less than it is expected to take and no more than its quota, and leaves none without a chance. */
+/* clang-format off */
+static const struct policy_parameter parameters[] = {
+	[CAPACITY_PART] = { "capacity-part",
+	  "The part of the budget that the plan counts on; less chooses fewer tasks, more surely.",
+	  "", 0.5, 1, 0.97 },
+	[CHARGE_UNUSED] = { "charge-unused",
+	  "How much is charged of what a task is expected to leave of its quota; less chooses more tasks.",
+	  "", 0, 1, 0.7 },
+	[CHARGE_DUE] = { "charge-due",
+	  "The part of the time to its deadline that is added to a step's cost; more puts off what can wait.",
+	  "", 0, 1, 0.03 },
+	[CHANCE_POWER] = { "chance-power",
+	  "The exponent of the chance in a step's worth; less favours small steps, more sure ones.",
+	  "", 0, 2, 0.9 },
+	[ROOM_POWER] = { "room-power",
+	  "The exponent of the room in a step's worth; more puts behind what needs nearly all its time.",
+	  "", 0, 2, 0.1 },
+	[PART_SLOPE] = { "part-slope",
+	  "How good a part of a step that does not fit has to be, against the whole; with 1 none is taken.",
+	  "", 0, 1, 0.9 },
+	[UNSEEN_PART] = { "unseen-part",
+	  "The part of its window that a task without a report needs, in the median; less tries it sooner.",
+	  "", 0.01, 1, UNSEEN_PART_USUAL },
+	[UNSEEN_SPREAD] = { "unseen-spread",
+	  "The standard deviation of the logarithm of that need; more makes a little try cheaper.",
+	  "", 0.1, 3, UNSEEN_SPREAD_USUAL },
+	[UNSEEN_CHANCE] = { "unseen-chance",
+	  "The chance that a task without a report gets there at all; less puts it behind the others.",
+	  "", 0.1, 1, UNSEEN_CHANCE_USUAL },
+	[N_PARAMETERS] = { .name = NULL },
+};
+/* clang-format on */
+static_assert(N_PARAMETERS <= POLICY_PARAMETERS_MAX, "a value for each");
 
 struct seen {
 	bool is_made;
@@ -62,6 +108,9 @@ struct stake {
 
 struct policy_state {
 	uint32_t n_bundle;
+	double capacity_part, part_slope;
+	struct offer_terms terms;
+	struct forecast_unseen unseen;
 	struct seen *seen;               /* n_bundle, by id */
 	struct stake *stakes;            /* n_bundle */
 	struct feasible_moment *moments; /* n_bundle */
@@ -82,6 +131,26 @@ static void core_free(struct policy_state *state)
 	free(state);
 }
 
+static void take_parameters(struct policy_state *state, const double given[])
+{
+	double values[POLICY_PARAMETERS_MAX];
+
+	policy_parameter_values(&policy_core, given, values);
+	state->capacity_part = values[CAPACITY_PART];
+	state->part_slope = values[PART_SLOPE];
+	state->terms = (struct offer_terms){
+		.charge_unused = values[CHARGE_UNUSED],
+		.charge_due = values[CHARGE_DUE],
+		.chance_power = values[CHANCE_POWER],
+		.room_power = values[ROOM_POWER],
+	};
+	state->unseen = (struct forecast_unseen){
+		.part = values[UNSEEN_PART],
+		.spread = values[UNSEEN_SPREAD],
+		.chance = values[UNSEEN_CHANCE],
+	};
+}
+
 static int core_new(struct policy_state **ret_state, const struct policy_setup *setup)
 {
 	struct policy_state *state = calloc(1, sizeof(*state));
@@ -90,6 +159,7 @@ static int core_new(struct policy_state **ret_state, const struct policy_setup *
 	if (!state)
 		return -ENOMEM;
 	state->n_bundle = setup->n_bundle;
+	take_parameters(state, setup->parameters);
 	state->seen = calloc(n, sizeof(state->seen[0]));
 	state->stakes = calloc(n, sizeof(state->stakes[0]));
 	state->moments = calloc(n, sizeof(state->moments[0]));
@@ -111,13 +181,15 @@ static void core_forget(struct policy_state *state, uint32_t id)
 	state->seen[id].is_made = false;
 }
 
-static const struct forecast *forecast_of(struct seen *seen, const struct policy_task *task)
+static const struct forecast *forecast_of(
+	struct policy_state *state, const struct policy_task *task)
 {
+	struct seen *seen = &state->seen[task->id];
 	const struct history *history = task->history;
 
 	if (!seen->is_made || seen->n_reports != history->n_reports ||
 		seen->n_not_finite != history->n_not_finite) {
-		forecast_make(task, &seen->forecast);
+		forecast_make(task, &state->unseen, &seen->forecast);
 		seen->is_made = true;
 		seen->n_reports = history->n_reports;
 		seen->n_not_finite = history->n_not_finite;
@@ -142,7 +214,7 @@ static void stakes_init(
 			.due_s = due_s,
 			.threads = fmin(task->counted, view->budget_cpus),
 		};
-		feasible_add_moment(feasible, due_s, CAPACITY_PART * view->budget_cpus);
+		feasible_add_moment(feasible, due_s, state->capacity_part * view->budget_cpus);
 	}
 }
 
@@ -153,7 +225,7 @@ static uint32_t collect_steps(struct policy_state *state, const struct policy_vi
 	for (uint32_t i = 0; i < view->n_tasks; i++) {
 		const struct policy_task *task = &view->tasks[i];
 		struct stake *stake = &state->stakes[i];
-		uint32_t n_more = offer_make(forecast_of(&state->seen[task->id], task),
+		uint32_t n_more = offer_make(forecast_of(state, task), &state->terms,
 			(double)task->cpu_ns * 1e-9, stake->due_s, stake->threads * stake->due_s, i,
 			state->steps + n);
 
@@ -185,9 +257,9 @@ static void take_part(struct policy_state *state, const struct policy_view *view
 {
 	struct stake *stake = &state->stakes[task];
 	double charges_s[FORECAST_POINTS_MAX];
-	uint32_t n = offer_parts(&state->seen[view->tasks[task].id].forecast,
+	uint32_t n = offer_parts(&state->seen[view->tasks[task].id].forecast, &state->terms,
 		(double)view->tasks[task].cpu_ns * 1e-9, stake->threads * stake->due_s,
-		PART_SLOPE * stake->first_slope, charges_s);
+		state->part_slope * stake->first_slope, charges_s);
 
 	while (n-- > 0)
 		if (feasible_raise(feasible, stake->due_s, stake->threads, 0, charges_s[n])) {
@@ -259,6 +331,7 @@ static void core_plan(struct policy_state *state, const struct policy_view *view
 const struct policy policy_core = {
 	.name = "core",
 	.summary = "forecasts every learning curve, and runs the set that promises most",
+	.parameters = parameters,
 	.new = core_new,
 	.plan = core_plan,
 	.forget = core_forget,

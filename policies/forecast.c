@@ -13,7 +13,7 @@
  * seconds and of weeks. The table was fitted to recorded curves by calibrate/calibrate.c.
  *
  * Before the first report nothing is known but the window that the user thought fit. Users allow
- * several times the need, so its median is put at UNSEEN_PART of the window, with a wide spread: "a
+ * several times the need, so its median is put at a part of the window, with a wide spread: "a
  * little try is cheap, a long one is not". A task that uses CPU time and reports nothing loses worth
  * by itself, since all that lies behind it is taken out of the distribution.
  *
@@ -23,9 +23,6 @@
  * A curve with reports that are not finite may have diverged for good or have skipped a beat. Its
  * chance is multiplied by the share of finite reports: soft, and mended by good reports. */
 
-#define UNSEEN_PART 0.18
-#define UNSEEN_SPREAD 1.6 /* standard deviation of log(need) */
-#define UNSEEN_CHANCE 0.875
 #define UNSEEN_Z_FIRST (-2.0)
 #define UNSEEN_Z_STEP 0.3
 #define UNSEEN_POINTS 14
@@ -45,17 +42,18 @@ static double window_of(const struct policy_task *task)
 	return fmax(seconds(task->deadline_ns - task->begin_ns), WINDOW_LEAST_S);
 }
 
-static void forecast_unseen(const struct policy_task *task, struct forecast *forecast)
+static void make_unseen(const struct policy_task *task, const struct forecast_unseen *unseen,
+	struct forecast *forecast)
 {
-	double middle = log(UNSEEN_PART * window_of(task));
+	double middle = log(unseen->part * window_of(task));
 
 	forecast->used_s = 0;
 	forecast->n_points = UNSEEN_POINTS;
 	for (int i = 0; i < UNSEEN_POINTS; i++) {
 		double z = UNSEEN_Z_FIRST + i * UNSEEN_Z_STEP;
 
-		forecast->need_s[i] = exp(middle + UNSEEN_SPREAD * z);
-		forecast->chance[i] = UNSEEN_CHANCE * erfc(-z / sqrt(2)) / 2;
+		forecast->need_s[i] = exp(middle + unseen->spread * z);
+		forecast->chance[i] = unseen->chance * erfc(-z / sqrt(2)) / 2;
 	}
 }
 
@@ -91,13 +89,14 @@ static double share_finite(const struct history *history)
 	return finite / (finite + (double)history->n_not_finite);
 }
 
-void forecast_make(const struct policy_task *task, struct forecast *forecast)
+void forecast_make(const struct policy_task *task, const struct forecast_unseen *unseen,
+	struct forecast *forecast)
 {
 	const struct history *history = task->history;
 	double features[N_FEATURES], chance[N_CLASSES], sum = 0, streak_s;
 
 	if (history->n_points == 0 || history->cpu_ns[history->n_points - 1] == 0) {
-		forecast_unseen(task, forecast);
+		make_unseen(task, unseen, forecast);
 	} else {
 		forecast->used_s = seconds(history->cpu_ns[history->n_points - 1]);
 		forecast->n_points = N_BINS;

@@ -19,10 +19,24 @@ struct forecast {
 	double chance[FORECAST_POINTS_MAX];
 };
 
+/* What is thought of a task that has reported nothing: its need is log-normal around `part` of its window,
+ * with `spread` as the standard deviation of log(need), and it gets there at all with `chance`. */
+struct forecast_unseen {
+	double part;   /* > 0 */
+	double spread; /* > 0 */
+	double chance; /* in [0, 1] */
+};
+
+/* What holds where no policy says otherwise. */
+#define UNSEEN_PART_USUAL 0.18
+#define UNSEEN_SPREAD_USUAL 1.6
+#define UNSEEN_CHANCE_USUAL 0.875
+
 /* From the task's reports; from its window alone where there is none (or none after any CPU time).
  * Depends on the history, the target and the window, not on the CPU time used since the newest
  * report: it is good until the next report. Linear in the points of the history. */
-void forecast_make(const struct policy_task *task, struct forecast *ret_forecast);
+void forecast_make(const struct policy_task *task, const struct forecast_unseen *unseen,
+	struct forecast *ret_forecast);
 
 /* The forecast given that the task has used cpu_s and is not there yet, cut at cap_s (> 0) of more
  * CPU time: ret_need_s and ret_chance get up to FORECAST_POINTS_MAX points as in the struct, with

@@ -7,7 +7,7 @@
  *
  * Charge. A quota x for a task whose need R is uncertain costs E[min(R, x)] on average, since a task
  * that gets there stops; but a plan that counts on the average breaks when several run long. So the
- * charge is the average plus CHARGE_UNUSED of the part that would be left over.
+ * charge is the average plus charge_unused of the part that would be left over.
  *
  * Hull. Only the points on the upper concave hull of (charge, chance) from (0, 0) are worth stopping
  * at: between two of them a mix of the two gives more. Each edge of the hull is a step.
@@ -20,10 +20,6 @@
  * recorded curves: the exponent favours small steps a little, charge in proportion to the time left
  * puts off what can wait, and a quota near the most that the task can get is risky. */
 
-#define CHARGE_UNUSED 0.7
-#define CHANCE_POWER 0.9
-#define CHARGE_DUE 0.03 /* of the time to the deadline */
-#define ROOM_POWER 0.1
 #define CHANCE_LEAST 1e-6
 
 static uint32_t hull(const double charge_s[], const double chance[], uint32_t n, uint32_t ret[])
@@ -47,14 +43,16 @@ static uint32_t hull(const double charge_s[], const double chance[], uint32_t n,
 	return top;
 }
 
-static double worth_of(double chance, double charge_s, double due_s, double room)
+static double worth_of(
+	const struct offer_terms *terms, double chance, double charge_s, double due_s, double room)
 {
-	return pow(chance, CHANCE_POWER) * pow(room, ROOM_POWER) / (charge_s + CHARGE_DUE * due_s);
+	return pow(chance, terms->chance_power) * pow(room, terms->room_power) /
+		(charge_s + terms->charge_due * due_s);
 }
 
 /* All points of the forecast; returns how many. */
-static uint32_t charges(const struct forecast *forecast, double cpu_s, double cap_s,
-	double ret_need_s[static FORECAST_POINTS_MAX],
+static uint32_t charges(const struct forecast *forecast, const struct offer_terms *terms,
+	double cpu_s, double cap_s, double ret_need_s[static FORECAST_POINTS_MAX],
 	double ret_chance[static FORECAST_POINTS_MAX],
 	double ret_charge_s[static FORECAST_POINTS_MAX])
 {
@@ -65,20 +63,21 @@ static uint32_t charges(const struct forecast *forecast, double cpu_s, double ca
 		double from_s = i > 0 ? ret_need_s[i - 1] : 0, from = i > 0 ? ret_chance[i - 1] : 0;
 
 		mean_s += (ret_need_s[i] - from_s) * (1 - (from + ret_chance[i]) / 2);
-		ret_charge_s[i] = mean_s + CHARGE_UNUSED * (ret_need_s[i] - mean_s);
+		ret_charge_s[i] = mean_s + terms->charge_unused * (ret_need_s[i] - mean_s);
 	}
 	return n;
 }
 
-uint32_t offer_make(const struct forecast *forecast, double cpu_s, double due_s, double cap_s,
-	uint32_t task, struct step ret_steps[static FORECAST_POINTS_MAX])
+uint32_t offer_make(const struct forecast *forecast, const struct offer_terms *terms, double cpu_s,
+	double due_s, double cap_s, uint32_t task,
+	struct step ret_steps[static FORECAST_POINTS_MAX])
 {
 	double need_s[FORECAST_POINTS_MAX], chance[FORECAST_POINTS_MAX];
 	double charge_s[FORECAST_POINTS_MAX];
 	double charge_before = 0, chance_before = 0;
 	uint32_t corners[FORECAST_POINTS_MAX], n, n_corners, n_steps = 0;
 
-	n = charges(forecast, cpu_s, cap_s, need_s, chance, charge_s);
+	n = charges(forecast, terms, cpu_s, cap_s, need_s, chance, charge_s);
 	n_corners = hull(charge_s, chance, n, corners);
 	for (uint32_t i = 0; i < n_corners; i++) {
 		uint32_t at = corners[i];
@@ -91,7 +90,7 @@ uint32_t offer_make(const struct forecast *forecast, double cpu_s, double due_s,
 			.quota_s = need_s[at],
 			.charge_s = charge_s[at],
 			.chance = chance[at],
-			.worth = worth_of(more, more_s, due_s, cap_s / need_s[at]),
+			.worth = worth_of(terms, more, more_s, due_s, cap_s / need_s[at]),
 			.task = task,
 		};
 		charge_before = charge_s[at];
@@ -100,11 +99,12 @@ uint32_t offer_make(const struct forecast *forecast, double cpu_s, double due_s,
 	return n_steps;
 }
 
-uint32_t offer_parts(const struct forecast *forecast, double cpu_s, double cap_s,
-	double slope_least, double ret_charge_s[static FORECAST_POINTS_MAX])
+uint32_t offer_parts(const struct forecast *forecast, const struct offer_terms *terms, double cpu_s,
+	double cap_s, double slope_least, double ret_charge_s[static FORECAST_POINTS_MAX])
 {
 	double need_s[FORECAST_POINTS_MAX], chance[FORECAST_POINTS_MAX];
-	uint32_t n = charges(forecast, cpu_s, cap_s, need_s, chance, ret_charge_s), n_parts = 0;
+	uint32_t n = charges(forecast, terms, cpu_s, cap_s, need_s, chance, ret_charge_s),
+		 n_parts = 0;
 
 	for (uint32_t i = 0; i < n; i++)
 		if (chance[i] >= slope_least * ret_charge_s[i])

@@ -7,7 +7,8 @@
 
 #include "policy_internal.h"
 
-/* The list of policies, the words for their reasons, and the check of what they are given. */
+/* The list of policies, their parameters, the words for their reasons, and the check of what they are
+ * given. */
 
 const struct policy *const policies[] = {
 	&policy_core,
@@ -26,6 +27,57 @@ const struct policy *policy_find(const char *name)
 		if (strcmp((*policy)->name, name) == 0)
 			return *policy;
 	return NULL;
+}
+
+uint32_t policy_n_parameters(const struct policy *policy)
+{
+	uint32_t n = 0;
+
+	while (policy->parameters && policy->parameters[n].name)
+		n++;
+	assert(n <= POLICY_PARAMETERS_MAX);
+	return n;
+}
+
+const struct policy_parameter *policy_parameter_find(const struct policy *policy, const char *name)
+{
+	for (uint32_t i = 0; i < policy_n_parameters(policy); i++)
+		if (strcmp(policy->parameters[i].name, name) == 0)
+			return &policy->parameters[i];
+	return NULL;
+}
+
+bool policy_parameter_allows(const struct policy_parameter *parameter, double value)
+{
+	return value >= parameter->least && value <= parameter->most;
+}
+
+void policy_parameter_values(const struct policy *policy, const double given[],
+	double ret_values[static POLICY_PARAMETERS_MAX])
+{
+	uint32_t n = policy_n_parameters(policy);
+
+	for (uint32_t i = 0; i < POLICY_PARAMETERS_MAX; i++) {
+		double value = 0;
+
+		if (i < n) {
+			value = given ? given[i] : policy->parameters[i].usual;
+			assert(policy_parameter_allows(&policy->parameters[i], value));
+		}
+		ret_values[i] = value;
+	}
+}
+
+bool policy_parameters_are_same(const struct policy *policy, const double a[], const double b[])
+{
+	double one[POLICY_PARAMETERS_MAX], other[POLICY_PARAMETERS_MAX];
+
+	policy_parameter_values(policy, a, one);
+	policy_parameter_values(policy, b, other);
+	for (uint32_t i = 0; i < POLICY_PARAMETERS_MAX; i++)
+		if (one[i] < other[i] || one[i] > other[i])
+			return false;
+	return true;
 }
 
 static const char *const why_names[] = {

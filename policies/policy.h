@@ -67,11 +67,26 @@ struct schedule_row {
 	double cpus;   /* >= 0, finite */
 };
 
+/* A number by which a policy decides, and which whoever runs it may set. */
+struct policy_parameter {
+	const char
+		*name; /* as users write it, such as "capacity-part"; no key of coregov.conf(5) */
+	const char *summary; /* what it does: a sentence, for the manual */
+	const char *unit;    /* "" where it is a bare number */
+	double least, most; /* its range, ends included: with all that is in it the policy keeps its
+	                      * contract */
+	double usual;       /* what holds where nobody says otherwise; in the range */
+};
+
+#define POLICY_PARAMETERS_MAX 16
+
 /* What a policy is told once, at the start. Copied where needed, not kept. */
 struct policy_setup {
 	uint32_t n_bundle;                   /* K */
 	const struct schedule_row *schedule; /* for `script`, sorted by slot; else NULL */
 	size_t n_schedule;
+	const double
+		*parameters; /* beside the policy's table, each in its range; NULL: the usual */
 };
 
 struct policy_state;
@@ -80,6 +95,8 @@ struct policy {
 	const char *name;
 	const char *summary; /* one line, for --help and the manual */
 	bool needs_schedule;
+	const struct policy_parameter *parameters; /* ended by one without a name, at most
+	                                            * POLICY_PARAMETERS_MAX; NULL: it has none */
 	bool has_reserve; /* a share is the task's own, whether it can use it or not: by definition,
 	                   * none of it is given on to others that are alive */
 
@@ -106,3 +123,16 @@ extern const struct policy *const policies[];
 
 /* The policy of that name, or NULL. */
 const struct policy *policy_find(const char *name);
+
+/* How many parameters it has. */
+uint32_t policy_n_parameters(const struct policy *policy);
+/* The parameter of that name, or NULL; its place among the values is that in the table. */
+const struct policy_parameter *policy_parameter_find(const struct policy *policy, const char *name);
+/* Is the value in the range? Never for nan. */
+bool policy_parameter_allows(const struct policy_parameter *parameter, double value);
+/* The given values, or the usual ones where `given` is NULL; what is beyond the table is 0. A value that is
+ * outside its range is a programming error and asserts. */
+void policy_parameter_values(const struct policy *policy, const double given[],
+	double ret_values[static POLICY_PARAMETERS_MAX]);
+/* Would it decide the same by both? NULL stands for the usual ones. */
+bool policy_parameters_are_same(const struct policy *policy, const double a[], const double b[]);

@@ -40,6 +40,15 @@ int cmd_usage_error(const char *command, const char *format, ...)
 /* Names the policies on one line, for messages. */
 const char *cmd_policy_names(void);
 
+struct bundle;
+struct parameter_choices;
 struct policy;
 /* The policy of that name, or NULL after a message with the nearest one. */
 const struct policy *cmd_policy(const char *command, const char *name);
+
+/* Takes POLICY.PARAMETER=VALUE of `--set`; 0, or the exit status after a message. */
+int cmd_set_parameter(const char *command, const char *text, struct parameter_choices *set);
+/* What a policy decides by: what is usual, then what the bundle says, then what was set. ret_values has
+ * POLICY_PARAMETERS_MAX. */
+void cmd_parameters(const struct bundle *bundle, const struct parameter_choices *set,
+	const struct policy *policy, double ret_values[]);

@@ -13,6 +13,7 @@
 #include "enforcer.h"
 #include "machine.h"
 #include "meter.h"
+#include "parameter.h"
 #include "policy.h"
 #include "remote.h"
 #include "result.h"
@@ -27,12 +28,18 @@
 struct options {
 	const char *path;
 	const struct policy *policy; /* NULL: the bundle's */
+	struct parameter_choices set;
 	const char *enforcer, *meter, *trace, *output;
 	bool is_json, is_dry, is_verbose, is_help;
 	bool is_submitted; /* to the governor that is there */
 	bool wants_user, wants_system;
 	enum governor_place place;
 };
+
+static void options_done(struct options *options)
+{
+	parameter_choices_done(&options->set);
+}
 
 static void print_help(void)
 {
@@ -42,6 +49,8 @@ static void print_help(void)
 		"Runs the trainings of a bundle under its budget of CPUs.\n"
 		"\n"
 		"  -p, --policy P     instead of the bundle's own: %s\n"
+		"  -x, --set P.X=V    another value for a parameter of the policy, such as\n"
+		"                     core.capacity-part=0.9; one each\n"
 		"  -e, --enforcer E   cgroup2, cgroup1 or signal, instead of the best that works\n"
 		"  -m, --meter M      bpf, cgroup or proc, likewise\n"
 		"  -t, --trace FILE   record every slot in a SQLite database\n"
@@ -54,6 +63,16 @@ static void print_help(void)
 		"  -j, --json         one JSON object on stdout, see coregov.bundle(5)\n"
 		"  -h, --help         this text\n",
 		cmd_policy_names());
+}
+
+static int check_set(const struct parameter_choices *set, const struct policy *policy)
+{
+	for (size_t i = 0; i < set->n; i++)
+		if (set->all[i].policy != policy)
+			return cmd_usage_error("bundle", "--set %s.%s: the policy is '%s'",
+				set->all[i].policy->name, set->all[i].parameter->name,
+				policy->name);
+	return 0;
 }
 
 /* Reads the bundle and fits it to this machine. */
@@ -82,7 +101,7 @@ static int read_bundle(const struct options *options, double machine_cpus,
 			options->path, (*ret_policy)->name);
 		return EXIT_STATUS_DATA;
 	}
-	return 0;
+	return check_set(&options->set, *ret_policy);
 }
 
 static int make_output_directory(const char *path)
@@ -270,9 +289,11 @@ static void tell_of_governor(void)
 static int run(const struct options *options, const struct bundle *bundle,
 	const struct policy *policy, double machine_cpus, struct view *view)
 {
+	double parameters[POLICY_PARAMETERS_MAX];
 	struct run_setup setup = {
 		.bundle = bundle,
 		.policy = policy,
+		.parameters = parameters,
 		.enforcer = options->enforcer,
 		.meter = options->meter,
 		.trace_path = options->trace,
@@ -289,6 +310,7 @@ static int run(const struct options *options, const struct bundle *bundle,
 	int signo, status = EXIT_STATUS_DONE;
 
 	tell_of_governor();
+	cmd_parameters(bundle, &options->set, policy, parameters);
 	if (run_new(&the_run, &setup, &error, &fault) < 0) {
 		cmd_message("%s", fault.text);
 		return status_of(error);
@@ -311,6 +333,7 @@ static int check_together(const struct options *options)
 		const char *name;
 	} own[] = {
 		{options->policy, "--policy"},
+		{options->set.n > 0, "--set"},
 		{options->enforcer, "--enforcer"},
 		{options->meter, "--meter"},
 		{options->trace, "--trace"},
@@ -355,6 +378,7 @@ static int parse(int argc, char *argv[], struct options *ret_options)
 {
 	static const struct option options[] = {
 		{"policy", required_argument, NULL, 'p'},
+		{"set", required_argument, NULL, 'x'},
 		{"enforcer", required_argument, NULL, 'e'},
 		{"meter", required_argument, NULL, 'm'},
 		{"trace", required_argument, NULL, 't'},
@@ -368,15 +392,20 @@ static int parse(int argc, char *argv[], struct options *ret_options)
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
-	int option;
+	int option, status;
 
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":p:e:m:t:o:vnSusjh", options, NULL)) >= 0) {
+	while ((option = getopt_long(argc, argv, ":p:x:e:m:t:o:vnSusjh", options, NULL)) >= 0) {
 		switch (option) {
 		case 'p':
 			ret_options->policy = cmd_policy("bundle", optarg);
 			if (!ret_options->policy)
 				return EXIT_STATUS_USAGE;
+			break;
+		case 'x':
+			status = cmd_set_parameter("bundle", optarg, &ret_options->set);
+			if (status != 0)
+				return status;
 			break;
 		case 'e':
 			ret_options->enforcer = optarg;
@@ -485,7 +514,7 @@ static int submit(const struct options *options)
 
 int cmd_bundle(int argc, char *argv[])
 {
-	struct options options = {0};
+	_cleanup_(options_done) struct options options = {0};
 	struct view_setup view_setup = {.to = stderr};
 	int status = parse(argc, argv, &options);
 

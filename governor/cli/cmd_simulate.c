@@ -10,6 +10,7 @@
 #include "cleanup.h"
 #include "cmd.h"
 #include "governor.h"
+#include "parameter.h"
 #include "policy.h"
 #include "result.h"
 #include "sim.h"
@@ -24,6 +25,7 @@
 struct simulate {
 	const struct policy *policies[POLICIES_MAX]; /* none: each bundle's own */
 	size_t n_policies;
+	const struct parameter_choices *set; /* of the command line */
 	bool is_json;
 	struct bundle **bundles;
 	size_t n_bundles;
@@ -38,6 +40,8 @@ static void print_help(void)
 		     "Runs bundles of recorded curves in simulated time.\n"
 		     "\n"
 		     "  -p, --policy P[,P...]  instead of each bundle's own policy: %s\n"
+		     "  -x, --set P.X=V        another value for a parameter of a policy, such as\n"
+		     "                         core.capacity-part=0.9; one each\n"
 		     "  -j, --json             one JSON object a line, see coregov.bundle(5)\n"
 		     "  -h, --help             this text\n",
 		cmd_policy_names());
@@ -89,6 +93,32 @@ static int read_bundles(struct simulate *simulate, char *paths[])
 	return 0;
 }
 
+static bool is_run(const struct simulate *simulate, const struct policy *policy)
+{
+	bool is_there = false;
+
+	for (size_t p = 0; p < simulate->n_policies; p++)
+		is_there |= simulate->policies[p] == policy;
+	for (size_t i = 0; i < simulate->n_bundles && simulate->n_policies == 0; i++)
+		is_there |= policy_find(simulate->bundles[i]->policy) == policy;
+	return is_there;
+}
+
+/* What is set and changes nothing was meant for something else. */
+static int check_set(const struct simulate *simulate)
+{
+	for (size_t i = 0; i < simulate->set->n; i++) {
+		const struct parameter_choice *choice = &simulate->set->all[i];
+
+		if (!is_run(simulate, choice->policy))
+			return cmd_usage_error("simulate",
+				"--set %s.%s: nothing is run under the policy '%s'",
+				choice->policy->name, choice->parameter->name,
+				choice->policy->name);
+	}
+	return 0;
+}
+
 /* Three decimals, or a dash where there is no such number: no tasks, nothing to give. */
 static const char *number_text(char ret_text[static 32], double value)
 {
@@ -126,11 +156,13 @@ static int print_result(struct simulate *simulate, size_t p, const struct result
 static int run_one(struct simulate *simulate, const struct bundle *bundle,
 	const struct policy *policy, size_t p, struct fault *fault)
 {
+	double parameters[POLICY_PARAMETERS_MAX];
 	struct sim *sim = NULL;
 	struct governor *governor = NULL;
 	struct result_setup result = {
 		.bundle = bundle,
 		.policy = policy->name,
+		.parameters = parameters,
 		.enforcer = "sim",
 		.meter = "sim",
 		.guarantee = "sim",
@@ -139,7 +171,8 @@ static int run_one(struct simulate *simulate, const struct bundle *bundle,
 
 	if (r < 0)
 		return r;
-	r = sim_govern(sim, policy, /* recorders= */ NULL, 0, &governor, fault);
+	cmd_parameters(bundle, simulate->set, policy, parameters);
+	r = sim_govern(sim, policy, parameters, /* recorders= */ NULL, 0, &governor, fault);
 	if (r == 0)
 		r = sim_run(sim, governor, fault);
 	if (r == 0) {
@@ -190,18 +223,25 @@ int cmd_simulate(int argc, char *argv[])
 {
 	static const struct option options[] = {
 		{"policy", required_argument, NULL, 'p'},
+		{"set", required_argument, NULL, 'x'},
 		{"json", no_argument, NULL, 'j'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
-	struct simulate simulate = {0};
+	_cleanup_(parameter_choices_done) struct parameter_choices set = {0};
+	struct simulate simulate = {.set = &set};
 	int option, status;
 
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":p:jh", options, NULL)) >= 0) {
+	while ((option = getopt_long(argc, argv, ":p:x:jh", options, NULL)) >= 0) {
 		switch (option) {
 		case 'p':
 			status = parse_policies(&simulate, optarg);
+			if (status != 0)
+				return status;
+			break;
+		case 'x':
+			status = cmd_set_parameter("simulate", optarg, &set);
 			if (status != 0)
 				return status;
 			break;
@@ -222,6 +262,8 @@ int cmd_simulate(int argc, char *argv[])
 
 	simulate.n_bundles = (size_t)(argc - optind);
 	status = read_bundles(&simulate, argv + optind);
+	if (status == 0)
+		status = check_set(&simulate);
 	if (status == 0)
 		status = run_all(&simulate);
 	for (size_t i = 0; simulate.bundles && i < simulate.n_bundles; i++)

@@ -7,7 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bundle.h"
 #include "cmd.h"
+#include "parameter.h"
 #include "policy.h"
 #include "quantity.h"
 
@@ -74,12 +76,11 @@ const char *cmd_policy_names(void)
 const struct policy *cmd_policy(const char *command, const char *name)
 {
 	const struct policy *policy = policy_find(name);
-	const char *words[32] = {NULL}, *nearest;
+	const char *words[POLICY_NAMES_MAX], *nearest;
 
 	if (policy)
 		return policy;
-	for (size_t i = 0; policies[i] && i < 31; i++)
-		words[i] = policies[i]->name;
+	policy_names(words);
 	nearest = nearest_word(name, words);
 	if (nearest)
 		(void)cmd_usage_error(
@@ -88,6 +89,26 @@ const struct policy *cmd_policy(const char *command, const char *name)
 		(void)cmd_usage_error(
 			command, "unknown policy '%s'; there are %s", name, cmd_policy_names());
 	return NULL;
+}
+
+int cmd_set_parameter(const char *command, const char *text, struct parameter_choices *set)
+{
+	struct fault fault = FAULT_INIT;
+	int r = parse_parameter_choice(text, set, &fault);
+
+	if (r == -ENOMEM) {
+		cmd_message("%s", fault.text);
+		return EXIT_STATUS_FAILED;
+	}
+	return r < 0 ? cmd_usage_error(command, "--set: %s", fault.text) : 0;
+}
+
+void cmd_parameters(const struct bundle *bundle, const struct parameter_choices *set,
+	const struct policy *policy, double ret_values[])
+{
+	policy_parameter_values(policy, /* given= */ NULL, ret_values);
+	parameter_choices_apply(&bundle->parameters, policy, ret_values);
+	parameter_choices_apply(set, policy, ret_values);
 }
 
 static void print_help(void)

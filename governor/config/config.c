@@ -27,39 +27,76 @@
 #define USER_NAME_MAX 256
 #define CPUS_TOLERANCE 1e-9
 
-static const char *const section_kinds[] = {"governor", "defaults", "user", NULL};
+static const char *const section_kinds[] = {"governor", "defaults", "policy", "user", NULL};
+
+/* Where what a section says goes, and which keys there are. */
+struct place {
+	const struct config_key *keys;   /* may be of other sections, too */
+	struct config_setting *settings; /* beside the keys */
+	void *destination;
+};
 
 static bool is_of(const struct config_key *key, const char *section)
 {
 	return strcmp(key->section, section) == 0;
 }
 
-static const struct config_key *find_key(const char *section, const char *name)
+static const struct config_key *find_key(
+	const struct config_key *keys, const char *section, const char *name)
 {
-	for (const struct config_key *key = config_keys; key->key; key++)
+	for (const struct config_key *key = keys; key->key; key++)
 		if (is_of(key, section) && strcmp(key->key, name) == 0)
 			return key;
 	return NULL;
 }
 
-/* Parsers of user keys get the user, all others the config. */
-static void *destination_of(
-	struct config *config, struct config_user *user, const struct config_key *key)
+static struct place place_of(struct config *config)
 {
-	return (user ? (char *)user : (char *)config) + key->offset;
+	return (struct place){
+		.keys = config_keys, .settings = config->settings, .destination = config};
+}
+
+static struct place place_of_user(struct config_user *user)
+{
+	return (struct place){.keys = config_keys, .settings = user->settings, .destination = user};
+}
+
+static struct place place_of_policy(
+	struct config_policy *policy, const struct config_policy_keys *keys)
+{
+	return (struct place){
+		.keys = keys->keys, .settings = policy->settings, .destination = policy};
 }
 
 /* Sets the keys of a section that are not there yet to what holds without them. */
-static int take_defaults(
-	struct config *config, struct config_user *user, const char *section, struct fault *fault)
+static int take_defaults(const struct place *place, const char *section, struct fault *fault)
 {
 	int r = 0;
 
-	for (const struct config_key *key = config_keys; r == 0 && key->key; key++)
+	for (const struct config_key *key = place->keys; r == 0 && key->key; key++)
 		if (is_of(key, section))
-			r = key->parse(
-				key, key->fallback, destination_of(config, user, key), fault);
+			r = key->parse(key, key->fallback, (char *)place->destination + key->offset,
+				fault);
 	return r;
+}
+
+static int add_policy(struct config *config, const struct policy *policy, struct fault *fault)
+{
+	struct config_policy *added;
+	struct config_policy_keys keys;
+	struct place place;
+
+	if (policy_n_parameters(policy) == 0)
+		return 0;
+	added = reallocarray(config->policies, config->n_policies + 1, sizeof(*added));
+	if (!added)
+		return fault_errno(fault, -ENOMEM, "read the configuration");
+	config->policies = added;
+	added = &config->policies[config->n_policies++];
+	*added = (struct config_policy){.policy = policy};
+	config_policy_keys_make(&keys, policy);
+	place = place_of_policy(added, &keys);
+	return take_defaults(&place, "policy", fault);
 }
 
 DEFINE_CLEANUP_FUNC(struct config, config_free)
@@ -68,13 +105,17 @@ DEFINE_CLEANUP_FUNC(struct ini, ini_free)
 int config_new(struct config **ret_config, struct fault *fault)
 {
 	_cleanup_(cleanup_config_free) struct config *config = calloc(1, sizeof(*config));
+	struct place place;
 	int r;
 
 	if (!config)
 		return fault_errno(fault, -ENOMEM, "read the configuration");
-	r = take_defaults(config, /* user= */ NULL, "governor", fault);
+	place = place_of(config);
+	r = take_defaults(&place, "governor", fault);
 	if (r == 0)
-		r = take_defaults(config, /* user= */ NULL, "defaults", fault);
+		r = take_defaults(&place, "defaults", fault);
+	for (const struct policy *const *policy = policies; r == 0 && *policy; policy++)
+		r = add_policy(config, *policy, fault);
 	if (r == 0)
 		*ret_config = TAKE_PTR(config);
 	return r;
@@ -103,49 +144,85 @@ static int keep_setting(struct config_setting *setting, const char *path,
 	return 0;
 }
 
-/* An unknown key, and where it belongs or what was meant. */
-static void pass_over_key(const struct ini *ini, const struct ini_section *section,
-	const struct ini_key *given, const struct config_setup *setup)
+#define HEAD_MAX 64
+
+/* The section that has a key of that name, as in "[policy core]"; false: there is none. */
+static bool find_home(const struct config *config, const char *name, char ret_head[static HEAD_MAX])
 {
+	for (const struct config_key *key = config_keys; key->key; key++)
+		if (strcmp(key->key, name) == 0) {
+			(void)snprintf(ret_head, HEAD_MAX, "[%s]", key->section);
+			return true;
+		}
+	for (size_t i = 0; i < config->n_policies; i++)
+		if (policy_parameter_find(config->policies[i].policy, name)) {
+			(void)snprintf(ret_head, HEAD_MAX, "[policy %s]",
+				config->policies[i].policy->name);
+			return true;
+		}
+	return false;
+}
+
+/* An unknown key, and where it belongs or what was meant. */
+static void pass_over_key(const struct config *config, const struct place *place,
+	const struct ini *ini, const struct ini_section *section, const struct ini_key *given,
+	const struct config_setup *setup)
+{
+	bool is_policy = strcmp(section->kind, "policy") == 0;
 	const char *names[CONFIG_KEYS_MAX + 1] = {NULL};
 	struct fault fault = FAULT_INIT;
+	char home[HEAD_MAX];
 	size_t n = 0;
 
 	if (!setup->say)
 		return;
-	for (const struct config_key *key = config_keys; key->key; key++) {
+	if (find_home(config, given->key, home)) {
+		setup->say("%s:%u: the key '%s' belongs into %s, not into [%s%s%s] (ignored)",
+			ini->path, given->line, given->key, home, section->kind,
+			is_policy ? " " : "", is_policy ? section->name : "");
+		return;
+	}
+	for (const struct config_key *key = place->keys; key->key; key++)
 		if (is_of(key, section->kind))
 			names[n++] = key->key;
-		else if (strcmp(key->key, given->key) == 0) {
-			setup->say("%s:%u: the key '%s' belongs into [%s], not into [%s] (ignored)",
-				ini->path, given->line, key->key, key->section, section->kind);
-			return;
-		}
-	}
-	(void)ini_unknown_key(ini, section, given, names, &fault);
+	if (n == 0)
+		(void)fault_set(&fault, -EINVAL, "%s:%u: unknown key '%.*s': %s has no parameters",
+			ini->path, given->line, TEXT_SHOWN, given->key, section->name);
+	else
+		(void)ini_unknown_key(ini, section, given, names, &fault);
 	setup->say("%s (ignored)", fault.text);
 }
 
-static int take_key(struct config *config, struct config_user *user, const char *path,
+static int take_key(const struct config *config, const struct place *place, const char *path,
 	const struct ini *ini, const struct ini_section *section, const struct ini_key *given,
 	const struct config_setup *setup, struct fault *fault)
 {
-	const struct config_key *key = find_key(section->kind, given->key);
-	struct config_setting *settings = user ? user->settings : config->settings;
+	const struct config_key *key = find_key(place->keys, section->kind, given->key);
 	bool is_default = *given->value == '\0';
 	int r;
 
 	if (!key) {
-		pass_over_key(ini, section, given, setup);
+		pass_over_key(config, place, ini, section, given, setup);
 		return 0;
 	}
 	r = key->parse(key, is_default ? key->fallback : given->value,
-		destination_of(config, user, key), fault);
+		(char *)place->destination + key->offset, fault);
 	if (r < 0 && r != -ENOMEM)
 		fault_wrap(fault, r, "%s", key->key);
 	if (r == 0)
-		r = keep_setting(&settings[key - config_keys], path, given, is_default);
+		r = keep_setting(&place->settings[key - place->keys], path, given, is_default);
 	return r < 0 ? at_line(ini, given->line, r, fault) : 0;
+}
+
+static int take_keys(const struct config *config, const struct place *place, const char *path,
+	const struct ini *ini, const struct ini_section *section, const struct config_setup *setup,
+	struct fault *fault)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < section->n_keys; i++)
+		r = take_key(config, place, path, ini, section, &section->keys[i], setup, fault);
+	return r;
 }
 
 static bool is_number(const char *text)
@@ -194,6 +271,7 @@ static int add_user(struct config *config, const struct config_user *wanted, con
 	struct config_user **ret_user, struct fault *fault)
 {
 	struct config_user *users, *user;
+	struct place place;
 	int r;
 
 	if (config->n_users == CONFIG_USERS_MAX)
@@ -208,28 +286,69 @@ static int add_user(struct config *config, const struct config_user *wanted, con
 	if (!user->name)
 		return -ENOMEM;
 	config->n_users++;
-	r = take_defaults(config, user, "user", fault);
+	place = place_of_user(user);
+	r = take_defaults(&place, "user", fault);
 	if (r == 0)
 		*ret_user = user;
 	return r;
 }
 
-/* The user that the section is of, or NULL where it is another's. */
-static int take_user(struct config *config, const struct ini *ini,
-	const struct ini_section *section, struct config_user **ret_user, struct fault *fault)
+static int take_user_section(struct config *config, const char *path, const struct ini *ini,
+	const struct ini_section *section, const struct config_setup *setup, struct fault *fault)
 {
-	struct config_user wanted;
+	struct config_user wanted, *user = NULL;
+	struct place place;
 	int r;
 
-	*ret_user = NULL;
-	if (strcmp(section->kind, "user") != 0)
-		return 0;
 	r = parse_user(section->name, &wanted, fault);
 	if (r == 0)
-		*ret_user = find_user(config, &wanted, section->name);
-	if (r == 0 && !*ret_user)
-		r = add_user(config, &wanted, section->name, ret_user, fault);
-	return r < 0 ? at_line(ini, section->line, r, fault) : 0;
+		user = find_user(config, &wanted, section->name);
+	if (r == 0 && !user)
+		r = add_user(config, &wanted, section->name, &user, fault);
+	if (r < 0)
+		return at_line(ini, section->line, r, fault);
+	place = place_of_user(user);
+	return take_keys(config, &place, path, ini, section, setup, fault);
+}
+
+static struct config_policy *find_policy(const struct config *config, const struct policy *policy)
+{
+	for (size_t i = 0; i < config->n_policies; i++)
+		if (config->policies[i].policy == policy)
+			return &config->policies[i];
+	return NULL;
+}
+
+/* Of a policy that is not known, as of one without parameters, nothing can be taken. */
+static int take_policy_section(struct config *config, const char *path, const struct ini *ini,
+	const struct ini_section *section, const struct config_setup *setup, struct fault *fault)
+{
+	struct config_policy none = {.policy = NULL}, *into;
+	const char *names[POLICY_NAMES_MAX], *nearest;
+	const struct policy *policy;
+	struct config_policy_keys keys;
+	struct place place;
+
+	if (!section->name)
+		return fault_set(fault, -EBADMSG,
+			"%s:%u: [policy] names no policy; expected [policy NAME]", ini->path,
+			section->line);
+	policy = policy_find(section->name);
+	if (!policy && setup->say) {
+		policy_names(names);
+		nearest = nearest_word(section->name, names);
+		setup->say("%s:%u: unknown policy in [policy %.*s]%s%s%s (ignored with all that is "
+			   "in it)",
+			ini->path, section->line, TEXT_SHOWN, section->name,
+			nearest ? "; did you mean [policy " : "", nearest ? nearest : "",
+			nearest ? "]?" : "; see coregov-policies(7) for those there are");
+	}
+	if (!policy)
+		return 0;
+	into = find_policy(config, policy);
+	config_policy_keys_make(&keys, policy);
+	place = place_of_policy(into ? into : &none, &keys);
+	return take_keys(config, &place, path, ini, section, setup, fault);
 }
 
 /* Says what is wrong with the head of a section that is not known; true: it is. */
@@ -241,7 +360,9 @@ static bool section_is_known(
 
 	for (const char *const *kind = section_kinds; *kind; kind++)
 		is_known = is_known || strcmp(section->kind, *kind) == 0;
-	if (is_known && (strcmp(section->kind, "user") == 0 || !section->name))
+	if (is_known &&
+		(strcmp(section->kind, "user") == 0 || strcmp(section->kind, "policy") == 0 ||
+			!section->name))
 		return true;
 	if (!setup->say)
 		return false;
@@ -253,22 +374,24 @@ static bool section_is_known(
 		setup->say("%s:%u: unknown section [%.*s]%s%s%s (ignored with all that is in it)",
 			ini->path, section->line, TEXT_SHOWN, section->kind,
 			nearest ? "; did you mean [" : "", nearest ? nearest : "",
-			nearest ? "]?" : "; expected [governor], [defaults] or [user NAME]");
+			nearest ? "]?"
+				: "; expected [governor], [defaults], [policy NAME] or [user "
+				  "NAME]");
 	return false;
 }
 
 static int take_section(struct config *config, const char *path, const struct ini *ini,
 	const struct ini_section *section, const struct config_setup *setup, struct fault *fault)
 {
-	struct config_user *user;
-	int r;
+	struct place place = place_of(config);
 
 	if (!section_is_known(ini, section, setup))
 		return 0;
-	r = take_user(config, ini, section, &user, fault);
-	for (size_t i = 0; r == 0 && i < section->n_keys; i++)
-		r = take_key(config, user, path, ini, section, &section->keys[i], setup, fault);
-	return r;
+	if (strcmp(section->kind, "user") == 0)
+		return take_user_section(config, path, ini, section, setup, fault);
+	if (strcmp(section->kind, "policy") == 0)
+		return take_policy_section(config, path, ini, section, setup, fault);
+	return take_keys(config, &place, path, ini, section, setup, fault);
 }
 
 int config_take(struct config *config, const char *path, const char *text, size_t length,
@@ -285,7 +408,7 @@ int config_take(struct config *config, const char *path, const char *text, size_
 
 static const struct config_setting *setting_of(const struct config *config, const char *name)
 {
-	return &config->settings[find_key("governor", name) - config_keys];
+	return &config->settings[find_key(config_keys, "governor", name) - config_keys];
 }
 
 static void resolve(struct config_share *share, double capacity_cpus)
@@ -374,9 +497,9 @@ int config_load(struct config **ret_config, const struct config_setup *setup, st
 	return r;
 }
 
-static void settings_done(struct config_setting *settings)
+static void settings_done(struct config_setting *settings, size_t n)
 {
-	for (size_t i = 0; i < CONFIG_KEYS_MAX; i++)
+	for (size_t i = 0; i < n; i++)
 		free(settings[i].text);
 }
 
@@ -386,14 +509,39 @@ struct config *config_free(struct config *config)
 		return NULL;
 	for (size_t i = 0; i < config->n_users; i++) {
 		free(config->users[i].name);
-		settings_done(config->users[i].settings);
+		settings_done(config->users[i].settings, CONFIG_KEYS_MAX);
 	}
 	free(config->users);
-	settings_done(config->settings);
+	for (size_t i = 0; i < config->n_policies; i++)
+		settings_done(config->policies[i].settings, POLICY_PARAMETERS_MAX);
+	free(config->policies);
+	settings_done(config->settings, CONFIG_KEYS_MAX);
 	words_free(config->presets);
 	config_files_free(config->files);
 	free(config);
 	return NULL;
+}
+
+const double *config_parameters(const struct config *config)
+{
+	const struct config_policy *policy = find_policy(config, config->policy);
+
+	return policy ? policy->parameters : NULL;
+}
+
+bool config_decides_alike(const struct config *a, const struct config *b)
+{
+	return a->policy == b->policy &&
+		policy_parameters_are_same(a->policy, config_parameters(a), config_parameters(b));
+}
+
+bool config_policy_is_said(const struct config_policy *policy)
+{
+	bool is_said = false;
+
+	for (size_t i = 0; i < POLICY_PARAMETERS_MAX; i++)
+		is_said |= policy->settings[i].path != NULL;
+	return is_said;
 }
 
 bool config_names_users(const struct config *config)

@@ -9,6 +9,7 @@
 
 #include "bundle.h"
 #include "fault.h"
+#include "policy.h"
 #include "quantity.h"
 
 /* The governor's configuration: the contract of coregov.conf(5). Read from all its files into one
@@ -18,8 +19,6 @@
 #define CONFIG_KEYS_MAX 24
 #define CONFIG_FILES_MAX 1000
 #define CONFIG_USERS_MAX 1000
-
-struct policy;
 
 /* Where a value comes from. */
 struct config_setting {
@@ -48,6 +47,13 @@ struct config_user {
 	struct config_setting settings[CONFIG_KEYS_MAX]; /* beside config_keys[] */
 };
 
+/* [policy NAME]. */
+struct config_policy {
+	const struct policy *policy;
+	double parameters[POLICY_PARAMETERS_MAX];              /* beside the policy's table */
+	struct config_setting settings[POLICY_PARAMETERS_MAX]; /* likewise */
+};
+
 struct config {
 	/* [governor] */
 	struct config_share capacity; /* not set: what the machine gives */
@@ -69,6 +75,9 @@ struct config {
 		bool is_auto;
 		double cpus; /* > 0 where not */
 	} threads;
+
+	struct config_policy *policies; /* those that have parameters, in the order of policies[] */
+	size_t n_policies;
 
 	struct config_user *users; /* in the order in which they were first named */
 	size_t n_users;
@@ -94,6 +103,11 @@ struct config_setup {
  * files are, -E2BIG, -ENOMEM. Without a single file all defaults hold. */
 int config_load(struct config **ret_config, const struct config_setup *setup, struct fault *fault);
 struct config *config_free(struct config *config);
+
+/* The parameters of the policy that decides, beside its table; NULL: it has none. */
+const double *config_parameters(const struct config *config);
+/* Would a plan be the same by both? */
+bool config_decides_alike(const struct config *a, const struct config *b);
 
 /* The caps of one user: those of [user UID], else of [user NAME], else those for everybody. `name`
  * may be NULL where it has none. */

@@ -2,12 +2,13 @@
 #pragma once
 
 #include "config.h"
+#include "parameter.h"
 
 /* What the files that make up the reader of the configuration say to each other. */
 
 /* One key. The table of them is what is read, checked, shown and compared with coregov.conf(5). */
 struct config_key {
-	const char *section; /* "governor", "defaults" or "user" */
+	const char *section; /* "governor", "defaults", "policy" or "user" */
 	const char *key;
 	const char *fallback;     /* default as a user would write it; NULL: it is not set */
 	const char *unset;        /* what holds then, in words; NULL where there is a default */
@@ -15,8 +16,8 @@ struct config_key {
 	const char *expected;     /* what a value is, with its unit and range */
 	const char *summary;      /* what it is for: a sentence */
 
-	/* Takes the text into `destination`, which is `offset` into the struct config or the struct
-	 * config_user; what was there is replaced. NULL for a key without a default: not set.
+	/* Takes the text into `destination`, which is `offset` into the struct config, the struct
+	 * config_policy or the struct config_user; what was there is replaced. NULL for a key without a default: not set.
 	 * 0, or a negative errno with a sentence that does not say where. */
 	int (*parse)(const struct config_key *key, const char *text, void *destination,
 		struct fault *fault);
@@ -25,6 +26,16 @@ struct config_key {
 
 /* Ended by one without a key; the keys of a section stand together. */
 extern const struct config_key config_keys[];
+
+/* The keys of [policy NAME]: made of the policy's own table, in its order, and ended likewise. */
+struct config_policy_keys {
+	struct config_key keys[POLICY_PARAMETERS_MAX + 1];
+	char fallbacks[POLICY_PARAMETERS_MAX][PARAMETER_TEXT_MAX];
+	char expected[POLICY_PARAMETERS_MAX][PARAMETER_TEXT_MAX];
+};
+void config_policy_keys_make(struct config_policy_keys *ret_keys, const struct policy *policy);
+/* Is anything in it said by a file? */
+bool config_policy_is_said(const struct config_policy *policy);
 
 /* The NULL-ended paths of the files to be read, in that order. */
 int config_files_find(const struct config_setup *setup, char ***ret_paths, struct fault *fault);

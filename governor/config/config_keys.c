@@ -12,7 +12,8 @@
 
 /* The keys of coregov.conf, in one table: section, key, default, range, what is expected, what it is
  * for, parser, destination. To add a key is to add a line here, a member in config.h, and an entry
- * in coregov.conf(5) and in the example file; tests compare them.
+ * in coregov.conf(5) and in the example file; tests compare them. The keys of [policy NAME] are made of
+ * the tables of the policies: there is nothing to be done here for one more.
  *
  * Defaults and ranges are text that goes through the parser, so they cannot say what a user could
  * not. Parsers see one key at a time; what ties two keys together is checked in config.c when all
@@ -129,12 +130,11 @@ PARSER(parse_floor)
 
 PARSER(parse_policy)
 {
-	const char *names[64] = {NULL};
+	const char *names[POLICY_NAMES_MAX];
 	size_t chosen;
 	int r;
 
-	for (size_t i = 0; policies[i] && i + 1 < ARRAY_LENGTH(names); i++)
-		names[i] = policies[i]->name;
+	policy_names(names);
 	r = parse_word("policy", text, names, &chosen, fault);
 	if (r < 0)
 		return r;
@@ -223,6 +223,16 @@ PARSER(parse_paths)
 	return 0;
 }
 
+/* Of the policy that the whole is of. */
+PARSER(parse_policy_parameter)
+{
+	struct config_policy *into = destination;
+	const struct policy_parameter *parameter = policy_parameter_find(into->policy, key->key);
+
+	return parse_parameter(
+		parameter, text, &into->parameters[parameter - into->policy->parameters], fault);
+}
+
 #define IN_CONFIG(member) offsetof(struct config, member)
 #define IN_USER(member) offsetof(struct config_user, member)
 
@@ -268,3 +278,24 @@ const struct config_key config_keys[] = {
 };
 /* clang-format on */
 static_assert(ARRAY_LENGTH(config_keys) <= CONFIG_KEYS_MAX + 1, "a setting for each key");
+
+void config_policy_keys_make(struct config_policy_keys *ret_keys, const struct policy *policy)
+{
+	uint32_t n = policy_n_parameters(policy);
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct policy_parameter *parameter = &policy->parameters[i];
+
+		format_parameter(parameter, parameter->usual, ret_keys->fallbacks[i]);
+		describe_parameter(parameter, ret_keys->expected[i]);
+		ret_keys->keys[i] = (struct config_key){
+			.section = "policy",
+			.key = parameter->name,
+			.fallback = ret_keys->fallbacks[i],
+			.expected = ret_keys->expected[i],
+			.summary = parameter->summary,
+			.parse = parse_policy_parameter,
+		};
+	}
+	ret_keys->keys[n] = (struct config_key){.key = NULL};
+}

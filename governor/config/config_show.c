@@ -29,20 +29,41 @@ static void print_key(const struct config_key *key, const struct config_setting 
 			to, "default%s%s\n", key->unset ? ": " : "", key->unset ? key->unset : "");
 }
 
-static void print_section(
-	const char *section, const char *name, const struct config_setting *settings, FILE *to)
+static void print_section(const char *section, const char *name, const struct config_key *keys,
+	const struct config_setting *settings, FILE *to)
 {
 	(void)fprintf(to, "\n[%s%s%s]\n", section, name ? " " : "", name ? name : "");
-	for (const struct config_key *key = config_keys; key->key; key++)
+	for (const struct config_key *key = keys; key->key; key++)
 		if (strcmp(key->section, section) == 0)
-			print_key(key, &settings[key - config_keys], to);
+			print_key(key, &settings[key - keys], to);
+}
+
+/* The parameters of the policy that decides, and those of others that a file says something of: they would
+ * be in force with another policy. */
+static bool is_shown(const struct config *config, const struct config_policy *policy)
+{
+	return policy->policy == config->policy || config_policy_is_said(policy);
+}
+
+static void print_policies(const struct config *config, FILE *to)
+{
+	struct config_policy_keys keys;
+
+	for (size_t i = 0; i < config->n_policies; i++) {
+		const struct config_policy *policy = &config->policies[i];
+
+		if (!is_shown(config, policy))
+			continue;
+		config_policy_keys_make(&keys, policy->policy);
+		print_section("policy", policy->policy->name, keys.keys, policy->settings, to);
+	}
 }
 
 static void print_force(const struct config_force *force, FILE *to)
 {
 	(void)fprintf(to,
 		"# in force: budget %.9gcpu of %.9gcpu, slot %.9gs, policy %s, enforcer %s, meter "
-	        "%s\n",
+		"%s\n",
 		force->budget_cpus, force->capacity_cpus, nsec_to_seconds(force->slot_ns),
 		force->policy, force->enforcer, force->meter);
 }
@@ -55,10 +76,12 @@ void config_print(const struct config *config, const struct config_force *force,
 		(void)fprintf(to, "# %s\n", *path);
 	if (!config->files || !config->files[0])
 		(void)fprintf(to, "# there is no file; the defaults hold\n");
-	print_section("governor", /* name= */ NULL, config->settings, to);
-	print_section("defaults", /* name= */ NULL, config->settings, to);
+	print_section("governor", /* name= */ NULL, config_keys, config->settings, to);
+	print_section("defaults", /* name= */ NULL, config_keys, config->settings, to);
+	print_policies(config, to);
 	for (size_t i = 0; i < config->n_users; i++)
-		print_section("user", config->users[i].name, config->users[i].settings, to);
+		print_section(
+			"user", config->users[i].name, config_keys, config->users[i].settings, to);
 }
 
 static struct json_object *json_text(const char *text)
@@ -66,11 +89,11 @@ static struct json_object *json_text(const char *text)
 	return text ? json_object_new_string(text) : NULL;
 }
 
-static int json_section(const char *section, const char *name,
+static int json_section(const char *section, const char *name, const struct config_key *keys,
 	const struct config_setting *settings, struct json_object *into)
 {
-	for (const struct config_key *key = config_keys; key->key; key++) {
-		const struct config_setting *setting = &settings[key - config_keys];
+	for (const struct config_key *key = keys; key->key; key++) {
+		const struct config_setting *setting = &settings[key - keys];
 		struct json_object *json;
 
 		if (strcmp(key->section, section) != 0)
@@ -105,6 +128,22 @@ static struct json_object *json_force(const struct config_force *force)
 	return json;
 }
 
+static int json_policies(const struct config *config, struct json_object *into)
+{
+	struct config_policy_keys keys;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < config->n_policies; i++) {
+		const struct config_policy *policy = &config->policies[i];
+
+		if (!is_shown(config, policy))
+			continue;
+		config_policy_keys_make(&keys, policy->policy);
+		r = json_section("policy", policy->policy->name, keys.keys, policy->settings, into);
+	}
+	return r;
+}
+
 char *config_json(const struct config *config, const struct config_force *force)
 {
 	struct json_object *json = json_object_new_object(), *files = json_object_new_array(),
@@ -117,12 +156,16 @@ char *config_json(const struct config *config, const struct config_force *force)
 	for (char **path = config->files; r == 0 && path && *path; path++)
 		r = json_object_array_add(files, json_text(*path));
 	if (r == 0)
-		r = json_section("governor", /* name= */ NULL, config->settings, settings);
-	if (r == 0)
-		r = json_section("defaults", /* name= */ NULL, config->settings, settings);
-	for (size_t i = 0; r == 0 && i < config->n_users; i++)
 		r = json_section(
-			"user", config->users[i].name, config->users[i].settings, settings);
+			"governor", /* name= */ NULL, config_keys, config->settings, settings);
+	if (r == 0)
+		r = json_section(
+			"defaults", /* name= */ NULL, config_keys, config->settings, settings);
+	if (r == 0)
+		r = json_policies(config, settings);
+	for (size_t i = 0; r == 0 && i < config->n_users; i++)
+		r = json_section("user", config->users[i].name, config_keys,
+			config->users[i].settings, settings);
 	if (r == 0) {
 		json_object_object_add(json, "schema", json_object_new_int(1));
 		json_object_object_add(json, "in_force", force ? json_force(force) : NULL);

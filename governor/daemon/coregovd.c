@@ -214,17 +214,20 @@ static void tell_what_waits(const struct config *old, const struct config *new)
 
 static int put_into_force(struct service *service, const struct config *config, struct fault *fault)
 {
+	const struct config *old = service->config;
+	bool is_other = !config_decides_alike(config, old);
 	double budget_cpus;
 	int r = budget_of(service, config, &budget_cpus, fault);
 
-	/* What can be refused comes first; the policy's old state is kept where it is the same. */
-	if (r == 0 && config->policy != service->config->policy)
-		r = daemon_set_policy(service->daemon, config->policy->name, fault);
+	/* What can be refused comes first; the policy's old state is kept where it decides as before. */
+	if (r == 0 && is_other)
+		r = daemon_set_policy(
+			service->daemon, config->policy->name, config_parameters(config), fault);
 	if (r == 0)
 		r = daemon_configure_budget(service->daemon, budget_cpus, fault);
-	if (r < 0 && config->policy != service->config->policy)
-		(void)daemon_set_policy(
-			service->daemon, service->config->policy->name, /* fault= */ NULL);
+	if (r < 0 && is_other)
+		(void)daemon_set_policy(service->daemon, old->policy->name, config_parameters(old),
+			/* fault= */ NULL);
 	return r;
 }
 
@@ -448,6 +451,7 @@ static int open_daemon(struct service *service, struct fault *fault)
 		.capacity_cpus = config->capacity_cpus,
 		.slot_ns = config->slot_ns,
 		.policy = config->policy->name,
+		.parameters = config_parameters(config),
 		.enforcer = config->enforcer,
 		.meter = config->meter,
 		.n_tasks_max = config->n_tasks_max,

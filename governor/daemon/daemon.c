@@ -262,14 +262,15 @@ static const struct policy *usable_policy(const char *name, struct fault *fault)
 	return policy;
 }
 
-int daemon_set_policy(struct daemon *daemon, const char *name, struct fault *fault)
+int daemon_set_policy(
+	struct daemon *daemon, const char *name, const double parameters[], struct fault *fault)
 {
 	const struct policy *policy = usable_policy(name, fault);
 	int r;
 
 	if (!policy)
 		return -EINVAL;
-	r = governor_set_policy(daemon->governor, policy, fault);
+	r = governor_set_policy(daemon->governor, policy, parameters, fault);
 	if (r < 0)
 		return r;
 	daemon->setup.policy = policy->name;
@@ -430,6 +431,7 @@ static int set_up_loop(struct daemon *daemon, struct fault *fault)
 		.bundle = &daemon->bundle,
 		.is_open = true,
 		.policy = policy_find(setup->policy),
+		.parameters = setup->parameters,
 		.floor_cpus = setup->floor_cpus,
 		.enforcer = daemon->enforcer,
 		.meter = daemon->meter,
@@ -500,6 +502,7 @@ int daemon_new(struct daemon **ret_daemon, const struct daemon_setup *setup, str
 		(void)daemon_free(daemon);
 		return r;
 	}
+	daemon->setup.parameters = NULL;
 	daemon_adopt(daemon);
 	*ret_daemon = daemon;
 	return 0;

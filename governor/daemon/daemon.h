@@ -65,7 +65,8 @@ struct daemon_setup {
 	double capacity_cpus; /* of the machine, > 0 */
 	double budget_cpus;   /* in (0, capacity] */
 	uint64_t slot_ns;
-	const char *policy;           /* one that need not know all tasks before they come */
+	const char *policy;       /* one that need not know all tasks before they come */
+	const double *parameters; /* of that policy, beside its table; NULL: the usual; not kept */
 	const char *enforcer, *meter; /* forced, or NULL */
 	uint32_t n_tasks_max;         /* 1 .. DAEMON_TASKS_MAX */
 	double floor_cpus;            /* the least of a task that has a target, while it is alive */
@@ -170,8 +171,10 @@ int daemon_set_budget(struct daemon *daemon, double budget_cpus, struct fault *f
 /* The same, by the configuration: the next daemon keeps a budget that was set meanwhile only where its own
  * configuration still says this. */
 int daemon_configure_budget(struct daemon *daemon, double budget_cpus, struct fault *fault);
-/* One that need not know all tasks before they come; in force with the next decision, which is made. */
-int daemon_set_policy(struct daemon *daemon, const char *policy, struct fault *fault);
+/* One that need not know all tasks before they come, or the same with other parameters (NULL: the usual ones);
+ * in force with the next decision, which is made. */
+int daemon_set_policy(
+	struct daemon *daemon, const char *policy, const double parameters[], struct fault *fault);
 void daemon_set_floor(struct daemon *daemon, double floor_cpus);
 /* The users' caps are others. */
 void daemon_refresh_caps(struct daemon *daemon);

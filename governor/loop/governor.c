@@ -62,28 +62,38 @@ static int allocate(struct governor *governor, uint32_t n_tasks)
 	return 0;
 }
 
+static int new_policy(const struct bundle *bundle, const struct policy *policy,
+	const double parameters[], struct policy_state **ret_state)
+{
+	const struct policy_setup setup = {
+		.n_bundle = (uint32_t)bundle->n_tasks,
+		.schedule = bundle->schedule,
+		.n_schedule = bundle->n_schedule,
+		.parameters = parameters,
+	};
+
+	return policy->new (ret_state, &setup);
+}
+
 int governor_new(
 	struct governor **ret_governor, const struct governor_setup *setup, struct fault *fault)
 {
 	const struct bundle *bundle = setup->bundle;
 	uint32_t n_tasks = (uint32_t)bundle->n_tasks;
 	_cleanup_(cleanup_governor_free) struct governor *governor = calloc(1, sizeof(*governor));
-	struct policy_setup policy_setup = {
-		.n_bundle = n_tasks,
-		.schedule = bundle->schedule,
-		.n_schedule = bundle->n_schedule,
-	};
 
 	if (!governor)
 		return fault_errno(fault, -ENOMEM, "loop");
 	governor->setup = *setup;
+	governor->setup.parameters = NULL;
 	governor->n_tasks = n_tasks;
 	governor->leftovers = policy_find("equal");
 	if (allocate(governor, n_tasks) < 0 ||
 		guard_new(&governor->guard, n_tasks, &setup->enforcer->limits,
 			setup->enforcer->guarantee == GUARANTEE_NONE) < 0 ||
-		setup->policy->new (&governor->policy_state, &policy_setup) < 0 ||
-		governor->leftovers->new (&governor->leftovers_state, &policy_setup) < 0)
+		new_policy(bundle, setup->policy, setup->parameters, &governor->policy_state) < 0 ||
+		new_policy(bundle, governor->leftovers, /* parameters= */ NULL,
+			&governor->leftovers_state) < 0)
 		return fault_errno(fault, -ENOMEM, "loop of %u tasks", n_tasks);
 
 	for (uint32_t i = 0; i < n_tasks; i++) {
@@ -99,16 +109,12 @@ int governor_new(
 	return 0;
 }
 
-int governor_set_policy(struct governor *governor, const struct policy *policy, struct fault *fault)
+int governor_set_policy(struct governor *governor, const struct policy *policy,
+	const double parameters[], struct fault *fault)
 {
-	const struct policy_setup setup = {
-		.n_bundle = governor->n_tasks,
-		.schedule = governor->setup.bundle->schedule,
-		.n_schedule = governor->setup.bundle->n_schedule,
-	};
 	struct policy_state *state;
 
-	if (policy->new (&state, &setup) < 0)
+	if (new_policy(governor->setup.bundle, policy, parameters, &state) < 0)
 		return fault_errno(fault, -ENOMEM, "policy %s", policy->name);
 	governor->setup.policy->free(governor->policy_state);
 	governor->setup.policy = policy;

@@ -27,6 +27,7 @@ struct governor_setup {
 	bool is_open; /* tasks come and go: the bundle's are so many vacant seats at first, see
 	               * governor_seat() */
 	const struct policy *policy;
+	const double *parameters; /* of the policy, see policy_setup; not kept */
 	double floor_cpus; /* what an alive task gets at least, where the budget has so much for all */
 	struct enforcer *enforcer;
 	struct meter *meter;
@@ -112,9 +113,10 @@ void governor_pause(struct governor *governor, uint32_t id, uint64_t now_ns, boo
 void governor_set_caps(struct governor *governor, const double caps[], uint32_t n_caps);
 /* What an alive task gets at least, from the next decision on. */
 void governor_set_floor(struct governor *governor, double floor_cpus);
-/* From the next decision on another policy decides. 0, or -ENOMEM and the old one goes on. */
-int governor_set_policy(
-	struct governor *governor, const struct policy *policy, struct fault *fault);
+/* From the next decision on another policy decides, or the same by other parameters (NULL: the usual ones).
+ * It begins without a past. 0, or -ENOMEM and the old one goes on. */
+int governor_set_policy(struct governor *governor, const struct policy *policy,
+	const double parameters[], struct fault *fault);
 /* Ends one task, as governor_cancel() ends all. */
 void governor_cancel_task(
 	struct governor *governor, uint32_t id, uint64_t now_ns, enum stop_step step);
@@ -152,7 +154,8 @@ struct task_status {
 void governor_task_status(
 	const struct governor *governor, uint32_t task, struct task_status *ret_status);
 
-/* How much CPU time a task that has a target still needs, by what it has reported so far. */
+/* How much CPU time a task that has a target still needs, by what it has reported so far. What the policy's
+ * parameters say of those that have not is the policy's own. */
 void governor_forecast(
 	const struct governor *governor, uint32_t task, struct forecast *ret_forecast);
 

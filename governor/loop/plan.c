@@ -55,10 +55,15 @@ static void fill_view_task(const struct governor *governor, uint32_t id, struct 
 void governor_forecast(
 	const struct governor *governor, uint32_t task, struct forecast *ret_forecast)
 {
+	static const struct forecast_unseen unseen = {
+		.part = UNSEEN_PART_USUAL,
+		.spread = UNSEEN_SPREAD_USUAL,
+		.chance = UNSEEN_CHANCE_USUAL,
+	};
 	struct policy_task view;
 
 	fill_view_task(governor, task, &view);
-	forecast_make(&view, ret_forecast);
+	forecast_make(&view, &unseen, ret_forecast);
 }
 
 /* Puts the tasks for which `is_wanted` into the view, in the order of arrival. */

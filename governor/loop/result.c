@@ -111,10 +111,32 @@ static struct json_object *json_task(const struct result_setup *setup, uint32_t 
 	return json;
 }
 
+/* Those that are not as usual; NULL where all are, and it is not in the object then. */
+static struct json_object *json_parameters(const struct result_setup *setup)
+{
+	const struct policy *policy = policy_find(setup->policy);
+	struct json_object *json = NULL;
+
+	if (!policy || !setup->parameters)
+		return NULL;
+	for (uint32_t i = 0; i < policy_n_parameters(policy); i++) {
+		const struct policy_parameter *parameter = &policy->parameters[i];
+		double value = setup->parameters[i];
+
+		if (!(value < parameter->usual || value > parameter->usual))
+			continue;
+		if (!json)
+			json = json_object_new_object();
+		json_object_object_add(json, parameter->name, json_number(value));
+	}
+	return json;
+}
+
 char *result_json(const struct result_setup *setup)
 {
 	const struct bundle *bundle = setup->bundle;
 	struct json_object *json = json_object_new_object(), *tasks = json_object_new_array();
+	struct json_object *parameters = json_parameters(setup);
 	struct governor_totals totals;
 	const char *text;
 	char *copy;
@@ -123,6 +145,8 @@ char *result_json(const struct result_setup *setup)
 	json_object_object_add(json, "schema", json_object_new_int(1));
 	json_object_object_add(json, "bundle", json_object_new_string(bundle->path));
 	json_object_object_add(json, "policy", json_object_new_string(setup->policy));
+	if (parameters)
+		json_object_object_add(json, "parameters", parameters);
 	json_object_object_add(json, "enforcer", json_object_new_string(setup->enforcer));
 	json_object_object_add(json, "meter", json_object_new_string(setup->meter));
 	json_object_object_add(json, "guarantee", json_object_new_string(setup->guarantee));

@@ -15,6 +15,8 @@ struct result_setup {
 	const struct task_status *tasks; /* what became of each, */
 	const struct governor_totals *totals; /* and the sums; what is not known is nan, or 0 */
 	const char *policy, *enforcer, *meter, *guarantee;
+	const double
+		*parameters; /* of the policy, beside its table; NULL: the usual, or not known */
 };
 
 /* Thread throughput: learned / tasks; NAN for no tasks. */

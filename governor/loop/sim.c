@@ -110,12 +110,14 @@ struct sim *sim_free(struct sim *sim)
 	return NULL;
 }
 
-int sim_govern(struct sim *sim, const struct policy *policy, struct recorder *const *recorders,
-	size_t n_recorders, struct governor **ret_governor, struct fault *fault)
+int sim_govern(struct sim *sim, const struct policy *policy, const double parameters[],
+	struct recorder *const *recorders, size_t n_recorders, struct governor **ret_governor,
+	struct fault *fault)
 {
 	struct governor_setup setup = {
 		.bundle = sim->bundle,
 		.policy = policy,
+		.parameters = parameters,
 		.enforcer = &sim->enforcer,
 		.meter = &sim->meter,
 		.stage = &sim->stage,

@@ -17,10 +17,11 @@ struct sim;
 int sim_new(struct sim **ret_sim, const struct bundle *bundle, struct fault *fault);
 struct sim *sim_free(struct sim *sim);
 
-/* A governor of that machine by a policy, with recorders (NULL where n_recorders is 0; kept by
- * pointer). Given back by governor_free(), before sim_free(). 0 or -ENOMEM. */
-int sim_govern(struct sim *sim, const struct policy *policy, struct recorder *const *recorders,
-	size_t n_recorders, struct governor **ret_governor, struct fault *fault);
+/* A governor of that machine by a policy and its parameters (NULL: the usual ones), with recorders (NULL
+ * where n_recorders is 0; kept by pointer). Given back by governor_free(), before sim_free(). 0 or -ENOMEM. */
+int sim_govern(struct sim *sim, const struct policy *policy, const double parameters[],
+	struct recorder *const *recorders, size_t n_recorders, struct governor **ret_governor,
+	struct fault *fault);
 
 /* Runs a governor over this machine until every task has ended. 0 or a negative errno. */
 int sim_run(struct sim *sim, struct governor *governor, struct fault *fault);

@@ -239,6 +239,7 @@ static int open_trace(struct run *run, struct fault *fault)
 	struct trace_setup setup = {
 		.bundle = run->setup.bundle,
 		.policy = run->setup.policy->name,
+		.parameters = run->setup.parameters,
 		.enforcer = run->enforcer->ops->name,
 		.meter = run->meter->ops->name,
 		.guarantee = guarantee_to_string(run->enforcer->guarantee),
@@ -299,6 +300,7 @@ static int set_up_loop(struct run *run, struct fault *fault)
 	struct governor_setup setup = {
 		.bundle = run->setup.bundle,
 		.policy = run->setup.policy,
+		.parameters = run->setup.parameters,
 		.enforcer = run->enforcer,
 		.meter = run->meter,
 		.recorders = run->recorders,
@@ -424,6 +426,7 @@ void run_result(const struct run *run, struct result_setup *ret_result)
 		.bundle = run->setup.bundle,
 		.governor = run->governor,
 		.policy = run->setup.policy->name,
+		.parameters = run->setup.parameters,
 		.enforcer = run->setup.is_dry ? "none" : run->enforcer->ops->name,
 		.meter = run->meter->ops->name,
 		.guarantee = guarantee_to_string(run->enforcer->guarantee),

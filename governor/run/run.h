@@ -18,6 +18,7 @@
 struct run_setup {
 	const struct bundle *bundle; /* resolved for a real run */
 	const struct policy *policy;
+	const double *parameters;     /* of the policy; NULL: the usual */
 	const char *enforcer;         /* forced, or NULL: the best that works */
 	const char *meter;            /* likewise */
 	const char *trace_path;       /* or NULL */

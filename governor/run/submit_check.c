@@ -113,6 +113,8 @@ void submit_say_what_is_left(const struct bundle *bundle, const struct remote_go
 			bundle->capacity.n_steps > 1 ? "[capacity]" : "capacity");
 	if (bundle->policy_line > bundle->line)
 		add_word(keys, sizeof(keys), "policy");
+	if (bundle->parameters.n > 0)
+		add_word(keys, sizeof(keys), "[policy]");
 	if (bundle->schedule_path)
 		add_word(keys, sizeof(keys), "schedule");
 	if (bundle->slot_line > bundle->line)

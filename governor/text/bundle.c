@@ -13,15 +13,15 @@
 
 /* Reads a bundle file: sections into structs, the table of bundle_keys.c for what is in them.
  *
- * [bundle] is read first wherever it stands, then [budget] and [capacity], then the tasks in the
- * order of the file. In each section the keys are taken in the order of the file, so the first
+ * [bundle] is read first wherever it stands, then [budget] and [capacity], then the parameters of
+ * policies, whose keys are in the policies' own tables, then the tasks in the order of the file. In each section the keys are taken in the order of the file, so the first
  * mistake is the one that is told; what is missing is found, and defaults are set, when all that is
  * there is right. Files that the bundle names are read last. Every sentence starts with file:line;
  * whatever is wrong with contents is -EBADMSG, whichever parser found it. */
 
 #define TEXT_SHOWN 60
 
-static const char *const section_kinds[] = {"bundle", "budget", "capacity", "task", NULL};
+static const char *const section_kinds[] = {"bundle", "budget", "capacity", "policy", "task", NULL};
 
 /* Puts file:line before a parser's sentence. */
 static int at_line(const struct ini *ini, unsigned line, int error, struct fault *fault)
@@ -147,31 +147,54 @@ static int read_task(struct bundle *bundle, const struct ini *ini,
 	return r < 0 ? r : check_task(task, ini, section, fault);
 }
 
+static int check_policy_name(
+	const struct ini *ini, const struct ini_section *section, struct fault *fault)
+{
+	const char *names[POLICY_NAMES_MAX];
+	size_t chosen;
+	int r;
+
+	policy_names(names);
+	if (!section->name)
+		return fault_set(fault, -EBADMSG,
+			"%s:%u: [policy] names no policy; expected [policy NAME]", ini->path,
+			section->line);
+	r = parse_word("policy", section->name, names, &chosen, fault);
+	return r < 0 ? at_line(ini, section->line, r, fault) : 0;
+}
+
+static int check_name(const struct ini *ini, const struct ini_section *section, struct fault *fault)
+{
+	if (strcmp(section->kind, "policy") == 0)
+		return check_policy_name(ini, section, fault);
+	if (strcmp(section->kind, "task") != 0 && section->name)
+		return fault_set(fault, -EBADMSG, "%s:%u: the section [%s] takes no name",
+			ini->path, section->line, section->kind);
+	if (strcmp(section->kind, "task") == 0 &&
+		(!section->name || !task_name_is_valid(section->name)))
+		return fault_set(fault, -EBADMSG,
+			"%s:%u: '%.*s' is not a task's name; expected [task NAME] with "
+			"1 to %d of A-Z a-z 0-9 . _ -",
+			ini->path, section->line, TEXT_SHOWN, section->name ? section->name : "",
+			TASK_NAME_MAX);
+	return 0;
+}
+
 static int check_section(
 	const struct ini *ini, const struct ini_section *section, struct fault *fault)
 {
 	const char *nearest;
 
-	for (const char *const *kind = section_kinds; *kind; kind++) {
-		if (strcmp(section->kind, *kind) != 0)
-			continue;
-		if (strcmp(*kind, "task") != 0 && section->name)
-			return fault_set(fault, -EBADMSG, "%s:%u: the section [%s] takes no name",
-				ini->path, section->line, *kind);
-		if (strcmp(*kind, "task") == 0 &&
-			(!section->name || !task_name_is_valid(section->name)))
-			return fault_set(fault, -EBADMSG,
-				"%s:%u: '%.*s' is not a task's name; expected [task NAME] with "
-				"1 to %d of A-Z a-z 0-9 . _ -",
-				ini->path, section->line, TEXT_SHOWN,
-				section->name ? section->name : "", TASK_NAME_MAX);
-		return 0;
-	}
+	for (const char *const *kind = section_kinds; *kind; kind++)
+		if (strcmp(section->kind, *kind) == 0)
+			return check_name(ini, section, fault);
 	nearest = nearest_word(section->kind, section_kinds);
 	return fault_set(fault, -EBADMSG, "%s:%u: unknown section [%.*s]%s%s%s", ini->path,
 		section->line, TEXT_SHOWN, section->kind, nearest ? "; did you mean [" : "",
 		nearest ? nearest : "",
-		nearest ? "]?" : "; expected [bundle], [budget], [capacity] or [task NAME]");
+		nearest ? "]?"
+			: "; expected [bundle], [budget], [capacity], [policy NAME] or [task "
+			  "NAME]");
 }
 
 static const struct ini_section *find_section(const struct ini *ini, const char *kind)
@@ -208,6 +231,50 @@ static int read_head(struct bundle *bundle, const struct ini *ini, struct fault 
 	return r < 0 ? r : timeline_check_capacity(&bundle->capacity, ini->path, fault);
 }
 
+static int take_parameter(struct bundle *bundle, const struct ini *ini,
+	const struct ini_section *section, const struct ini_key *given, struct fault *fault)
+{
+	const struct policy *policy = policy_find(section->name);
+	const struct policy_parameter *parameter = policy_parameter_find(policy, given->key);
+	char expected[PARAMETER_TEXT_MAX];
+	const char *names[PARAMETER_NAMES_MAX];
+	double value = 0;
+	int r;
+
+	parameter_names(policy, names);
+	if (!names[0])
+		return fault_set(fault, -EBADMSG,
+			"%s:%u: the policy '%s' has no parameters; take '%.*s' out", ini->path,
+			given->line, policy->name, TEXT_SHOWN, given->key);
+	if (!parameter)
+		return ini_unknown_key(ini, section, given, names, fault);
+	describe_parameter(parameter, expected);
+	if (*given->value == '\0')
+		return fault_set(fault, -EBADMSG, "%s:%u: '%s' has no value; expected %s",
+			ini->path, given->line, given->key, expected);
+	r = parse_parameter(parameter, given->value, &value, fault);
+	if (r < 0 && r != -ENOMEM)
+		fault_wrap(fault, r, "%s", given->key);
+	if (r == 0)
+		r = parameter_choose(&bundle->parameters, policy, parameter, value);
+	return r < 0 ? at_line(ini, given->line, r, fault) : 0;
+}
+
+static int read_parameters(struct bundle *bundle, const struct ini *ini, struct fault *fault)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < ini->n_sections; i++) {
+		const struct ini_section *section = &ini->sections[i];
+
+		if (strcmp(section->kind, "policy") != 0)
+			continue;
+		for (size_t k = 0; r == 0 && k < section->n_keys; k++)
+			r = take_parameter(bundle, ini, section, &section->keys[k], fault);
+	}
+	return r;
+}
+
 static int read_sections(struct bundle *bundle, const struct ini *ini, struct fault *fault)
 {
 	size_t n_tasks = 0;
@@ -222,6 +289,8 @@ static int read_sections(struct bundle *bundle, const struct ini *ini, struct fa
 	}
 	if (r == 0)
 		r = read_head(bundle, ini, fault);
+	if (r == 0)
+		r = read_parameters(bundle, ini, fault);
 	if (r < 0)
 		return r;
 	bundle->tasks = calloc(n_tasks + 1, sizeof(*bundle->tasks));
@@ -326,6 +395,7 @@ struct bundle *bundle_free(struct bundle *bundle)
 	free(bundle->schedule);
 	free(bundle->schedule_path);
 	free(bundle->policy);
+	parameter_choices_done(&bundle->parameters);
 	timeline_done(&bundle->capacity);
 	timeline_done(&bundle->budget);
 	free(bundle->path);

@@ -8,6 +8,7 @@
 #include "choice.h"
 #include "curve.h"
 #include "fault.h"
+#include "parameter.h"
 #include "quantity.h"
 
 #define BUNDLE_TASKS_MAX 100000
@@ -72,8 +73,9 @@ struct bundle {
 	struct timeline budget;
 	char *policy; /* default "core"; known to exist */
 	unsigned policy_line;
-	char *schedule_path;           /* resolved, or NULL */
-	struct schedule_row *schedule; /* read from schedule_path, sorted by (slot, task) */
+	struct parameter_choices parameters; /* of any policies */
+	char *schedule_path;                 /* resolved, or NULL */
+	struct schedule_row *schedule;       /* read from schedule_path, sorted by (slot, task) */
 	size_t n_schedule;
 	struct bundle_task *tasks; /* in the order of the file */
 	size_t n_tasks;            /* 0 is a valid bundle */

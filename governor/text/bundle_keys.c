@@ -64,10 +64,9 @@ PARSER(parse_policy)
 	struct bundle *into = destination;
 
 	if (!policy_find(key->value)) {
-		const char *names[64] = {NULL}, *nearest;
+		const char *names[POLICY_NAMES_MAX], *nearest;
 
-		for (size_t i = 0; policies[i] && i + 1 < ARRAY_LENGTH(names); i++)
-			names[i] = policies[i]->name;
+		policy_names(names);
 		nearest = nearest_word(key->value, names);
 		return fault_set(fault, -EINVAL, "unknown policy '%s'%s%s%s", key->value,
 			nearest ? "; did you mean '" : "", nearest ? nearest : "",

@@ -20,6 +20,7 @@ struct trace;
 struct trace_setup {
 	const struct bundle *bundle; /* resolved; copied into the database during trace_open() */
 	const char *policy, *enforcer, *meter, *guarantee;
+	const double *parameters; /* of the policy, beside its table; NULL: the usual */
 	double capacity_cpus;
 	uint64_t started_realtime_ns; /* wall clock of the bundle's start, for display */
 };

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "cleanup.h"
+#include "policy.h"
 
 /* The tables of a trace, and the rows that are known at its start. coregov.trace(5) describes every
  * column; a test compares the two.
@@ -25,6 +26,8 @@ static const char schema[] =
 	" enforcer TEXT NOT NULL, meter TEXT NOT NULL, guarantee TEXT NOT NULL,"
 	" capacity_cpus REAL NOT NULL, slot_ns INTEGER NOT NULL, n_tasks INTEGER NOT NULL,"
 	" started_realtime_ns INTEGER NOT NULL) STRICT;"
+	"CREATE TABLE parameters ("
+	" name TEXT PRIMARY KEY, value REAL NOT NULL) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE timeline ("
 	" what TEXT NOT NULL, from_ns INTEGER NOT NULL, cpus REAL NOT NULL,"
 	" PRIMARY KEY (what, from_ns)) STRICT, WITHOUT ROWID;"
@@ -121,6 +124,27 @@ static int write_run(sqlite3 *db, const struct trace_setup *setup, struct fault 
 	trace_put_count(&row, setup->bundle->n_tasks);
 	trace_put_count(&row, setup->started_realtime_ns);
 	return trace_insert_run(&row, fault);
+}
+
+static int write_parameters(sqlite3 *db, const struct trace_setup *setup, struct fault *fault)
+{
+	const struct policy *policy = policy_find(setup->policy);
+	_cleanup_(free_statement) sqlite3_stmt *statement = NULL;
+	double values[POLICY_PARAMETERS_MAX];
+	struct trace_insert row;
+	int r;
+
+	if (!policy)
+		return 0;
+	policy_parameter_values(policy, setup->parameters, values);
+	r = prepare(db, "INSERT INTO parameters VALUES (?,?)", &statement, fault);
+	for (uint32_t i = 0; i < policy_n_parameters(policy) && r == 0; i++) {
+		row = trace_insert_begin(statement);
+		trace_put_text(&row, policy->parameters[i].name);
+		trace_put_real(&row, values[i]);
+		r = trace_insert_run(&row, fault);
+	}
+	return r;
 }
 
 static int write_timeline(
@@ -265,6 +289,7 @@ int trace_schema_write(sqlite3 *db, const struct trace_setup *setup, struct faul
 	if ((r = trace_sql(db, before, fault)) < 0 || (r = trace_sql(db, "BEGIN", fault)) < 0 ||
 		(r = trace_sql(db, version, fault)) < 0 || (r = trace_sql(db, schema, fault)) < 0 ||
 		(r = write_run(db, setup, fault)) < 0 ||
+		(r = write_parameters(db, setup, fault)) < 0 ||
 		(r = write_timeline(db, "capacity", &setup->bundle->capacity, fault)) < 0 ||
 		(r = write_timeline(db, "budget", &setup->bundle->budget, fault)) < 0 ||
 		(r = write_schedule(db, setup->bundle, fault)) < 0 ||

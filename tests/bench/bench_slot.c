@@ -58,7 +58,8 @@ static int run_once(const struct bundle *bundle, double *ret_ms, struct fault *f
 
 	if (r < 0)
 		return r;
-	r = sim_govern(sim, policy_find("edf"), /* recorders= */ NULL, 0, &governor, fault);
+	r = sim_govern(sim, policy_find("edf"), /* parameters= */ NULL, /* recorders= */ NULL, 0,
+		&governor, fault);
 	start_ns = bench_now_ns();
 	if (r == 0)
 		r = sim_run(sim, governor, fault);

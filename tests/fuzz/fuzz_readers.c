@@ -94,6 +94,17 @@ static void check_tasks(const struct bundle *bundle)
 	}
 }
 
+static void check_parameters(const struct parameter_choices *choices)
+{
+	double values[POLICY_PARAMETERS_MAX];
+
+	for (size_t i = 0; i < choices->n; i++) {
+		policy_parameter_values(choices->all[i].policy, NULL, values);
+		parameter_choices_apply(choices, choices->all[i].policy, values);
+		policy_parameter_values(choices->all[i].policy, values, values);
+	}
+}
+
 static void fuzz_bundle_use(const char *text, size_t length, enum bundle_use use)
 {
 	_cleanup_(cleanup_bundle_free) struct bundle *bundle = NULL;
@@ -107,6 +118,7 @@ static void fuzz_bundle_use(const char *text, size_t length, enum bundle_use use
 		return;
 	}
 	CHECK(policy_find(bundle->policy));
+	check_parameters(&bundle->parameters);
 	check_tasks(bundle);
 	r = bundle_resolve(bundle, use, 2, &fault);
 	if (r < 0) {
@@ -140,6 +152,12 @@ static void check_config(const struct config *config)
 	CHECK(config->n_tasks_max > 0 && config->n_user_tasks_max > 0);
 	CHECK(config->threads.is_auto || config->threads.cpus > 0);
 	CHECK(config->n_users <= CONFIG_USERS_MAX);
+	for (size_t i = 0; i < config->n_policies; i++) {
+		double values[POLICY_PARAMETERS_MAX];
+
+		policy_parameter_values(
+			config->policies[i].policy, config->policies[i].parameters, values);
+	}
 	for (size_t i = 0; i < config->n_users; i++) {
 		const struct config_user *user = &config->users[i];
 

@@ -442,6 +442,25 @@ class Feeds(Case):
                              .fetchone()[0], 0)
 
 
+    def test_parameters_decide_and_are_kept(self):
+        # Each is thought to need that part of its two seconds, hardly more or less, and the plan counts on
+        # 1.94 s: with 0.6 there is no room for the second.
+        task = {"command": self.python("spin.py"), "deadline": "2s", "target": "0.5",
+                "on-deadline": "stop"}
+        path = self.bundle({"first": task, "second": task}, more="slot = 200ms\n[policy core]\n"
+                           "unseen-spread = 0.1\nunseen-part = 0.6")
+        for more, part, why in ((), 0.6, "written-off"), (
+                ("--set", "core.unseen-part=0.3"), 0.3, "none-left"):
+            result, _ = self.run_json(path, "--trace", self.path("trace.db"), *more)
+            self.assertEqual(result["parameters"], {"unseen-part": part, "unseen-spread": 0.1})
+            with sqlite3.connect(self.path("trace.db")) as db:
+                self.assertEqual(db.execute("SELECT why FROM slot_tasks WHERE slot = 0 ORDER BY task")
+                                 .fetchall(), [("chosen",), (why,)])
+                self.assertEqual(db.execute("SELECT name, value FROM parameters WHERE name IN "
+                                            "('unseen-part', 'unseen-chance') ORDER BY name")
+                                 .fetchall(), [("unseen-chance", 0.875), ("unseen-part", part)])
+
+
 class Demand(Case):
     """What a task cannot use is given to others, and it gets it back when it can."""
 
@@ -570,6 +589,21 @@ class Refused(Case):
 
     def test_unknown_policy_on_the_command_line(self):
         self.refuse(64, ["edff", "edf"], self.bundle(self.good()), "--policy", "edff")
+
+    def test_parameters_on_the_command_line(self):
+        path = self.bundle(self.good())  # under `equal`
+        self.refuse(64, "unknown parameter of core 'capacity-prt'; did you mean 'capacity-part'?",
+                    path, "--set", "core.capacity-prt=1")
+        self.refuse(64, "'2' is outside the range; expected a number from 0.5 to 1", path,
+                    "--policy", "core", "--set", "core.capacity-part=2")
+        self.refuse(64, "--set core.capacity-part: the policy is 'equal'", path,
+                    "--set", "core.capacity-part=1")
+        self.refuse(64, "--set and --submit exclude each other", path, "--submit",
+                    "--set", "core.capacity-part=1")
+
+    def test_parameters_in_the_bundle(self):
+        self.refuse(65, "test.bundle:5: unseen-part: '7' is outside the range", self.bundle(
+            self.good(), more="policy = core\n[policy core]\nunseen-part = 7"))
 
     def test_script_without_a_schedule(self):
         self.refuse(65, "schedule", self.bundle(self.good()), "--policy", "script")

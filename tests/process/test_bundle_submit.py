@@ -131,7 +131,9 @@ class Submitted(Bundles):
         self.start_daemon()
 
     def test_all_learn(self):
-        result, err = self.done({"a": self.learning(), "b": self.learning(begin="1s")})
+        result, err = self.done({"a": self.learning(), "b": self.learning(begin="1s")},
+                                head="budget = 0.5cpu\npolicy = equal\nslot = 100ms\n"
+                                     "[policy core]\nunseen-part = 0.3\n")
         self.assertEqual({name: task["outcome"] for name, task in result["results"].items()},
                          {"a": "learned", "b": "learned"}, err)
         self.assertEqual((result["kappa"], result["tasks"], result["learned"]), (1, 2, 2))
@@ -145,7 +147,7 @@ class Submitted(Bundles):
         self.assertGreater(b["cpu_seconds"], 0.05)
         self.assertGreaterEqual(b["reports"], 7)
         self.assertIsNone(result["granted_cpus_max"])
-        self.assertIn("left to the governor, which has its own: budget, policy, slot "
+        self.assertIn("left to the governor, which has its own: budget, policy, [policy], slot "
                       "(it shares 0.5 of ", err)
         self.assertRegex(err, r"\n +0\.\d s  a +start: begun\n")
         self.assertRegex(err, r"\n +[1-9]\d*\.\d s  b +start: begun\n")

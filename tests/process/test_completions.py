@@ -165,6 +165,9 @@ class Words(ShellCase):
         self.becomes("coregov run --feed sh", "shm")
         self.becomes("coregov run --feed fi", "file:")
         self.becomes("coregov simulate -p core,eq", "core,equal")
+        self.becomes("coregov simulate --set core.cap", "--set", "core.capacity-part=")
+        self.becomes("coregov simulate -x core.unseen-p", "core.unseen-part=")
+        self.becomes("coregov bundle --set=core.ro", "--set=core.room-power=")
 
     def test_keys(self):
         self.becomes("coregov set x dead", "x", "deadline=")

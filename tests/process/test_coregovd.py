@@ -294,6 +294,8 @@ class Configuration(Service):
     def test_reload_of_a_wrong_one(self):
         for text, sentence in (
                 ("[governor]\nbudget = 0.2\n", "coregov.conf:2:"),
+                ("[policy core]\nunseen-part = 2\n",
+                 "coregov.conf:2: unseen-part: '2' is outside the range; expected a number from 0.01 to 1"),
                 ("[governor]\npolicy = cor\n", "did you mean 'core'?"),
                 ("[governor]\nbudget = 1000cpu\n", "1000")):
             self.conf.write_text(text)
@@ -385,6 +387,49 @@ class Configuration(Service):
         self.assertIn("spin", self.tasks_now())
 
 
+class Parameters(Service):
+    # Three that say nothing. `front` is due first and has the budget, so that the others have not run when it
+    # goes. Then `late` is due before `soon`, which began after it, so that its window is shorter. Each is
+    # thought to need a part of its window, hardly more or less, of the 0.39 CPUs that the plan counts on: with
+    # 0.15 both fit, and late is due first; with 0.3 only one does, and soon needs less.
+    configuration = (f"[governor]\nbudget = {BUDGET}\nslot = 100ms\n[defaults]\ngrace = 0s\n"
+                     "[policy core]\nunseen-spread = 0.1\nunseen-part = 0.3\n")
+
+    def reload(self, part, more=""):
+        self.conf.write_text(self.configuration.replace("0.3", part) + more)
+        return self.send(PATH, f"{NAME}.Reload")
+
+    def n_slots(self):
+        return int(self.get(PATH, "NSlots").split()[-1])
+
+    def has_all(self, name, other):
+        now = self.tasks_now()
+        return now[name]["share_cpus"] > 0.39 and now[other]["share_cpus"] == 0
+
+    def test_they_decide(self):
+        for name, deadline in (("front", "10min"), ("late", "60min"), ("soon", "3599s")):
+            self.started(name, "--target", "loss <= 0.1", "--deadline", deadline, "--", *SPIN)
+            # Between late and soon more than the second by which soon's span is the shorter.
+            self.until(lambda: time.time() - self.task_now(name)["began_unix_seconds"] > 1.2)
+        numbers = {name: task["number"] for name, task in self.tasks_now().items()}
+        self.until(lambda: self.has_all("front", "late"))
+        self.assertEqual(self.coregov("cancel", "front")[0], 0)
+        self.until(lambda: self.has_all("soon", "late"))
+        self.assertEqual(self.reload("0.15")[0], 0)
+        self.until(lambda: self.has_all("late", "soon"))
+        # What is wrong leaves all of it as it was.
+        for wrong, sentence in (("capacity-part = 2\n", "coregov.conf:9: capacity-part: '2'"),
+                                ("[user bob]\ntasks = -1\n", "coregov.conf:10: tasks: '-1'")):
+            status, told = self.reload("0.3", wrong)
+            self.assertNotEqual(status, 0)
+            self.assertIn(sentence, told)
+            n_slots = self.n_slots()
+            self.until(lambda: self.n_slots() > n_slots + 1)
+            self.assertTrue(self.has_all("late", "soon"))
+        self.assertEqual({name: self.task_now(name)["number"] for name in ("late", "soon")},
+                         {name: numbers[name] for name in ("late", "soon")})
+
+
 class Starts(BusCase):
     host_options = None
 
@@ -417,6 +462,15 @@ class Starts(BusCase):
         status, err = self.coregovd("--check-config", text="[governor]\nslot = 2\n")
         self.assertEqual(status, 65)
         self.assertIn("coregov.conf:2:", err)
+        self.assertEqual(self.coregovd("--check-config", text="[policy core]\nunseen-part = 1\n"),
+                         (0, ""))
+        status, err = self.coregovd("--check-config", text="[policy core]\nunseen-part = 2\n")
+        self.assertEqual(status, 65)
+        self.assertIn("coregov.conf:2: unseen-part: '2' is outside the range", err)
+        status, err = self.coregovd("--check-config", text="[policy core]\nunsen-part = 2\n")
+        self.assertEqual(status, 0)
+        self.assertIn("coregov.conf:2: unknown key 'unsen-part' in [policy core]; did you mean "
+                      "'unseen-part'?", err)
 
     def test_help(self):
         for words in (["--help"], ["--version"]):

@@ -900,8 +900,8 @@ START_TEST(the_policy_and_the_floor_can_be_changed)
 	early.deadline.at_ns = ((uint64_t)now.tv_sec + 3600) * NSEC_PER_SEC;
 	ck_assert_int_eq(submit(JOB_BUSY, &early, 1), 2);
 	ck_assert_double_eq_tol(info_of(1).share_cpus, 0.25, 1e-6);
-	ck_assert_int_eq(daemon_set_policy(service, "script", &fault), -EINVAL);
-	ck_assert_int_eq(daemon_set_policy(service, "edf", &fault), 0);
+	ck_assert_int_eq(daemon_set_policy(service, "script", NULL, &fault), -EINVAL);
+	ck_assert_int_eq(daemon_set_policy(service, "edf", NULL, &fault), 0);
 	ck_assert_double_eq_tol(info_of(1).share_cpus, 0, 1e-6);
 	ck_assert_double_eq_tol(info_of(2).share_cpus, 0.5, 1e-6);
 	daemon_set_floor(service, 0.05);

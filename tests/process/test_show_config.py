@@ -90,6 +90,31 @@ class Shows(Case):
         self.assertEqual(found["user", "alice", "cpus"], ("1cpu", str(drop_in), 4))
         self.assertEqual(found["user", "alice", "tasks"], (None, None, None))
 
+    def test_parameters(self):
+        shown = self.show().stdout
+        self.assertIn("\n[policy core]\ncapacity-part  = 0.97       # default\n", shown)
+        main = self.write("etc/coregov/coregov.conf",
+                          "[policy core]\ncapacity-part = 0.9\nunseen-part = 0.3\ncharge-due = 1\n")
+        drop_in = self.write("etc/coregov/coregov.conf.d/a.conf",
+                             "# mine\n[policy core]\nunseen-part = 0.25 ; less\ncharge-due =\n")
+        result = self.show()
+        self.assertEqual(result.stderr, "")
+        self.assertIn(f"\ncapacity-part  = 0.9        # {main}:2\n", result.stdout)
+        self.assertIn(f"\nunseen-part    = 0.25       # {drop_in}:3\n", result.stdout)
+        self.assertIn("\ncharge-due     = 0.03       # default\n", result.stdout)
+        found = {s["key"]: (s["value"], s["file"], s["line"])
+                 for s in json.loads(self.show("--json").stdout)["settings"]
+                 if (s["section"], s["name"]) == ("policy", "core")}
+        self.assertEqual(len(found), 9)
+        self.assertEqual(found["unseen-part"], ("0.25", str(drop_in), 3))
+        self.assertEqual(found["charge-due"], ("0.03", None, None))
+        # Another policy decides: what is said of core waits, and is shown; else there is nothing of it.
+        self.write("etc/coregov/coregov.conf.d/b.conf", "[governor]\npolicy = edf\n")
+        self.assertIn("[policy core]", self.show().stdout)
+        main.unlink()
+        drop_in.unlink()
+        self.assertNotIn("[policy", self.show().stdout)
+
     def test_user_files(self):
         self.write("home/u/coregov/coregov.conf", "[defaults]\ngrace = 3s\n")
         here = {"XDG_CONFIG_HOME": "/home/u"}
@@ -125,6 +150,20 @@ class Checks(Case):
             self.assertEqual(result.stdout, "")
             self.assertIn(f"coregov: {path}:3: slot: '3' has no unit; write one of ms, s, min, h",
                           result.stderr)
+
+    def test_parameters(self):
+        path = self.write("etc/coregov/coregov.conf.d/a.conf", "[policy core]\nunseen-part = 2\n")
+        for options in ([], ["--check"], ["--json"]):
+            result = self.show(*options, status=DATA)
+            self.assertEqual(result.stdout, "")
+            self.assertEqual(result.stderr, f"coregov: {path}:2: unseen-part: '2' is outside the range; "
+                                            "expected a number from 0.01 to 1\n")
+        path.write_text("[policy core]\nunsen-part = 2\n[policy cor]\nunseen-part = 2\n")
+        result = self.show("--check")
+        self.assertEqual(result.stderr, f"coregov: {path}:2: unknown key 'unsen-part' in [policy core]; did "
+                                        "you mean 'unseen-part'? (ignored)\n"
+                                        f"coregov: {path}:3: unknown policy in [policy cor]; did you mean "
+                                        "[policy core]? (ignored with all that is in it)\n")
 
     def test_not_a_text(self):
         (self.write("etc/coregov/coregov.conf", "")).write_bytes(b"[governor]\nslot = \x00\n")

@@ -134,6 +134,26 @@ START_TEST(takes_the_longest_slot)
 }
 END_TEST
 
+/* Of any policies, wherever they stand. */
+START_TEST(reads_parameters)
+{
+	_cleanup_bundle_ struct bundle *bundle = parse(
+		"[policy core]\ncapacity-part = 0.5 ; half\n" HEAD
+		"policy = edf\n[policy edf]\n[policy equal]\n");
+	const struct policy *core = policy_find("core");
+	double values[POLICY_PARAMETERS_MAX];
+
+	ck_assert_str_eq(bundle->policy, "edf");
+	ck_assert_uint_eq(bundle->parameters.n, 1);
+	policy_parameter_values(core, NULL, values);
+	parameter_choices_apply(&bundle->parameters, core, values);
+	ck_assert_double_eq(
+		values[policy_parameter_find(core, "capacity-part") - core->parameters], 0.5);
+	ck_assert_double_eq(
+		values[policy_parameter_find(core, "unseen-chance") - core->parameters], 0.875);
+}
+END_TEST
+
 START_TEST(takes_no_tasks)
 {
 	_cleanup_bundle_ struct bundle *bundle = parse(HEAD);
@@ -174,6 +194,28 @@ static const struct {
 	{HEAD "[budget]\n60 = 1cpu\n", "x.bundle:4: expected a line such as"},
 	{HEAD "[budget]\n60s = 1\n", "x.bundle:4: 60s: '1' has no unit"},
 	{HEAD "[budget]\n60s =\n", "x.bundle:4: 60s: '' is not a share"},
+	{HEAD "[policy]\n", "x.bundle:3: [policy] names no policy; expected [policy NAME]"},
+	{HEAD "[policy cor]\n", "x.bundle:3: unknown policy 'cor'; did you mean 'core'?; expected"},
+	{HEAD "[polcy core]\n", "x.bundle:3: unknown section [polcy]; did you mean [policy]?"},
+	{HEAD "[policy core]\ncapacity-prt = 1\n",
+		"x.bundle:4: unknown key 'capacity-prt' in [policy core]; did you mean "
+		"'capacity-part'?"},
+	{HEAD "[policy core]\nbudget = 1cpu\n",
+		"x.bundle:4: unknown key 'budget' in [policy core]"},
+	{HEAD "capacity-part = 1\n", "x.bundle:3: unknown key 'capacity-part' in [bundle]"},
+	{HEAD "[policy core]\ncapacity-part =\n",
+		"x.bundle:4: 'capacity-part' has no value; expected a number from 0.5 to 1"},
+	{HEAD "[policy core]\ncapacity-part = 1.01\n",
+		"x.bundle:4: capacity-part: '1.01' is outside the range; expected a number from "
+		"0.5 to 1"},
+	{HEAD "[policy core]\ncapacity-part = 95%\n",
+		"x.bundle:4: capacity-part: expected a number from 0.5 to 1: '95%' is not"},
+	{HEAD "[policy core]\nunseen-part = 1\nunseen-part = 1\n",
+		"x.bundle:5: the key 'unseen-part' is there a second time"},
+	{HEAD "[policy core]\n[policy core]\n",
+		"x.bundle:4: the section [policy core] is there a second time"},
+	{HEAD "[policy edf]\ncapacity-part = 1\n",
+		"x.bundle:4: the policy 'edf' has no parameters; take 'capacity-part' out"},
 	{HEAD "[task]\n", "x.bundle:3: '' is not a task's name"},
 	{HEAD "[task a/b]\n", "x.bundle:3: 'a/b' is not a task's name"},
 	{HEAD "[task a b]\n", "x.bundle:3: 'a b' is not a task's name"},
@@ -453,6 +495,7 @@ int main(void)
 	tcase_add_test(tcase, fills_defaults);
 	tcase_add_test(tcase, reads_every_key);
 	tcase_add_test(tcase, takes_the_longest_slot);
+	tcase_add_test(tcase, reads_parameters);
 	tcase_add_test(tcase, takes_no_tasks);
 	tcase_add_loop_test(tcase, refuses, 0, ARRAY_LENGTH(bad));
 	tcase_add_test(tcase, resolves_per_cent_over_time);

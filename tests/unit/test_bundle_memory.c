@@ -15,6 +15,7 @@
 static const char head[] =
 	"[bundle]\ncapacity = 2cpu\nbudget = 75%\npolicy = script\n"
 	"schedule = s.csv\n[budget]\n60s = 50%\n90s = 25%\n[capacity]\n1h = 1cpu\n"
+	"[policy core]\ncapacity-part = 1\nunseen-part = 1\n"
 	"[task a]\ncommand = ./a 'b c'\ndirectory = \"d\"\ndeadline = 9s\ntarget = 1\n"
 	"environment = A=1 B=2\nfeed = file:x\n"
 	"[task b]\ncommand = b\ncurve = b.csv\nfeed = output:keras\ndeadline = 1s\n"

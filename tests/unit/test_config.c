@@ -75,6 +75,35 @@ static const struct config_setting *setting(const struct config *config, const c
 	return NULL;
 }
 
+/* Of `core`, whoever decides. */
+static const struct config_policy *core_of(const struct config *config)
+{
+	for (size_t i = 0; i < config->n_policies; i++)
+		if (strcmp(config->policies[i].policy->name, "core") == 0)
+			return &config->policies[i];
+	ck_abort_msg("no policy core");
+	return NULL;
+}
+
+static ptrdiff_t place_of(const char *name)
+{
+	const struct policy *core = policy_find("core");
+	const struct policy_parameter *found = policy_parameter_find(core, name);
+
+	ck_assert_ptr_nonnull(found);
+	return found - core->parameters;
+}
+
+static double parameter(const struct config *config, const char *name)
+{
+	return core_of(config)->parameters[place_of(name)];
+}
+
+static const struct config_setting *parameter_setting(const struct config *config, const char *name)
+{
+	return &core_of(config)->settings[place_of(name)];
+}
+
 START_TEST(fills_defaults)
 {
 	_cleanup_config_ struct config *config = take("", NULL);
@@ -98,6 +127,9 @@ START_TEST(fills_defaults)
 	ck_assert_uint_eq(config->n_users, 0);
 	for (size_t i = 0; i < CONFIG_KEYS_MAX; i++)
 		ck_assert(!config->settings[i].text && !config->settings[i].path);
+	for (size_t i = 0; i < config->n_policies; i++)
+		ck_assert(!config_policy_is_said(&config->policies[i]));
+	ck_assert(policy_parameters_are_same(config->policy, config_parameters(config), NULL));
 	ck_assert_str_eq(said, "");
 }
 END_TEST
@@ -119,6 +151,9 @@ static const char every_key[] = "[governor]\n"
 				"on-deadline = stop\n"
 				"grace = 24h\n"
 				"threads = 1.5\n"
+				"[policy core]\n"
+				"capacity-part = 0.5\n"
+				"unseen-spread = 3e0  ; the most\n"
 				"[user alice]\n"
 				"cpus = 1cpu\n"
 				"tasks = 7\n"
@@ -147,6 +182,10 @@ START_TEST(reads_every_key)
 	ck_assert_uint_eq(config->grace_ns, 24 * 3600 * NSEC_PER_SEC);
 	ck_assert(!config->threads.is_auto);
 	ck_assert_double_eq(config->threads.cpus, 1.5);
+	ck_assert_double_eq(parameter(config, "capacity-part"), 0.5);
+	ck_assert_double_eq(parameter(config, "unseen-spread"), 3);
+	ck_assert_double_eq(parameter(config, "unseen-part"), 0.18);
+	ck_assert_ptr_null(config_parameters(config)); /* `edf` decides */
 	ck_assert_uint_eq(config->n_users, 2);
 	ck_assert_double_eq(config->users[0].cpus.cpus, 1);
 	ck_assert_uint_eq(config->users[1].uid, 1000);
@@ -179,6 +218,55 @@ START_TEST(later_file_wins_by_key)
 }
 END_TEST
 
+START_TEST(later_file_wins_by_parameter)
+{
+	_cleanup_config_ struct config *config = take(
+		"[policy core]\ncapacity-part = 0.5\nunseen-part = 0.5\ncharge-due = 1\n",
+		"[governor]\n\n[policy core]\nunseen-part = 0.6\ncharge-due =\n");
+
+	ck_assert_double_eq(parameter(config, "capacity-part"), 0.5);
+	ck_assert_double_eq(parameter(config, "unseen-part"), 0.6);
+	ck_assert_double_eq(parameter(config, "charge-due"), 0.03);
+	ck_assert_double_eq(config_parameters(config)[place_of("unseen-part")], 0.6);
+	ck_assert_str_eq(parameter_setting(config, "capacity-part")->path, "a.conf");
+	ck_assert_uint_eq(parameter_setting(config, "capacity-part")->line, 2);
+	ck_assert_str_eq(parameter_setting(config, "unseen-part")->path, "b.conf");
+	ck_assert_uint_eq(parameter_setting(config, "unseen-part")->line, 4);
+	ck_assert_ptr_null(parameter_setting(config, "charge-due")->path);
+	ck_assert_ptr_null(parameter_setting(config, "charge-unused")->path);
+	ck_assert_str_eq(said, "");
+}
+END_TEST
+
+/* Whether a governor that reads it again has to begin with another state of the policy. */
+START_TEST(decides_alike_or_not)
+{
+	_cleanup_config_ struct config *usual = take("", NULL);
+	_cleanup_config_ struct config *said_so = take(
+		"[policy core]\nunseen-part = 0.180\n", NULL);
+	_cleanup_config_ struct config *other = take("[policy core]\nunseen-part = 0.19\n", NULL);
+	_cleanup_config_ struct config *edf = take("[governor]\npolicy = edf\n", NULL);
+	_cleanup_config_ struct config *edf_too = take(
+		"[governor]\npolicy = edf\nslot = 2s\n[policy core]\nunseen-part = 1\n", NULL);
+
+	ck_assert(config_decides_alike(usual, said_so));
+	ck_assert(!config_decides_alike(usual, other));
+	ck_assert(!config_decides_alike(other, usual));
+	ck_assert(!config_decides_alike(usual, edf));
+	ck_assert(config_decides_alike(edf, edf_too));
+}
+END_TEST
+
+/* Or nobody could say into which section a key belongs. */
+START_TEST(parameters_are_no_other_keys)
+{
+	for (const struct policy *const *policy = policies; *policy; policy++)
+		for (uint32_t i = 0; i < policy_n_parameters(*policy); i++)
+			for (const struct config_key *key = config_keys; key->key; key++)
+				ck_assert_str_ne((*policy)->parameters[i].name, key->key);
+}
+END_TEST
+
 /* Every key of every section, with what the first file says taken back by the second. */
 START_TEST(empty_value_takes_back)
 {
@@ -207,6 +295,8 @@ START_TEST(empty_value_takes_back)
 	ck_assert(!config->users[0].tasks.is_set && !config->users[0].cpus.is_set);
 	for (size_t i = 0; i < CONFIG_KEYS_MAX; i++)
 		ck_assert(!config->settings[i].path && !config->users[0].settings[i].path);
+	ck_assert(!config_policy_is_said(core_of(config)));
+	ck_assert(policy_parameters_are_same(config->policy, config_parameters(config), NULL));
 }
 END_TEST
 
@@ -227,8 +317,32 @@ static const struct {
 		"a.conf:2: unknown section [govenor]; did you mean [governor]? (ignored with all "
 		"that is in it)\n"},
 	{"[bundle]\nslot = 2s\n",
-		"a.conf:1: unknown section [bundle]; expected [governor], [defaults] or [user "
-		"NAME] (ignored with all that is in it)\n"},
+		"a.conf:1: unknown section [bundle]; expected [governor], [defaults], [policy "
+		"NAME] "
+		"or [user NAME] (ignored with all that is in it)\n"},
+	{"[policy core]\ncapacity-prt = 1\n",
+		"a.conf:2: unknown key 'capacity-prt' in [policy core]; did you mean "
+		"'capacity-part'? (ignored)\n"},
+	{"[policy core]\nbudget = nonsense\n",
+		"a.conf:2: the key 'budget' belongs into [governor], not into [policy core] "
+		"(ignored)\n"},
+	{"[governor]\ncapacity-part = 1\n",
+		"a.conf:2: the key 'capacity-part' belongs into [policy core], not into [governor] "
+		"(ignored)\n"},
+	{"[policy edf]\ncapacity-part = 1\n",
+		"a.conf:2: the key 'capacity-part' belongs into [policy core], not into [policy "
+		"edf] (ignored)\n"},
+	{"[policy fixed]\nzzz = 1\n",
+		"a.conf:2: unknown key 'zzz': fixed has no parameters (ignored)\n"},
+	{"[policy cor]\ncapacity-part = 2\n",
+		"a.conf:1: unknown policy in [policy cor]; did you mean [policy core]? (ignored "
+		"with all that is in it)\n"},
+	{"[policy zzzzzzz]\nx = 2\n",
+		"a.conf:1: unknown policy in [policy zzzzzzz]; see coregov-policies(7) for those "
+		"there are (ignored with all that is in it)\n"},
+	{"[polcy core]\nx = 2\n",
+		"a.conf:1: unknown section [polcy]; did you mean [policy]? (ignored with all that "
+		"is in it)\n"},
 	{"[governor x]\nslot = 2s\n",
 		"a.conf:1: the section [governor] takes no name (ignored with all that is in "
 		"it)\n"},
@@ -307,6 +421,22 @@ static const struct {
 	{"[defaults]\nthreads = 0\n", "a.conf:2: threads: '0' is outside the range"},
 	{"[defaults]\nthreads = 1e7\n", "a.conf:2: threads: '1e7' is outside the range"},
 	{"[defaults]\nthreads = two\n", "a.conf:2: threads: expected auto, or a number"},
+	{"[policy]\ncapacity-part = 1\n",
+		"a.conf:1: [policy] names no policy; expected [policy NAME]"},
+	{"[policy core]\ncapacity-part = 1.5\n",
+		"a.conf:2: capacity-part: '1.5' is outside the range; expected a number from 0.5 "
+		"to 1"},
+	{"[policy core]\ncapacity-part = 95%\n",
+		"a.conf:2: capacity-part: expected a number from 0.5 to 1: '95%' is not a finite"},
+	{"[policy core]\nunseen-chance = nan\n",
+		"a.conf:2: unseen-chance: expected a number from 0.1 to 1: 'nan' is not"},
+	{"[governor]\npolicy = edf\n[policy core]\nunseen-part = 0\n",
+		"a.conf:4: unseen-part: '0' is outside the range; expected a number from 0.01 to "
+		"1"},
+	{"[policy core]\nroom-power = 1\nroom-power = 1\n",
+		"a.conf:3: the key 'room-power' is there a second time"},
+	{"[policy core]\n[policy core]\n",
+		"a.conf:2: the section [policy core] is there a second time"},
 	{"[user]\ntasks = 1\n", "a.conf:1: [user] names nobody; expected [user NAME]"},
 	{"[user a:b]\ntasks = 1\n", "a.conf:1: 'a:b' is not a user's name"},
 	{"[user 4294967295]\ntasks = 1\n", "a.conf:1: [user UID]: '4294967295' is outside"},
@@ -471,7 +601,7 @@ START_TEST(shows_what_reads_back)
 	ck_assert_ptr_nonnull(strstr(text, "\npolicy         = core       # default\n"));
 	ck_assert_ptr_nonnull(strstr(text,
 		"[user 1000]\n"
-		"cpus           = 25%        # a.conf:22\n"
+		"cpus           = 25%        # a.conf:25\n"
 		"tasks          =            # default: per-user-tasks\n"));
 	for (const struct config_key *key = config_keys; key->key; key++) {
 		const struct config_setting *before = &config->settings[key - config_keys];
@@ -517,9 +647,35 @@ START_TEST(shows_what_is_in_force)
 }
 END_TEST
 
+/* All of the policy that decides, and those of another where something is said of it. */
+START_TEST(shows_parameters)
+{
+	_cleanup_config_ struct config *plain = take("[governor]\npolicy = edf\n", NULL);
+	_cleanup_config_ struct config *core = take(
+		"[policy core]\nunseen-part = 0.20 ; a fifth\n", "");
+	_cleanup_config_ struct config *said_of = take(
+		"[governor]\npolicy = edf\n[policy core]\nunseen-part = 0.20\n", NULL);
+	_cleanup_free_ char *nothing = printed(plain), *all = printed(core),
+			    *too = printed(said_of);
+	_cleanup_config_ struct config *again = NULL;
+
+	ck_assert_ptr_null(strstr(nothing, "[policy"));
+	ck_assert_ptr_nonnull(strstr(all,
+		"\n[policy core]\n"
+		"capacity-part  = 0.97       # default\n"));
+	ck_assert_ptr_nonnull(strstr(all, "\nunseen-part    = 0.20       # a.conf:2\n"));
+	ck_assert_ptr_nonnull(strstr(too, "\nunseen-part    = 0.20       # a.conf:4\n"));
+	again = take(all, NULL);
+	ck_assert_str_eq(said, "");
+	ck_assert(config_decides_alike(core, again));
+	ck_assert_double_eq(parameter(again, "unseen-part"), 0.2);
+}
+END_TEST
+
 START_TEST(shows_json)
 {
-	_cleanup_config_ struct config *config = take("[user a\"b]\ncpus = 1cpu\n", NULL);
+	_cleanup_config_ struct config *config = take(
+		"[user a\"b]\ncpus = 1cpu\n[policy core]\nunseen-part = 0.20\n", NULL);
 	_cleanup_free_ char *json = config_json(config, /* force= */ NULL);
 
 	ck_assert_ptr_nonnull(strstr(json, "\"schema\":1"));
@@ -530,6 +686,12 @@ START_TEST(shows_json)
 	ck_assert_ptr_nonnull(strstr(json,
 		"{\"section\":\"user\",\"name\":\"a\\\"b\",\"key\":\"cpus\","
 		"\"value\":\"1cpu\",\"file\":\"a.conf\",\"line\":2}"));
+	ck_assert_ptr_nonnull(strstr(json,
+		"{\"section\":\"policy\",\"name\":\"core\",\"key\":\"unseen-part\","
+		"\"value\":\"0.20\",\"file\":\"a.conf\",\"line\":4}"));
+	ck_assert_ptr_nonnull(strstr(json,
+		"{\"section\":\"policy\",\"name\":\"core\",\"key\":\"unseen-spread\","
+		"\"value\":\"1.6\",\"file\":null,\"line\":null}"));
 }
 END_TEST
 
@@ -541,6 +703,9 @@ int main(void)
 	tcase_add_test(tcase, fills_defaults);
 	tcase_add_test(tcase, reads_every_key);
 	tcase_add_test(tcase, later_file_wins_by_key);
+	tcase_add_test(tcase, later_file_wins_by_parameter);
+	tcase_add_test(tcase, decides_alike_or_not);
+	tcase_add_test(tcase, parameters_are_no_other_keys);
 	tcase_add_test(tcase, empty_value_takes_back);
 	tcase_add_loop_test(tcase, passes_over_what_is_unknown, 0, (int)ARRAY_LENGTH(passed_over));
 	tcase_add_loop_test(tcase, refuses_what_is_wrong, 0, (int)ARRAY_LENGTH(refused));
@@ -554,6 +719,7 @@ int main(void)
 	tcase_add_test(tcase, knows_enforcers_and_meters);
 	tcase_add_test(tcase, shows_what_reads_back);
 	tcase_add_test(tcase, shows_what_is_in_force);
+	tcase_add_test(tcase, shows_parameters);
 	tcase_add_test(tcase, shows_json);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);

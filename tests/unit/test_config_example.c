@@ -16,8 +16,33 @@
 
 #define EXAMPLE_MAX ((size_t)1 << 20)
 
+static void print_key(const struct config_key *key, FILE *to)
+{
+	(void)fprintf(to, "\n# %s\n# Expected: %s.%s%s%s\n#%s =%s%s\n", key->summary, key->expected,
+		key->unset ? " Default: " : "", key->unset ? key->unset : "", key->unset ? "." : "",
+		key->key, key->fallback ? " " : "", key->fallback ? key->fallback : "");
+}
+
+static void print_policies(FILE *to)
+{
+	struct config_policy_keys keys;
+
+	for (const struct policy *const *policy = policies; *policy; policy++) {
+		if (policy_n_parameters(*policy) == 0)
+			continue;
+		(void)fprintf(to,
+			"\n# Parameters of the policy %s, see coregov-policies(7).\n[policy %s]\n",
+			(*policy)->name, (*policy)->name);
+		config_policy_keys_make(&keys, *policy);
+		for (const struct config_key *key = keys.keys; key->key; key++)
+			print_key(key, to);
+	}
+}
+
 static void print_section(const struct config_key *key, FILE *to)
 {
+	if (strcmp(key->section, "user") == 0)
+		print_policies(to);
 	if (strcmp(key->section, "user") == 0)
 		(void)fputs("\n# Caps of one user, by name or by number.\n#[user NAME]\n", to);
 	else
@@ -32,10 +57,7 @@ static void print_body(FILE *to)
 		if (strcmp(section, key->section) != 0)
 			print_section(key, to);
 		section = key->section;
-		(void)fprintf(to, "\n# %s\n# Expected: %s.%s%s%s\n#%s =%s%s\n", key->summary,
-			key->expected, key->unset ? " Default: " : "", key->unset ? key->unset : "",
-			key->unset ? "." : "", key->key, key->fallback ? " " : "",
-			key->fallback ? key->fallback : "");
+		print_key(key, to);
 	}
 }
 
@@ -100,6 +122,8 @@ START_TEST(changes_nothing)
 	ck_assert_uint_eq(config->n_users, 0);
 	for (size_t i = 0; i < CONFIG_KEYS_MAX; i++)
 		ck_assert_ptr_null(config->settings[i].path);
+	for (size_t i = 0; i < config->n_policies; i++)
+		ck_assert(!config_policy_is_said(&config->policies[i]));
 	config_free(config);
 }
 END_TEST
@@ -118,6 +142,13 @@ START_TEST(can_be_commented_in)
 	ck_assert_str_eq(config->users[0].name, "NAME");
 	for (const struct config_key *key = config_keys; key->key; key++)
 		ck_assert_pstr_eq(config->settings[key - config_keys].text, key->fallback);
+	for (size_t i = 0; i < config->n_policies; i++) {
+		const struct config_policy *policy = &config->policies[i];
+
+		for (uint32_t p = 0; p < policy_n_parameters(policy->policy); p++)
+			ck_assert_ptr_nonnull(policy->settings[p].text);
+		ck_assert(policy_parameters_are_same(policy->policy, policy->parameters, NULL));
+	}
 	config_free(config);
 }
 END_TEST

@@ -15,6 +15,7 @@
  * build with the address sanitizer sees). */
 
 static const char text[] = "[governor]\nbudget = 75%\npresets = /a '/b c'\n"
+			   "[policy core]\ncapacity-part = 1\nunseen-part = 1\n"
 			   "[user bob]\ncpus = 1cpu\n[user 7]\ntasks = 1\n";
 
 static char root[SUITE_PATH_MAX];

@@ -268,6 +268,40 @@ START_TEST(a_crowd_of_equals_is_planned)
 }
 END_TEST
 
+/* Two that have not reported. Task 0 has 90 s of its 100 s left and has not run yet, and is due a second
+ * before task 1, which has just begun: where both are chosen, task 0 has all. Each is thought to need
+ * `part` of its window, hardly more or less; so task 1, with a window of 91 s, needs less, and is the one
+ * where there is room for one of them. */
+static void plan_by(double part, double capacity_part)
+{
+	double values[POLICY_PARAMETERS_MAX];
+
+	policy_parameter_values(core, NULL, values);
+	values[policy_parameter_find(core, "unseen-part") - core->parameters] = part;
+	values[policy_parameter_find(core, "unseen-spread") - core->parameters] = 0.1;
+	values[policy_parameter_find(core, "capacity-part") - core->parameters] = capacity_part;
+	core->free(state);
+	state = views_state_with(&views, core, values);
+	views.tasks[0].begin_ns = 0;
+	views.tasks[0].deadline_ns = 100 * SECOND;
+	views.tasks[1].deadline_ns = 101 * SECOND;
+	plan(2);
+}
+
+START_TEST(parameters_decide_who_is_chosen)
+{
+	plan_by(0.3, 0.97); /* 30 s, and 27 s more: they fit into 88 s */
+	ck_assert_double_eq(shares[0], 1);
+	ck_assert_int_eq((int)why[1], WHY_NONE_LEFT);
+	plan_by(0.6, 0.97); /* 60 s, and 55 s more: they do not */
+	ck_assert_double_eq(shares[1], 1);
+	ck_assert_int_eq((int)why[0], WHY_WRITTEN_OFF);
+	plan_by(0.3, 0.5); /* nor do the former into 45 s */
+	ck_assert_double_eq(shares[1], 1);
+	ck_assert_int_eq((int)why[0], WHY_WRITTEN_OFF);
+}
+END_TEST
+
 START_TEST(nobody_is_written_off_without_a_budget)
 {
 	make_hopeless(0);
@@ -297,6 +331,7 @@ int main(void)
 	tcase_add_test(tcase, the_past_does_not_matter);
 	tcase_add_test(tcase, equals_go_by_name);
 	tcase_add_test(tcase, a_crowd_of_equals_is_planned);
+	tcase_add_test(tcase, parameters_decide_who_is_chosen);
 	tcase_add_test(tcase, nobody_is_written_off_without_a_budget);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);

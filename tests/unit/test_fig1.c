@@ -194,7 +194,8 @@ START_TEST(goes_as_in_the_paper)
 	ck_assert_uint_eq(bundle->n_tasks, expected->n_tasks);
 	ck_assert_int_eq(sim_new(&sim, bundle, NULL), 0);
 	ck_assert_int_eq(
-		sim_govern(sim, policy_find(expected->policy), recorders, 1, &governor, NULL), 0);
+		sim_govern(sim, policy_find(expected->policy), NULL, recorders, 1, &governor, NULL),
+		0);
 	ck_assert_int_eq(sim_run(sim, governor, NULL), 0);
 	if (expected->has_units)
 		compare_units(&picture, expected);

@@ -12,12 +12,14 @@ static struct views views;
 static struct policy_task *task;
 static struct history *history;
 static struct forecast forecast;
+static struct forecast_unseen guess; /* before a report */
 
 static void set_up(void)
 {
 	views_init(&views, 1);
 	task = &views.tasks[0];
 	history = &views.histories[0];
+	guess = (struct forecast_unseen){.part = 0.18, .spread = 1.6, .chance = 0.875};
 }
 
 static void tear_down(void)
@@ -27,7 +29,7 @@ static void tear_down(void)
 
 static void make(void)
 {
-	forecast_make(task, &forecast);
+	forecast_make(task, &guess, &forecast);
 	ck_assert_uint_ge(forecast.n_points, 1);
 	ck_assert_uint_le(forecast.n_points, FORECAST_POINTS_MAX);
 	for (uint32_t i = 0; i < forecast.n_points; i++) {
@@ -190,6 +192,33 @@ START_TEST(without_reports_the_window_speaks)
 }
 END_TEST
 
+START_TEST(what_is_guessed_can_be_said)
+{
+	guess = (struct forecast_unseen){.part = 0.5, .spread = 0.1, .chance = 0.6};
+	make();
+	ck_assert_double_eq_tol(chance_of(1e9), 0.6, 0.02);
+	ck_assert_double_eq_tol(chance_of(50), 0.3, 0.02); /* the median: half of 100 s */
+	ck_assert_double_lt(chance_of(35), 0.02);
+}
+END_TEST
+
+START_TEST(extreme_guesses_are_sound)
+{
+	guess = (struct forecast_unseen){
+		.part = _i & 1 ? 1 : 1e-3,
+		.spread = _i & 2 ? 5 : 1e-2,
+		.chance = _i & 4 ? 1 : 0,
+	};
+	task->deadline_ns = _i & 8 ? UINT64_MAX : 1;
+	for (task->cpu_ns = 0; task->cpu_ns < UINT64_C(1) << 60;
+		task->cpu_ns = 3 * task->cpu_ns + 1000000) {
+		make();
+		(void)chance_of(1e-3);
+		(void)chance_of(1e6);
+	}
+}
+END_TEST
+
 /* A first report before any CPU time was used says nothing of speed. */
 START_TEST(a_report_at_zero_is_no_report)
 {
@@ -307,6 +336,8 @@ int main(void)
 	tcase_add_test(tcase, nearly_there_is_near);
 	tcase_add_test(tcase, a_target_met_before_needs_little);
 	tcase_add_test(tcase, without_reports_the_window_speaks);
+	tcase_add_test(tcase, what_is_guessed_can_be_said);
+	tcase_add_loop_test(tcase, extreme_guesses_are_sound, 0, 16);
 	tcase_add_test(tcase, a_report_at_zero_is_no_report);
 	tcase_add_test(tcase, silence_lowers_the_chance);
 	tcase_add_test(tcase, time_beyond_the_forecast_has_no_chance);

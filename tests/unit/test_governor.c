@@ -1259,10 +1259,44 @@ START_TEST(the_policy_is_changed_between_two_decisions)
 	governor_seat(governor, 1, 0);
 	ck_assert_int_eq(governor_slot(governor, 0, 0, NULL), 0);
 	ck_assert_double_eq_tol(machine.share_cpus[0], 0.5, 1e-9);
-	ck_assert_int_eq(governor_set_policy(governor, policy_find("edf"), NULL), 0);
+	ck_assert_int_eq(governor_set_policy(governor, policy_find("edf"), NULL, NULL), 0);
 	ck_assert_int_eq(governor_give_on(governor, SECOND / 2, NULL), 0);
 	ck_assert_double_eq_tol(machine.share_cpus[0], 0, 1e-9);
 	ck_assert_double_eq_tol(machine.share_cpus[1], 1, 1e-9);
+}
+END_TEST
+
+/* `core` by what it thinks that a task needs which has not reported: that part of its window, hardly more or
+ * less. What a needs of its 100 s and b of its 91 s fits into the rest of them with 0.3, and a is due first;
+ * with 0.6 it does not fit, and b needs less. */
+static void unseen_parameters(double part, double ret_values[])
+{
+	const struct policy *core = policy_find("core");
+
+	policy_parameter_values(core, NULL, ret_values);
+	ret_values[policy_parameter_find(core, "unseen-spread") - core->parameters] = 0.1;
+	ret_values[policy_parameter_find(core, "unseen-part") - core->parameters] = part;
+}
+
+START_TEST(parameters_are_changed_between_two_decisions)
+{
+	double values[POLICY_PARAMETERS_MAX];
+
+	prepare_open("[bundle]\nbudget = 1cpu\n" TASK("a") "100s\n" TASK("b") "101s\nbegin = 10s\n",
+		"core");
+	governor_seat(governor, 0, 0);
+	governor_seat(governor, 1, 10 * SECOND);
+	unseen_parameters(0.3, values);
+	ck_assert_int_eq(governor_set_policy(governor, policy_find("core"), values, NULL), 0);
+	ck_assert_int_eq(governor_slot(governor, 10 * SECOND, 0, NULL), 0);
+	ck_assert_double_eq_tol(machine.share_cpus[0], 1, 1e-9);
+	unseen_parameters(0.6, values);
+	ck_assert_int_eq(governor_set_policy(governor, policy_find("core"), values, NULL), 0);
+	unseen_parameters(0.3, values); /* not kept */
+	ck_assert_int_eq(governor_give_on(governor, 10 * SECOND, NULL), 0);
+	ck_assert_double_eq_tol(machine.share_cpus[0], 0, 1e-9);
+	ck_assert_double_eq_tol(machine.share_cpus[1], 1, 1e-9);
+	ck_assert_int_eq(phase_of(0), PHASE_ALIVE);
 }
 END_TEST
 
@@ -1320,6 +1354,7 @@ static Suite *governor_suite(void)
 	tcase_add_test(tcase, no_party_has_more_than_its_cap);
 	tcase_add_test(tcase, who_stops_is_within_the_cap_of_its_party);
 	tcase_add_test(tcase, the_policy_is_changed_between_two_decisions);
+	tcase_add_test(tcase, parameters_are_changed_between_two_decisions);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -8,9 +8,9 @@
 #include "suite.h"
 #include "text_file.h"
 
-/* coregov.bundle(5) and coregov.conf(5) say what the readers' tables say: every key of a table is in
- * its page below its section, with its default or that it is required, and the page has no key that
- * the table does not have. */
+/* coregov.bundle(5) and coregov.conf(5) say what the readers' tables say, and coregov-policies(7) what the
+ * policies' tables of parameters say: every key of a table is in its page below its section, with its default
+ * or that it is required, and the page has no key that the table does not have. */
 
 #define PAGE_MAX ((size_t)1 << 20)
 #define SECTION_MARK ".Ss ["
@@ -50,13 +50,42 @@ static struct entry config_entry(size_t i)
 	};
 }
 
+/* The parameters of all policies, those of a policy together. Valid until one of another policy is asked
+ * for. */
+static struct entry parameter_entry(size_t i)
+{
+	static struct config_policy_keys keys;
+	static char section[64];
+
+	for (const struct policy *const *policy = policies; *policy; policy++) {
+		uint32_t n = policy_n_parameters(*policy);
+
+		if (i >= n) {
+			i -= n;
+			continue;
+		}
+		config_policy_keys_make(&keys, *policy);
+		(void)snprintf(section, sizeof(section), "policy %s", (*policy)->name);
+		return (struct entry){
+			.section = section,
+			.key = keys.keys[i].key,
+			.fallback = keys.keys[i].fallback,
+			.summary = keys.keys[i].summary,
+			.expected = keys.keys[i].expected,
+		};
+	}
+	return (struct entry){.key = NULL};
+}
+
 static const struct page {
 	const char *name;
 	const char *named; /* the section that has a name after its kind */
 	struct entry (*entry)(size_t i);
+	bool has_others; /* keys that are no entries, below other heads */
 } pages[] = {
-	{"coregov.bundle.5", "task", bundle_entry},
-	{"coregov.conf.5", "user", config_entry},
+	{"coregov.bundle.5", "task", bundle_entry, false},
+	{"coregov.conf.5", "user", config_entry, false},
+	{"coregov-policies.7", "", parameter_entry, true},
 };
 
 static char *read_page(const struct page *page)
@@ -141,6 +170,18 @@ static bool is_key(const struct page *page, const char *section, const char *nam
 	return false;
 }
 
+/* "policy core" of a head, and "task" of one with a NAME; "" of one that is no section of a file. */
+static void read_section(const char *line, char ret_section[static 64])
+{
+	size_t length;
+
+	ret_section[0] = '\0';
+	(void)sscanf(line, SECTION_MARK "%63[a-z ]", ret_section);
+	length = strlen(ret_section);
+	if (length > 0 && ret_section[length - 1] == ' ')
+		ret_section[length - 1] = '\0';
+}
+
 START_TEST(page_has_no_other_key)
 {
 	const struct page *page = &pages[_i];
@@ -152,9 +193,11 @@ START_TEST(page_has_no_other_key)
 	while (text_next_line(text, strlen(text), &line)) {
 		_cleanup_free_ char *copy = strndup(line.start, line.length);
 
-		if (sscanf(copy, SECTION_MARK "%63[a-z]", section) == 1)
+		if (strncmp(copy, ".Ss ", 4) == 0 || strncmp(copy, ".Sh ", 4) == 0) {
+			read_section(copy, section);
 			continue;
-		if (sscanf(copy, KEY_MARK "%63s", key) != 1)
+		}
+		if (sscanf(copy, KEY_MARK "%63s", key) != 1 || (!section[0] && page->has_others))
 			continue;
 		ck_assert_msg(is_key(page, section, key), "%s:%u: no key '%s' in [%s]", page->name,
 			line.number, key, section);

@@ -2,6 +2,7 @@
 #include "policy.h"
 
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@
 #define SECOND UINT64_C(1000000000)
 #define N_TASKS 1000
 #define N_SEEDS 60
+#define N_CORNERS 500
 
 static double shares[N_TASKS];
 static enum why why[N_TASKS];
@@ -219,6 +221,130 @@ START_TEST(names_are_sorted_and_found)
 }
 END_TEST
 
+/* A name is a key of a file, and where its value stands in an array is where it stands in the table. */
+START_TEST(parameters_are_sound_and_found)
+{
+	for (const struct policy *const *policy = policies; *policy; policy++) {
+		uint32_t n = policy_n_parameters(*policy);
+
+		ck_assert_uint_le(n, POLICY_PARAMETERS_MAX);
+		for (uint32_t i = 0; i < n; i++) {
+			const struct policy_parameter *parameter = &(*policy)->parameters[i];
+			size_t length = strlen(parameter->name);
+
+			ck_assert_uint_gt(length, 0);
+			ck_assert_uint_eq(
+				strspn(parameter->name, "abcdefghijklmnopqrstuvwxyz-"), length);
+			ck_assert_int_eq(parameter->summary[strlen(parameter->summary) - 1], '.');
+			ck_assert_ptr_nonnull(parameter->unit);
+			ck_assert_double_lt(parameter->least, parameter->most);
+			ck_assert(policy_parameter_allows(parameter, parameter->usual));
+			ck_assert_ptr_eq(
+				policy_parameter_find(*policy, parameter->name), parameter);
+		}
+		ck_assert_ptr_null(policy_parameter_find(*policy, "nonsense"));
+		ck_assert_ptr_null(policy_parameter_find(*policy, ""));
+	}
+	ck_assert_uint_eq(policy_n_parameters(policy_find("core")), 9);
+	ck_assert_uint_eq(policy_n_parameters(policy_find("edf")), 0);
+}
+END_TEST
+
+START_TEST(a_range_has_its_ends)
+{
+	const struct policy_parameter parameter = {.least = -1, .most = 2, .usual = 0};
+
+	ck_assert(policy_parameter_allows(&parameter, -1));
+	ck_assert(policy_parameter_allows(&parameter, 2));
+	ck_assert(!policy_parameter_allows(&parameter, nextafter(-1, -2)));
+	ck_assert(!policy_parameter_allows(&parameter, nextafter(2, 3)));
+	ck_assert(!policy_parameter_allows(&parameter, INFINITY));
+	ck_assert(!policy_parameter_allows(&parameter, NAN));
+}
+END_TEST
+
+START_TEST(who_says_nothing_has_the_usual_parameters)
+{
+	const struct policy *core = policy_find("core"), *edf = policy_find("edf");
+	const struct policy_parameter *part = policy_parameter_find(core, "capacity-part");
+	double values[POLICY_PARAMETERS_MAX], again[POLICY_PARAMETERS_MAX];
+
+	policy_parameter_values(core, NULL, values);
+	for (uint32_t i = 0; i < policy_n_parameters(core); i++)
+		ck_assert_double_eq(values[i], core->parameters[i].usual);
+	ck_assert(policy_parameters_are_same(core, NULL, values));
+	policy_parameter_values(core, values, again);
+	ck_assert_mem_eq(values, again, sizeof(values));
+	values[part - core->parameters] = 0.5;
+	ck_assert(!policy_parameters_are_same(core, NULL, values));
+	ck_assert(!policy_parameters_are_same(core, values, again));
+	ck_assert(policy_parameters_are_same(core, values, values));
+	/* Of others there is nothing that could differ. */
+	policy_parameter_values(edf, values, again);
+	ck_assert_double_eq(again[0], 0);
+	ck_assert(policy_parameters_are_same(edf, NULL, values));
+}
+END_TEST
+
+START_TEST(a_value_outside_its_range_is_no_parameter)
+{
+	const struct policy *core = policy_find("core");
+	double values[POLICY_PARAMETERS_MAX];
+	struct views views;
+
+	views_init(&views, 1);
+	policy_parameter_values(core, NULL, values);
+	values[_i / 2] = _i % 2 == 0 ? core->parameters[_i / 2].most + 0.01 : NAN;
+	(void)views_state_with(&views, core, values);
+}
+END_TEST
+
+/* Each parameter at either end of its range. The first of these have them all at the same, then one alone
+ * is at an end, then any are. */
+static void choose_corner(const struct policy *policy, uint64_t number, double ret_values[])
+{
+	uint32_t n = policy_n_parameters(policy);
+	uint64_t seed = number;
+
+	policy_parameter_values(policy, NULL, ret_values);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct policy_parameter *parameter = &policy->parameters[i];
+		bool is_alone = number >= 2 && number < 2 + 2 * POLICY_PARAMETERS_MAX;
+		bool is_most = number < 2 || is_alone ? number % 2 == 1
+						      : views_uniform(&seed) < 0.5;
+
+		if (!is_alone || i == (number - 2) / 2)
+			ret_values[i] = is_most ? parameter->most : parameter->least;
+	}
+}
+
+START_TEST(extreme_parameters_hold_the_contract)
+{
+	static const uint32_t sizes[] = {1, 2, 5, 20, 50};
+	struct views views;
+
+	views_random(&views, sizes[_i % 5], (uint64_t)_i);
+	if (_i % 2 == 1)
+		views_random_usable(&views, (uint64_t)_i);
+	for (const struct policy *const *policy = policies; *policy; policy++) {
+		double values[POLICY_PARAMETERS_MAX], sum, again[N_TASKS];
+		struct policy_state *state;
+
+		choose_corner(*policy, (uint64_t)_i, values);
+		state = views_state_with(&views, *policy, values);
+		plan(*policy, state, &views);
+		sum = check_shares(*policy, &views);
+		if (!(*policy)->has_reserve)
+			ck_assert_double_eq_tol(sum, usable(&views), 1e-9);
+		memcpy(again, shares, sizeof(again));
+		plan(*policy, state, &views);
+		ck_assert_mem_eq(again, shares, sizeof(again));
+		(*policy)->free(state);
+	}
+	views_done(&views);
+}
+END_TEST
+
 START_TEST(equal_fills_evenly_up_to_the_threads)
 {
 	struct views views;
@@ -328,6 +454,12 @@ int main(void)
 	tcase_add_test(tcase, no_budget_no_share);
 	tcase_add_test(tcase, free_takes_null);
 	tcase_add_test(tcase, names_are_sorted_and_found);
+	tcase_add_test(tcase, parameters_are_sound_and_found);
+	tcase_add_test(tcase, a_range_has_its_ends);
+	tcase_add_test(tcase, who_says_nothing_has_the_usual_parameters);
+	tcase_add_loop_test_raise_signal(
+		tcase, a_value_outside_its_range_is_no_parameter, SIGABRT, 0, 18);
+	tcase_add_loop_test(tcase, extreme_parameters_hold_the_contract, 0, N_CORNERS);
 	tcase_add_test(tcase, equal_fills_evenly_up_to_the_threads);
 	tcase_add_test(tcase, equal_is_equal_to_the_last_bit);
 	tcase_add_test(tcase, fixed_counts_the_absent);

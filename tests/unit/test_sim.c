@@ -62,7 +62,7 @@ static void prepare(const char *text, const char *policy)
 	ck_assert_msg(bundle_read(path, &bundle, &fault) == 0, "%s", fault.text);
 	ck_assert_msg(bundle_resolve(bundle, BUNDLE_SIMULATED, 1, &fault) == 0, "%s", fault.text);
 	ck_assert_int_eq(sim_new(&sim, bundle, &fault), 0);
-	ck_assert_int_eq(sim_govern(sim, policy_find(policy), NULL, 0, &governor, &fault), 0);
+	ck_assert_int_eq(sim_govern(sim, policy_find(policy), NULL, NULL, 0, &governor, &fault), 0);
 }
 
 static void simulate(const char *text, const char *policy)

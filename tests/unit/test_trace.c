@@ -16,6 +16,7 @@
 #include "cleanup.h"
 #include "failing_vfs.h"
 #include "nsec.h"
+#include "policy.h"
 #include "suite.h"
 
 /* Each test has a folder of its own; the trace is "run.trace" in it. */
@@ -242,6 +243,27 @@ START_TEST(holds_what_was_known_at_the_start)
 		"default|0\n");
 	expect("SELECT * FROM curves", "1|1000000000|2.5\n1|2000000000|\n1|3000000000|Inf\n");
 	expect("SELECT * FROM result", "|0|0\n");
+}
+END_TEST
+
+START_TEST(holds_all_parameters_of_the_policy)
+{
+	const struct policy *core = policy_find("core");
+	double values[POLICY_PARAMETERS_MAX];
+	struct trace_setup with = setup;
+	struct trace *trace = NULL;
+
+	policy_parameter_values(core, NULL, values);
+	values[policy_parameter_find(core, "capacity-part") - core->parameters] = 0.75;
+	with.policy = "core";
+	with.parameters = values;
+	ck_assert_int_eq(trace_open(&trace, path, &with, NULL), 0);
+	must_close(trace, NULL);
+	expect("SELECT * FROM parameters WHERE name IN ('capacity-part', 'charge-unused')",
+		"capacity-part|0.75\ncharge-unused|0.7\n");
+	expect("SELECT count(*) FROM parameters", "9\n");
+	must_close(must_open(), NULL); /* of `edf`, which has none */
+	expect("SELECT count(*) FROM parameters", "0\n");
 }
 END_TEST
 
@@ -668,6 +690,7 @@ int main(void)
 	tcase_set_timeout(tcase, 100);
 	tcase_add_checked_fixture(tcase, setup_folder, remove_folder);
 	tcase_add_test(tcase, holds_what_was_known_at_the_start);
+	tcase_add_test(tcase, holds_all_parameters_of_the_policy);
 	tcase_add_test(tcase, holds_what_happened);
 	tcase_add_test(tcase, an_empty_bundle_is_fine);
 	tcase_add_test(tcase, the_page_has_every_column);

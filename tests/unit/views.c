@@ -148,11 +148,18 @@ void views_random(struct views *views, uint32_t n, uint64_t seed)
 
 struct policy_state *views_state(const struct views *views, const struct policy *policy)
 {
+	return views_state_with(views, policy, /* parameters= */ NULL);
+}
+
+struct policy_state *views_state_with(
+	const struct views *views, const struct policy *policy, const double parameters[])
+{
 	struct schedule_row row = {.slot = 0, .task = 0, .cpus = 0.75};
 	struct policy_setup setup = {
 		.n_bundle = views->view.n_bundle,
 		.schedule = policy->needs_schedule ? &row : NULL,
 		.n_schedule = policy->needs_schedule && views->view.n_bundle > 0,
+		.parameters = parameters,
 	};
 	struct policy_state *state = NULL;
 

@@ -37,3 +37,6 @@ void views_reports(struct views *views, uint32_t task, uint32_t n, double step_s
 
 /* A new state of that policy for the view's bundle; aborts when there is none. */
 struct policy_state *views_state(const struct views *views, const struct policy *policy);
+/* The same by these parameters. */
+struct policy_state *views_state_with(
+	const struct views *views, const struct policy *policy, const double parameters[]);

@@ -17,8 +17,8 @@ _coregov_options()
 
 	case $1 in
 	budget | cancel | pause | resume | set | show) echo "$client" ;;
-	bundle) echo '-p/--policy= -e/--enforcer= -m/--meter= -t/--trace= -o/--output= -v/--verbose
-		-n/--dry-run -S/--submit -u/--user -s/--system -j/--json -h/--help' ;;
+	bundle) echo '-p/--policy= -x/--set= -e/--enforcer= -m/--meter= -t/--trace= -o/--output=
+		-v/--verbose -n/--dry-run -S/--submit -u/--user -s/--system -j/--json -h/--help' ;;
 	doctor) echo '-j/--json -h/--help' ;;
 	drain) echo "-o/--off $client" ;;
 	list | wait) echo "-a/--all $client" ;;
@@ -26,7 +26,7 @@ _coregov_options()
 		-O/--on-deadline= -g/--grace= -w/--wait-start -r/--require -u/--user -s/--system
 		-q/--quiet -h/--help' ;;
 	show-config) echo '-c/--check -f/--files -j/--json -r/--root= -u/--user -h/--help' ;;
-	simulate) echo '-p/--policy= -j/--json -h/--help' ;;
+	simulate) echo '-p/--policy= -x/--set= -j/--json -h/--help' ;;
 	coregovd) echo '-b/--budget= -c/--check-config -f/--foreground -r/--root= -u/--user -h/--help -V/--version' ;;
 	esac
 }
@@ -39,6 +39,7 @@ _coregov_values()
 	--meter) echo 'bpf cgroup proc' ;;
 	--on-deadline | --on-target) echo 'stop yield' ;;
 	--policy) echo 'core edf equal exclusive fifo fixed script' ;;
+	--set) echo 'core.capacity-part= core.chance-power= core.charge-due= core.charge-unused= core.part-slope= core.room-power= core.unseen-chance= core.unseen-part= core.unseen-spread=' ;;
 	--threads) echo 'auto' ;;
 	esac
 }

@@ -93,6 +93,7 @@ set -l policies 'core edf equal exclusive fifo fixed script'
 set -l enforcers 'cgroup1 cgroup2 signal'
 set -l meters 'bpf cgroup proc'
 set -l ends 'stop yield'
+set -l settings 'core.capacity-part= core.chance-power= core.charge-due= core.charge-unused= core.part-slope= core.room-power= core.unseen-chance= core.unseen-part= core.unseen-spread='
 set -l feeds 'auto file: none output output: shm'
 
 complete -c coregov -f
@@ -122,6 +123,7 @@ complete -c coregov -n '__coregov_at list wait' -s a -l all -d 'those that are l
 complete -c coregov -n '__coregov_at drain' -s o -l off -d 'takes tasks again'
 
 complete -c coregov -n '__coregov_at bundle' -s p -l policy -x -a "$policies" -d "instead of the bundle's own"
+complete -c coregov -n '__coregov_at bundle' -s x -l set -x -a "$settings" -d 'a parameter of the policy'
 complete -c coregov -n '__coregov_at bundle' -s e -l enforcer -x -a "$enforcers" -d 'instead of the best that works'
 complete -c coregov -n '__coregov_at bundle' -s m -l meter -x -a "$meters" -d 'instead of the best that works'
 complete -c coregov -n '__coregov_at bundle' -s t -l trace -r -F -d 'record every slot in a SQLite database'
@@ -160,6 +162,7 @@ complete -c coregov -n '__coregov_at show-config' -s u -l user -d 'your own gove
 complete -c coregov -n '__coregov_at show-config' -s h -l help -d 'print help'
 
 complete -c coregov -n '__coregov_at simulate' -s p -l policy -x -a "(__fish_complete_list , 'string split \" \" -- $policies')" -d "instead of each bundle's own"
+complete -c coregov -n '__coregov_at simulate' -s x -l set -x -a "$settings" -d 'a parameter of a policy'
 complete -c coregov -n '__coregov_at simulate' -s j -l json -d 'for programs'
 complete -c coregov -n '__coregov_at simulate' -s h -l help -d 'print help'
 
