@@ -224,6 +224,9 @@ struct daemon_info {
 	bool is_draining;
 };
 void daemon_info(const struct daemon *daemon, struct daemon_info *ret_info);
+/* Are slots made? False where the next one is late by several, so that nobody divides the budget. While there is no
+ * task none is due. */
+bool daemon_is_in_time(const struct daemon *daemon);
 /* How many more tasks of that user would be taken now. */
 uint32_t daemon_n_vacant(const struct daemon *daemon, uid_t owner);
 
