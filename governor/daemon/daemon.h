@@ -165,7 +165,8 @@ int daemon_change(struct daemon *daemon, uint64_t number, const struct daemon_ch
 int daemon_cancel(struct daemon *daemon, uint64_t number, struct fault *fault);
 int daemon_pause(struct daemon *daemon, uint64_t number, bool is_paused, struct fault *fault);
 
-/* budget_cpus in (0, capacity]; in force when it returns. */
+/* budget_cpus in (0, capacity]; in force when it returns, also where it is as before and somebody else has set
+ * another. */
 int daemon_set_budget(struct daemon *daemon, double budget_cpus, struct fault *fault);
 /* The same, by the configuration: the next daemon keeps a budget that was set meanwhile only where its own
  * configuration still says this. */
