@@ -257,7 +257,7 @@ static void tell_of_governor(void)
 	struct remote *remote = NULL;
 	struct remote_governor governor;
 
-	if (remote_open_running(&remote, /* fault= */ NULL) == 0 &&
+	if (remote_open_running(GOVERNOR_ANY, &remote, /* fault= */ NULL) == 0 &&
 		remote_governor(remote, &governor, /* fault= */ NULL) == 0) {
 		cmd_message("a governor is running on this machine (budget %g of %g CPUs): "
 			    "--submit would run this bundle under it",

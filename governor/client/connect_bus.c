@@ -114,9 +114,10 @@ static bool connect_running(enum governor_place place, sd_bus **ret_bus)
 	return true;
 }
 
-int connect_running_governor(sd_bus **ret_bus)
+int connect_running_governor(enum governor_place place, sd_bus **ret_bus)
 {
-	if (connect_running(GOVERNOR_USER, ret_bus) || connect_running(GOVERNOR_SYSTEM, ret_bus))
+	if ((place != GOVERNOR_SYSTEM && connect_running(GOVERNOR_USER, ret_bus)) ||
+		(place != GOVERNOR_USER && connect_running(GOVERNOR_SYSTEM, ret_bus)))
 		return 0;
 	return -ENOTCONN;
 }

@@ -25,5 +25,6 @@ bool connect_has_address(void);
  * there is none: the sentence says how to get one. */
 int connect_governor(enum governor_place place, struct sd_bus **ret_bus, struct fault *fault);
 
-/* Opens a bus on which a governor runs already, the user's own first; starts none. 0, or -ENOTCONN. */
-int connect_running_governor(struct sd_bus **ret_bus);
+/* Opens a bus on which a governor runs already, for GOVERNOR_ANY the user's own first; starts none. 0, or
+ * -ENOTCONN. */
+int connect_running_governor(enum governor_place place, struct sd_bus **ret_bus);

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <systemd/sd-event.h>
 
 #include "connect_bus.h"
@@ -59,12 +60,15 @@ struct remote_change {
 
 int remote_open(enum governor_place place, struct remote **ret_remote, struct fault *fault);
 /* Only one that runs already is taken, and it has two seconds for each answer; -ENOTCONN. */
-int remote_open_running(struct remote **ret_remote, struct fault *fault);
+int remote_open_running(enum governor_place place, struct remote **ret_remote, struct fault *fault);
 struct remote *remote_free(struct remote *remote);
 
 int remote_governor(
 	struct remote *remote, struct remote_governor *ret_governor, struct fault *fault);
 void remote_governor_done(struct remote_governor *governor);
+
+/* The governor's process, as the bus knows it; 0 where it does not. */
+pid_t remote_pid(struct remote *remote);
 
 /* All tasks that it knows, also those that have ended. */
 int remote_tasks(struct remote *remote, struct remote_tasks *ret_tasks, struct fault *fault);

@@ -133,6 +133,17 @@ int remote_governor(
 		fault);
 }
 
+pid_t remote_pid(struct remote *remote)
+{
+	sd_bus_creds *creds = NULL;
+	pid_t pid = 0;
+
+	if (sd_bus_get_name_creds(remote->bus, GOVERNOR_NAME, SD_BUS_CREDS_PID, &creds) >= 0)
+		(void)sd_bus_creds_get_pid(creds, &pid);
+	(void)sd_bus_creds_unref(creds);
+	return pid;
+}
+
 int remote_task(
 	struct remote *remote, const char *path, struct remote_task *ret_task, struct fault *fault)
 {
@@ -527,7 +538,7 @@ int remote_open(enum governor_place place, struct remote **ret_remote, struct fa
 	return 0;
 }
 
-int remote_open_running(struct remote **ret_remote, struct fault *fault)
+int remote_open_running(enum governor_place place, struct remote **ret_remote, struct fault *fault)
 {
 	_cleanup_(cleanup_remote_free) struct remote *remote = calloc(1, sizeof(*remote));
 	int r;
@@ -535,7 +546,7 @@ int remote_open_running(struct remote **ret_remote, struct fault *fault)
 	if (!remote)
 		return fault_errno(fault, -ENOMEM, "call the governor");
 	remote->timeout_us = GLANCE_TIMEOUT_US;
-	r = connect_running_governor(&remote->bus);
+	r = connect_running_governor(place, &remote->bus);
 	if (r < 0)
 		return fault_set(fault, r, "no governor runs here");
 	*ret_remote = TAKE_PTR(remote);
