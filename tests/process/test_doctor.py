@@ -192,7 +192,7 @@ class Governed(Report, Service):
         check = self.found("threads")
         self.assertEqual(check["state"], "degraded")
         self.assertRegex(check["found"], rf"^task crowd of coregovd-{self.daemon.pid}-\d+: process "
-                         rf"\d+ has 6 threads for 0.4 CPUs")
+                         rf"\d+ has 6 threads for 0\.\d+ CPUs")
         self.assertIn("env OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=1 coregov run --threads 1 -- COMMAND",
                       check["remedy"])
         # And that mends it.
