@@ -341,6 +341,7 @@ static int status_of(const struct launcher_result *result)
 		return EXIT_STATUS_PERMISSION;
 	case CLIENT_ABSENT:
 		return EXIT_STATUS_UNAVAILABLE;
+	case CLIENT_FAILED:
 	case CLIENT_WAITING:
 		break;
 	}

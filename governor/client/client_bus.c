@@ -97,10 +97,17 @@ static void answer(struct client *client, enum client_answer given, const char *
 	va_end(args);
 }
 
-/* Our own side fails: to the user that is no governor either. */
+/* What says nothing of a governor, nor of a bus. */
+static bool is_want_of_ours(int error)
+{
+	return error == -EMFILE || error == -ENFILE || error == -ENOMEM;
+}
+
+/* Our own side fails: to the command that is no governor either. */
 static int absent_for(struct client *client, int error)
 {
-	answer(client, CLIENT_ABSENT, "the governor cannot be asked: %s", strerror(-error));
+	answer(client, is_want_of_ours(error) ? CLIENT_FAILED : CLIENT_ABSENT,
+		"the governor cannot be asked: %s", strerror(-error));
 	return 0;
 }
 
@@ -346,6 +353,8 @@ static int find_governor(struct client *client)
 {
 	int r = open_bus(client);
 
+	if (is_want_of_ours(r))
+		return r;
 	/* No user's bus is no reason to give up. */
 	if (r < 0 && client->on_bus == GOVERNOR_USER && client->setup.place == GOVERNOR_ANY) {
 		client->on_bus = GOVERNOR_SYSTEM;

@@ -40,6 +40,7 @@ enum client_answer {
 	CLIENT_REFUSED_BUSY,       /* not now */
 	CLIENT_REFUSED_PERMISSION, /* not for this user */
 	CLIENT_ABSENT,             /* no governor, or none that answers */
+	CLIENT_FAILED,             /* nobody knows: we lack memory, or a descriptor, to ask */
 };
 
 struct client_reply {

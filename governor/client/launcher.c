@@ -176,7 +176,9 @@ static int begin(struct launcher *self, struct fault *fault)
 
 /* Without a governor. */
 
-static int give_up(struct launcher *self, const char *why, struct launcher_result *ret_result)
+/* answer: CLIENT_ABSENT, or CLIENT_FAILED where it is we who fail. */
+static int give_up(struct launcher *self, enum client_answer answer, const char *why,
+	struct launcher_result *ret_result)
 {
 	const struct launcher_setup *setup = self->setup;
 	int error;
@@ -188,7 +190,7 @@ static int give_up(struct launcher *self, const char *why, struct launcher_resul
 	if (setup->required_by) {
 		setup->say("%s, and %s asks for one: the command was not run", why,
 			setup->required_by);
-		*ret_result = (struct launcher_result){.answer = CLIENT_ABSENT};
+		*ret_result = (struct launcher_result){.answer = answer};
 		return 0;
 	}
 	setup->say("%s, so the command runs ungoverned ('coregovd' is the governor, 'coregov "
@@ -357,7 +359,7 @@ static int govern(struct launcher *self, struct launcher_result *ret_result, str
 		self->setup->accepted(client_reply(self->client));
 	r = let_in(self);
 	if (r < 0)
-		return give_up(self, strerror(-r), ret_result);
+		return give_up(self, CLIENT_FAILED, strerror(-r), ret_result);
 	while (r >= 0 && !self->has_ended)
 		r = sd_event_run(self->event, UINT64_MAX);
 	if (r < 0 && !self->has_ended)
@@ -381,11 +383,11 @@ static int run(struct launcher *self, struct launcher_result *ret_result, struct
 	int r = begin(self, fault);
 
 	if (r < 0)
-		return give_up(self, fault->text, ret_result);
+		return give_up(self, CLIENT_FAILED, fault->text, ret_result);
 	while (client_reply(self->client)->answer == CLIENT_WAITING && !self->has_ended) {
 		r = sd_event_run(self->event, UINT64_MAX);
 		if (r < 0)
-			return give_up(self, strerror(-r), ret_result);
+			return give_up(self, CLIENT_FAILED, strerror(-r), ret_result);
 	}
 	answer = client_reply(self->client)->answer;
 	if (self->has_ended && answer != CLIENT_ACCEPTED) {
@@ -397,8 +399,8 @@ static int run(struct launcher *self, struct launcher_result *ret_result, struct
 		};
 		return 0;
 	}
-	if (answer == CLIENT_ABSENT)
-		return give_up(self, client_reply(self->client)->text, ret_result);
+	if (answer == CLIENT_ABSENT || answer == CLIENT_FAILED)
+		return give_up(self, answer, client_reply(self->client)->text, ret_result);
 	if (answer != CLIENT_ACCEPTED)
 		return refused(self, ret_result);
 	return govern(self, ret_result, fault);

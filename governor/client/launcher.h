@@ -39,7 +39,7 @@ struct launcher_result {
 };
 
 /* Returns when the command has ended. Where there is no governor, and none is required, it becomes the
- * command, and returns only if that fails. 0, or a negative errno: nothing was run, for a reason of
- * our own. */
+ * command, and returns only if that fails. 0, or a negative errno where the command cannot be waited
+ * for any more. */
 int launcher_run(const struct launcher_setup *setup, struct launcher_result *ret_result,
 	struct fault *fault);

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <systemd/sd-event.h>
 
 #include "connect_bus.h"
@@ -65,6 +66,9 @@ struct remote *remote_free(struct remote *remote);
 int remote_governor(
 	struct remote *remote, struct remote_governor *ret_governor, struct fault *fault);
 void remote_governor_done(struct remote_governor *governor);
+
+/* The governor's process, as the bus knows it; 0 where it does not. */
+pid_t remote_pid(struct remote *remote);
 
 /* All tasks that it knows, also those that have ended. */
 int remote_tasks(struct remote *remote, struct remote_tasks *ret_tasks, struct fault *fault);

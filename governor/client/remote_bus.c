@@ -133,6 +133,17 @@ int remote_governor(
 		fault);
 }
 
+pid_t remote_pid(struct remote *remote)
+{
+	sd_bus_creds *creds = NULL;
+	pid_t pid = 0;
+
+	if (sd_bus_get_name_creds(remote->bus, GOVERNOR_NAME, SD_BUS_CREDS_PID, &creds) >= 0)
+		(void)sd_bus_creds_get_pid(creds, &pid);
+	(void)sd_bus_creds_unref(creds);
+	return pid;
+}
+
 int remote_task(
 	struct remote *remote, const char *path, struct remote_task *ret_task, struct fault *fault)
 {

@@ -30,6 +30,7 @@
 #include "policy.h"
 #include "service_claim.h"
 #include "service_status.h"
+#include "watchdog.h"
 
 /* coregovd(8): the configuration, the daemon and its bus put together around one event loop. */
 
@@ -49,6 +50,7 @@ struct service {
 	char ledger_path[PATH_MAX];
 	bool is_notifying; /* somebody wants to hear */
 	struct service_status status;
+	struct watchdog *watchdog; /* NULL: there is none */
 };
 
 struct options {
@@ -371,8 +373,6 @@ static int set_up_event(struct service *service, struct fault *fault)
 	if (r >= 0)
 		r = sd_event_add_signal(service->event, NULL, SIGTERM, NULL, NULL);
 	if (r >= 0)
-		r = sd_event_set_watchdog(service->event, true);
-	if (r >= 0)
 		r = sd_event_add_time(service->event, &service->bus_timer, CLOCK_MONOTONIC,
 			UINT64_MAX, 0, on_bus_timer, service);
 	if (r >= 0)
@@ -391,6 +391,7 @@ static void keep_slot(void *userdata)
 	struct service *service = userdata;
 	struct daemon_info info;
 
+	watchdog_look(service->watchdog);
 	if (!service->is_notifying)
 		return;
 	daemon_info(service->daemon, &info);
@@ -503,6 +504,20 @@ static int status_of_start(int error)
 	}
 }
 
+static bool is_well(void *userdata)
+{
+	const struct service *service = userdata;
+
+	return daemon_is_in_time(service->daemon);
+}
+
+static int open_watchdog(struct service *service, struct fault *fault)
+{
+	int r = watchdog_new(&service->watchdog, service->event, is_well, service);
+
+	return r < 0 ? fault_errno(fault, r, "watchdog") : 0;
+}
+
 static int serve(struct service *service)
 {
 	struct fault fault = FAULT_INIT;
@@ -512,6 +527,8 @@ static int serve(struct service *service)
 		r = open_daemon(service, &fault);
 	if (r == 0)
 		r = open_bus(service, &fault);
+	if (r == 0)
+		r = open_watchdog(service, &fault);
 	if (r < 0)
 		return complain(status_of_start(r), &fault);
 	service->is_notifying = getenv("NOTIFY_SOCKET") != NULL;
@@ -555,6 +572,7 @@ int main(int argc, char *argv[])
 		status = load(&service, &options);
 	if (status == 0 && !options.is_check)
 		status = serve(&service);
+	service.watchdog = watchdog_free(service.watchdog);
 	/* The bus listens to the daemon. */
 	service.bus = governor_bus_free(service.bus);
 	service.daemon = daemon_free(service.daemon);

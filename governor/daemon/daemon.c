@@ -222,8 +222,9 @@ int daemon_set_budget(struct daemon *daemon, double budget_cpus, struct fault *f
 	if (quota_of_budget(budget_cpus, &quota) < 0)
 		return fault_set(fault, -ERANGE, "a budget of %g CPUs is too small to be enforced",
 			budget_cpus);
+	/* What somebody else has made of it meanwhile is mended. */
 	if (fabs(budget_cpus - daemon->setup.budget_cpus) < 1e-9)
-		return 0;
+		return daemon->enforcer->ops->budget_set(daemon->enforcer, budget_cpus, fault);
 	r = claim(daemon, budget_cpus, fault);
 	if (r < 0)
 		return r;

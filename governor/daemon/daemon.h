@@ -166,7 +166,8 @@ int daemon_change(struct daemon *daemon, uint64_t number, const struct daemon_ch
 int daemon_cancel(struct daemon *daemon, uint64_t number, struct fault *fault);
 int daemon_pause(struct daemon *daemon, uint64_t number, bool is_paused, struct fault *fault);
 
-/* budget_cpus in (0, capacity]; in force when it returns. */
+/* budget_cpus in (0, capacity]; in force when it returns, also where it is as before and somebody else has set
+ * another. */
 int daemon_set_budget(struct daemon *daemon, double budget_cpus, struct fault *fault);
 /* The same, by the configuration: the next daemon keeps a budget that was set meanwhile only where its own
  * configuration still says this. */
@@ -229,6 +230,9 @@ struct daemon_info {
 	bool is_draining;
 };
 void daemon_info(const struct daemon *daemon, struct daemon_info *ret_info);
+/* Are slots made? False where the next one is late by several, so that nobody divides the budget. While there is no
+ * task none is due. */
+bool daemon_is_in_time(const struct daemon *daemon);
 /* How many more tasks of that user would be taken now. */
 uint32_t daemon_n_vacant(const struct daemon *daemon, uid_t owner);
 

@@ -22,6 +22,9 @@
 #define LOOK_AGAIN_NS (50 * NSEC_PER_MSEC)
 #define DYING_NS NSEC_PER_SEC
 
+/* A machine that is full, or a call that blocks, may hold up some. */
+#define SLOTS_LATE_MAX 5
+
 static int arm(struct daemon *daemon, sd_event_source *timer, uint64_t at_ns)
 {
 	int r;
@@ -190,6 +193,12 @@ static int on_slot(sd_event_source *source, uint64_t usec, void *userdata)
 	daemon->n_missed += nsec_sub(now_ns / slot_ns, daemon->next_slot);
 	daemon->next_slot = now_ns / slot_ns + 1;
 	return arm(daemon, daemon->slot_timer, daemon->next_slot * slot_ns);
+}
+
+bool daemon_is_in_time(const struct daemon *daemon)
+{
+	return !daemon->is_awake ||
+		daemon_now_ns(daemon) / daemon->setup.slot_ns < daemon->next_slot + SLOTS_LATE_MAX;
 }
 
 void daemon_slot_now(struct daemon *daemon)

@@ -28,6 +28,7 @@ static const struct check {
 	{"claims", check_claims},
 	{"leftovers", check_leftovers},
 	{"meddlers", check_meddlers},
+	{"governor", check_governor},
 	{"threads", check_threads},
 	{"learners", check_learners},
 	{"library", check_library},

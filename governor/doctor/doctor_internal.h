@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
+#include <dirent.h>
+
 #include "finding.h"
 #include "scene.h"
 
@@ -30,12 +32,20 @@ void check_meter(const struct scene *scene, struct finding *finding);
 void check_claims(const struct scene *scene, struct finding *finding);
 void check_leftovers(const struct scene *scene, struct finding *finding);
 void check_meddlers(const struct scene *scene, struct finding *finding);
+
+/* check_threads.c */
 void check_threads(const struct scene *scene, struct finding *finding);
+
+/* check_governor.c */
+void check_governor(const struct scene *scene, struct finding *finding);
 
 /* check_files.c */
 void check_learners(const struct scene *scene, struct finding *finding);
 void check_library(const struct scene *scene, struct finding *finding);
 void check_presets(const struct scene *scene, struct finding *finding);
+
+/* The processes that there are. NULL, and that is the finding, where they cannot be seen. (check_runs.c) */
+DIR *open_processes(const struct scene *scene, struct finding *finding);
 
 /* What would give this user groups with the cpu controller: asked by several checks. (remedy.c) */
 void remedy_of_groups(const struct scene *scene, struct finding *finding);

@@ -10,9 +10,31 @@
 #include "fault.h"
 #include "home.h"
 #include "ladder.h"
+#include "quantity.h"
 
 /* What the checks look at: the answers of those that know (enforcers, meters, systemd, other runs), asked
  * once, and where to find the rest. A test fills it by hand. */
+
+/* A task of a governor, as that says. */
+struct scene_task {
+	pid_t pid; /* of its first process */
+	char name[TASK_NAME_MAX + 1];
+	double share_cpus;
+	uint32_t threads; /* the most CPUs it can use; 0: the governor finds out */
+};
+
+/* A governor that is there. */
+struct scene_governor {
+	const char *option;       /* by which a command calls it: "", " --system" or " --user" */
+	pid_t pid;                /* 0: not known */
+	int error;                /* 0, or a negative errno: it does not answer */
+	char why[FAULT_TEXT_MAX]; /* where it does not */
+	double budget_cpus;
+	struct scene_task *tasks; /* that run; n_tasks of them */
+	size_t n_tasks;
+};
+
+#define SCENE_GOVERNORS 2 /* the user's own, and the machine's */
 
 struct scene {
 	const char *root; /* before every path of /proc and /sys: "", or a test's folder */
@@ -37,6 +59,9 @@ struct scene {
 	double claimed_cpus;
 	char claims[FAULT_TEXT_MAX]; /* whose, or why it cannot be known */
 	bool is_service_there;       /* one of them is coregovd */
+
+	struct scene_governor governors[SCENE_GOVERNORS];
+	size_t n_governors;
 
 	int n_leftovers; /* or a negative errno */
 	char leftovers[FAULT_TEXT_MAX];

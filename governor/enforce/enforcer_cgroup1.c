@@ -783,6 +783,8 @@ static int cgroup1_budget_set(struct enforcer *enforcer, double budget_cpus, str
 			budget_cpus);
 	if (cgroup1->is_dry)
 		return 0;
+	/* Somebody else may have set another. */
+	(void)read_quota_fds(cgroup1->quota_fd, cgroup1->period_fd, &cgroup1->budget);
 	r = placements_lower(&cgroup1->placements, &budget, fault);
 	if (r < 0)
 		return r;

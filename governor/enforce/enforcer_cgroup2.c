@@ -890,11 +890,19 @@ static int set_budget(struct cgroup2 *cgroup2, const struct quota *budget, struc
 		     : 0;
 }
 
+static bool is_budget_in_force(const struct cgroup2 *cgroup2, const struct quota *budget)
+{
+	struct quota quota;
+
+	return read_max(cgroup2->max_fd, &quota) == 0 && quota.quota_us == budget->quota_us &&
+		quota.period_us == budget->period_us;
+}
+
 static int cgroup2_budget_set(struct enforcer *enforcer, double budget_cpus, struct fault *fault)
 {
 	struct cgroup2 *cgroup2 = cgroup2_of(enforcer);
 	struct quota budget;
-	int r;
+	int r = 0;
 
 	if (quota_of_budget(budget_cpus, &budget) < 0)
 		return fault_set(fault, -ERANGE, "a budget of %g CPUs is too small to be enforced",
@@ -902,10 +910,8 @@ static int cgroup2_budget_set(struct enforcer *enforcer, double budget_cpus, str
 	if (cgroup2->is_dry)
 		return 0;
 	/* Every write gives a period's quota away. */
-	if (budget.quota_us == cgroup2->budget.quota_us &&
-		budget.period_us == cgroup2->budget.period_us && !cgroup2->is_foreign)
-		return 0;
-	r = set_budget(cgroup2, &budget, fault);
+	if (!is_budget_in_force(cgroup2, &budget))
+		r = set_budget(cgroup2, &budget, fault);
 	if (r < 0)
 		return r;
 	cgroup2->budget = budget;

@@ -15,7 +15,10 @@
 
 /* The same as in unit_bus.c, with several at once, and a connection that stays. systemd takes one call after the
  * other, and everybody else's, too: so many wait there at most, and the rest here. What came first is made
- * first. */
+ * first.
+ *
+ * Where somebody has subscribed to systemd's signals, as logind has, the end of each job on the machine is told to
+ * all who listen. So that is listened to while a scope is wanted only: an idle governor is not woken up. */
 
 #define AT_ONCE 16
 #define PATIENCE_US (60 * USEC_PER_SEC)
@@ -40,6 +43,7 @@ struct wanted {
 struct scope_maker {
 	sd_event *event;
 	sd_bus *bus;          /* NULL: none yet */
+	sd_bus_slot *jobs;    /* listens to the ends of jobs; NULL: it does not */
 	bool is_lost;         /* the connection; a bus is not let go of while it calls us */
 	struct wanted *first; /* in their order */
 	unsigned n_asked_for;
@@ -73,6 +77,7 @@ static void take_out(struct wanted *wanted)
 /* The last that happens with it. */
 static void tell(struct wanted *wanted, int r, const char *why)
 {
+	struct scope_maker *maker = wanted->maker;
 	struct fault fault = FAULT_INIT;
 
 	take_out(wanted);
@@ -80,6 +85,8 @@ static void tell(struct wanted *wanted, int r, const char *why)
 		(void)fault_set(&fault, r, "systemd did not make %s: %s", wanted->unit, why);
 	wanted->made(wanted->userdata, r, &fault);
 	(void)wanted_free(wanted);
+	if (!maker->first)
+		maker->jobs = sd_bus_slot_unref(maker->jobs);
 }
 
 static void ask(struct scope_maker *maker);
@@ -193,6 +200,7 @@ static int on_too_late(sd_event_source *source, uint64_t usec, void *userdata)
 
 static void leave_bus(struct scope_maker *maker)
 {
+	maker->jobs = sd_bus_slot_unref(maker->jobs);
 	(void)sd_bus_detach_event(maker->bus);
 	maker->bus = sd_bus_close_unref(maker->bus);
 	maker->is_lost = false;
@@ -209,12 +217,9 @@ static int connect(struct scope_maker *maker, struct fault *fault)
 	r = unit_bus_open_manager(&maker->bus, fault);
 	if (r < 0)
 		return r;
-	r = sd_bus_match_signal(maker->bus, /* ret= */ NULL, MANAGER, MANAGER_PATH,
-		MANAGER_INTERFACE, "JobRemoved", on_job_removed, maker);
-	if (r >= 0)
-		r = sd_bus_match_signal(maker->bus, /* ret= */ NULL, /* sender= */ NULL,
-			"/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local", "Disconnected",
-			on_lost, maker);
+	r = sd_bus_match_signal(maker->bus, /* ret= */ NULL, /* sender= */ NULL,
+		"/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local", "Disconnected",
+		on_lost, maker);
 	if (r >= 0)
 		r = sd_bus_attach_event(maker->bus, maker->event, PRIORITY);
 	if (r >= 0)
@@ -223,12 +228,25 @@ static int connect(struct scope_maker *maker, struct fault *fault)
 	return fault_errno(fault, r, "ask systemd for scopes");
 }
 
+/* The bus takes this before the call that comes after it; where it refuses, the connection is lost. */
+static int listen_to_jobs(struct scope_maker *maker, struct fault *fault)
+{
+	int r = maker->jobs ? 0
+			    : sd_bus_match_signal_async(maker->bus, &maker->jobs, MANAGER,
+				      MANAGER_PATH, MANAGER_INTERFACE, "JobRemoved", on_job_removed,
+				      /* install_callback= */ NULL, maker);
+
+	return r < 0 ? fault_errno(fault, r, "ask systemd for scopes") : 0;
+}
+
 int scope_maker_make(struct scope_maker *maker, const char *unit, const char *description,
 	int pidfd, pid_t pid, scope_made_fn made, void *userdata, struct fault *fault)
 {
 	struct wanted *wanted, **link = &maker->first;
 	int r = connect(maker, fault);
 
+	if (r == 0)
+		r = listen_to_jobs(maker, fault);
 	if (r < 0)
 		return r;
 	wanted = calloc(1, sizeof(*wanted));

@@ -120,7 +120,8 @@ struct enforcer_ops {
 	 * where that is. It is not ours any more. NULL in a simulation. */
 	int (*task_let_go)(struct enforcer *enforcer, uint32_t task, struct fault *fault);
 
-	/* Rewrites the parent's budget; only called when it changes. A budget that falls must be
+	/* The parent's budget; only called when it changes, or is set anew: then one that somebody else
+	 * has set gives way. Writes only what differs. A budget that falls must be
 	 * called after apply() of the lower grants, one that rises before. budget_cpus > 0. */
 	int (*budget_set)(struct enforcer *enforcer, double budget_cpus, struct fault *fault);
 

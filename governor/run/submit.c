@@ -50,6 +50,7 @@ static void refuse(struct submit *submit, const struct entry *entry)
 		[CLIENT_REFUSED_BUSY] = RUN_ERROR_BUDGET,
 		[CLIENT_REFUSED_PERMISSION] = RUN_ERROR_PERMISSION,
 		[CLIENT_ABSENT] = RUN_ERROR_GOVERNOR,
+		[CLIENT_FAILED] = RUN_ERROR_GOVERNOR,
 	};
 
 	submit->error_kind = kinds[entry->result.answer];
@@ -58,10 +59,12 @@ static void refuse(struct submit *submit, const struct entry *entry)
 	(void)sd_event_exit(submit->event, 0);
 }
 
-/* The governor went while it was asked: the command has not run. */
+/* The governor went while it was asked, or it could not be asked: the command has not run. */
 static bool may_try_again(const struct entry *entry)
 {
-	return entry->has_result && entry->result.answer == CLIENT_ABSENT &&
+	enum client_answer answer = entry->result.answer;
+
+	return entry->has_result && (answer == CLIENT_ABSENT || answer == CLIENT_FAILED) &&
 		entry->submit->has_accepted && !entry->submit->is_gone &&
 		entry->n_tries < TRIES_MAX;
 }

@@ -11,7 +11,7 @@
 #include "governor_bus.h"
 #include "nsec.h"
 
-/* bus_host [--polkit] [--reload ok|bad]: the governor's side of the bus over a fake daemon. A line
+/* bus_host [--polkit] [--reload ok|bad] [--scopes]: the governor's side of the bus over a fake daemon. A line
  * of its standard input is something that happens to the daemon, and is answered by "ok" when it
  * has been told; standard input's end is the end. */
 
@@ -166,11 +166,14 @@ int main(int argc, char *argv[])
 		.say = say,
 	};
 	struct fault fault = FAULT_INIT;
+	bool wants_scopes = false;
 
 	(void)setvbuf(stdout, NULL, _IOLBF, 0);
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--polkit") == 0) {
 			setup.asks_polkit = true;
+		} else if (strcmp(argv[i], "--scopes") == 0) {
+			wants_scopes = true;
 		} else if (strcmp(argv[i], "--reload") == 0 && i + 1 < argc) {
 			host.reload = argv[++i];
 			setup.reload = reload;
@@ -178,6 +181,8 @@ int main(int argc, char *argv[])
 	}
 	if (sd_event_new(&host.event) < 0 || fake_daemon_new(&host.daemon, host.event) < 0)
 		return 1;
+	if (wants_scopes)
+		fake_want_scopes(host.daemon);
 	setup.event = host.event;
 	setup.daemon = host.daemon;
 	if (governor_bus_new(&host.bus, &setup, &fault) < 0) {

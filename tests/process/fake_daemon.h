@@ -18,4 +18,7 @@ struct daemon_task_info *fake_task(struct daemon *daemon, uint64_t number);
 uint64_t fake_add(struct daemon *daemon, const char *name, uid_t owner);
 void fake_forget(struct daemon *daemon, uint64_t number);
 struct daemon_info *fake_info(struct daemon *daemon);
+/* From now on each process that is submitted has to be in a scope, and a user may have as many tasks as there are
+ * rows. */
+void fake_want_scopes(struct daemon *daemon);
 const struct daemon_listener *fake_listener(const struct daemon *daemon);

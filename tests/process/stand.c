@@ -242,6 +242,12 @@ START_TEST(a_stranger_is_reported_and_left_alone)
 	assert_quota(1, 4000, STAND_PERIOD_US);
 	ck_assert_int_eq(stand_budget(0.6), 0);
 	assert_quota(STAND_RUN, 60000, 100000);
+	/* Seen or not: whoever sets it, sets it, to the same as well. */
+	stand.kind->write_quota(STAND_RUN, (struct quota){budget_us, 100000});
+	ck_assert_int_eq(stand_budget(0.6), 0);
+	assert_quota(STAND_RUN, 60000, 100000);
+	for (int slot = 0; slot < 2 * STAND_N_TASKS; slot++)
+		ck_assert_uint_eq(stand_apply(grants, 2).n_foreign, 0);
 }
 END_TEST
 

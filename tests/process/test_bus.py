@@ -18,6 +18,7 @@ ERROR = "org.coregov.Error"
 INVALID = "org.freedesktop.DBus.Error.InvalidArgs"
 DENIED = "org.freedesktop.DBus.Error.AccessDenied"
 TASK = f"{NAME}.Task"
+FAKE_SYSTEMD = os.environ["FAKE_SYSTEMD"]
 SOURCE = pathlib.Path(os.environ["SOURCE"])
 FAR = 4102444800_000000  # the year 2100, in microseconds
 
@@ -162,6 +163,115 @@ class Submit(BusCase):
         code, text = self.send(PATH, f"{NAME}.Ended", f"objpath:{task(1)}", "int32:0", user=NOBODY)
         self.assertIn(f"{ERROR}.NotYours", text)
         self.assertEqual(self.host.take(), [])
+
+
+class Scopes(BusCase):
+    """Each process is put into a scope before it is a task, by a manager that is told how it goes."""
+
+    host_options = ("--scopes",)
+    AT_ONCE = 16  # that systemd is asked for, scope_maker_bus.c
+
+    def setUp(self):
+        if os.geteuid() != 0:
+            self.skipTest("a user's own manager is looked for elsewhere")
+        super().setUp()
+        self.systemd = Peer(FAKE_SYSTEMD, env=self.env)
+        self.addCleanup(self.systemd.stop)
+
+    def start_host(self, *options):
+        self.env["DBUS_SYSTEM_BUS_ADDRESS"] = self.address
+        return super().start_host(*options)
+
+    def process(self):
+        process = subprocess.Popen(["sleep", "1000"])
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def begin(self, name, process):
+        caller = subprocess.Popen([bus_case.SUBMIT, "--pid", str(process.pid), f"Name:s={name}"],
+                                  env=self.env, text=True, stdout=subprocess.PIPE)
+        self.addCleanup(caller.stdout.close)
+        self.addCleanup(caller.wait)
+        return caller
+
+    def asked(self, n):
+        """What the manager is asked for, once it has come to that many."""
+        lines, end = [], time.monotonic() + PATIENCE
+        while len(lines) < n:
+            lines += self.systemd.take()
+            self.assertLess(time.monotonic(), end, lines)
+        self.assertEqual(len(lines), n)
+        return [line.split() for line in lines]
+
+    def answer_of(self, caller):
+        return caller.communicate(timeout=PATIENCE)[0].strip()
+
+    def calls(self):
+        return [line for line in self.host.take() if line.startswith("call")]
+
+    def test_one_after_the_other(self):
+        """Between them nothing is listened to: each is heard of all the same."""
+        for name in ("one", "two"):
+            process = self.process()
+            caller = self.begin(name, process)
+            ((_, unit, where, pid),) = self.asked(1)
+            self.assertRegex(unit, rf"^coregov-{name}-[0-9a-f]+\.scope$")
+            self.assertEqual((where, int(pid)), ("coregov.slice", process.pid))
+            self.assertEqual(self.calls(), [])  # not before it is there
+            self.systemd.tell("done")
+            self.assertRegex(self.answer_of(caller), "^task ")
+            (call,) = self.calls()
+            self.assertIn(f"pid={process.pid} ", call)
+            self.assertTrue(call.endswith(f" scope={unit}"), call)
+
+    def test_it_cannot_be_made(self):
+        """Whoever submits has done nothing wrong: no governor, as far as that command goes."""
+        for how, why in (("failed", "failed"), ("refuse", "the process does not exist")):
+            caller = self.begin("one", self.process())
+            ((_, unit, _, _),) = self.asked(1)
+            self.systemd.tell(how)
+            self.assertEqual(self.answer_of(caller), f"error {ERROR}.NotGoverned: "
+                             f"systemd did not make {unit}: {why}")
+            self.assertEqual(self.calls(), [])
+
+    def test_a_command_ends_before_it_is_asked_for(self):
+        """It waits behind those that systemd has enough to do with. Its number may be another's by then."""
+        callers = [self.begin(f"t{i}", self.process()) for i in range(self.AT_ONCE)]
+        self.asked(self.AT_ONCE)
+        late, later = self.process(), self.process()
+        callers.append(self.begin("later", later))
+        caller = self.begin("late", late)
+        said = []
+        while not {"asked later", "asked late"} <= set(said):  # both wait in there
+            said += self.host.take()
+        late.kill()
+        late.wait()
+        self.systemd.tell("done")
+        self.systemd.tell("done")
+        said = self.answer_of(caller)
+        self.assertRegex(said, rf"^error {ERROR}\.NotGoverned: systemd did not make "
+                         r"coregov-late-[0-9a-f]+\.scope: No such process$")
+        ((_, _, _, pid),) = self.asked(1)
+        self.assertEqual(int(pid), later.pid)
+        for _ in range(self.AT_ONCE - 1):
+            self.systemd.tell("done")
+        self.assertEqual([self.answer_of(each).split()[0] for each in callers],
+                         ["task"] * (self.AT_ONCE + 1))
+        calls = self.calls()
+        self.assertEqual(len(calls), self.AT_ONCE + 1)
+        self.assertNotIn(f"pid={late.pid} ", "".join(calls))
+
+    def test_a_command_ends_while_systemd_is_at_it(self):
+        """What is in the scope by then is limited."""
+        process = self.process()
+        caller = self.begin("one", process)
+        ((_, unit, _, _),) = self.asked(1)
+        process.kill()
+        process.wait()
+        self.systemd.tell("done")
+        self.assertEqual(self.answer_of(caller), f"error {ERROR}.NotGoverned: the process has ended")
+        self.assertEqual(self.calls(), [f"call confine {unit}"])
 
 
 class Flood(BusCase):

@@ -220,6 +220,10 @@ START_TEST(a_stranger_is_reported_and_left_alone)
 	assert_file(RUN "/1-cpu.max/cpu.max", "20000 100000");
 	ck_assert_int_eq(enforcer->ops->budget_set(enforcer, 0.5, &fault), 0);
 	assert_file(RUN "/cpu.max", "50000 100000");
+	/* One that nobody has seen yet. */
+	fake_tree_write(&tree, RUN "/cpu.max", "70000 100000\n");
+	ck_assert_int_eq(enforcer->ops->budget_set(enforcer, 0.5, &fault), 0);
+	assert_file(RUN "/cpu.max", "50000 100000");
 }
 END_TEST
 

@@ -17,6 +17,7 @@ COREGOVD, LEARNERS, DATA = (os.environ[name] for name in (
     "COREGOVD", "COREGOV_LEARNERS", "COREGOV_DATA"))
 # Tests of other suites may hold a part of the machine: these hold little.
 BUDGET = "0.4cpu"
+WATCHDOG_SECONDS = 0.2
 SPIN = ["sh", "-c", "while :; do :; done"]
 SAYS = "i=0; while [ $i -lt 400 ]; do i=$((i+1)); echo step $i loss 0.$((1000 - i)); sleep 0.02; done"
 
@@ -491,14 +492,16 @@ class Starts(BusCase):
         self.assertEqual(told[-1:], ["no task"])
         self.assertEqual(self.statuses(heard, 2), [])
 
-    @staticmethod
-    def statuses(heard, seconds):
-        """Each STATUS that comes in so many seconds."""
-        found, end = [], time.monotonic() + seconds
-        while time.monotonic() < end:
-            found += [line[len("STATUS="):] for line in heard.recv(4096).decode().splitlines()
-                      if line.startswith("STATUS=")]
-        return found
+    def statuses(self, heard, seconds):
+        """Each STATUS that comes in so many seconds. Beside a task and without one the watchdog hears that all is
+        well, twice in its time at most."""
+        lines, begun = [], time.monotonic()
+        while time.monotonic() < begun + seconds:
+            lines += heard.recv(4096).decode().splitlines()
+        n_most = (time.monotonic() - begun) / (WATCHDOG_SECONDS / 2) + 1
+        self.assertGreaterEqual(lines.count("WATCHDOG=1"), 3)
+        self.assertLessEqual(lines.count("WATCHDOG=1"), n_most)
+        return [line[len("STATUS="):] for line in lines if line.startswith("STATUS=")]
 
     def test_notifies(self):
         """As systemd has it: a socket that is told when tasks may come."""
@@ -508,7 +511,7 @@ class Starts(BusCase):
             heard.settimeout(PATIENCE)
             daemon = subprocess.Popen([COREGOVD, "--user", "--budget", BUDGET],
                                       env={**self.env, "NOTIFY_SOCKET": path,
-                                           "WATCHDOG_USEC": "200000"},
+                                           "WATCHDOG_USEC": str(int(WATCHDOG_SECONDS * 1e6))},
                                       stderr=subprocess.DEVNULL)
             try:
                 told = heard.recv(4096).decode()

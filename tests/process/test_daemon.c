@@ -388,6 +388,29 @@ START_TEST(without_a_task_nothing_wakes_up)
 }
 END_TEST
 
+/* What systemd is told the governor is well by. */
+START_TEST(whether_slots_are_made)
+{
+	open_daemon(&usual);
+	sleep_ms(10 * SLOT_NS / NSEC_PER_MSEC);
+	ck_assert(daemon_is_in_time(service)); /* none is due */
+	ck_assert_int_eq(submit(JOB_BUSY, &plain, 0), 1);
+	ck_assert(daemon_is_in_time(service));
+	RUN_UNTIL(n_slots >= 2);
+	ck_assert(daemon_is_in_time(service));
+	sleep_ms(10 * SLOT_NS / NSEC_PER_MSEC); /* the loop stands still */
+	ck_assert(!daemon_is_in_time(service));
+	n_slots = 0;
+	RUN_UNTIL(n_slots >= 1);
+	ck_assert(daemon_is_in_time(service));
+	ck_assert_int_eq(kill(tasks[0].pid, SIGKILL), 0);
+	reap_and_tell(0, 1);
+	RUN_UNTIL(n_ended == 1);
+	sleep_ms(10 * SLOT_NS / NSEC_PER_MSEC);
+	ck_assert(daemon_is_in_time(service));
+}
+END_TEST
+
 START_TEST(who_learns_is_not_killed_for_it)
 {
 	const struct daemon_submission learning = {
@@ -994,6 +1017,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, a_task_comes_is_governed_and_goes);
 	tcase_add_test(tcase, a_status_that_nobody_tells_is_not_told);
 	tcase_add_test(tcase, without_a_task_nothing_wakes_up);
+	tcase_add_test(tcase, whether_slots_are_made);
 	tcase_add_test(tcase, who_learns_is_not_killed_for_it);
 	tcase_add_test(tcase, who_is_to_stop_at_its_target_is_asked_and_then_ended);
 	tcase_add_test(tcase, what_cannot_be_taken_is_refused);

@@ -6,11 +6,13 @@ import json
 import os
 import pathlib
 import pty
+import signal
 import subprocess
 import unittest
 
 import tap
 from test_bundle import COREGOV, PATIENCE, Case, groups_of, processes_of, wait_until, works
+from test_coregovd import COREGOVD, Service, groups
 
 STATES = ["ok", "degraded", "broken"]  # by exit status
 
@@ -20,7 +22,16 @@ def doctor(*options, prefix=(), **more):
                           timeout=PATIENCE, check=False, **more)
 
 
-class Doctor(Case):
+# Says that its threads are there, which wait for nothing.
+THREADS = """
+import threading
+for _ in range(5):
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+while True: pass
+"""
+
+
+class Report:
     def checks(self, **more):
         """{name: check} of --json, whose form and status are right."""
         ended = doctor("--json", **more)
@@ -37,6 +48,8 @@ class Doctor(Case):
         self.assertEqual(ended.returncode, worst)
         return {check["name"]: check for check in report["checks"]}
 
+
+class Doctor(Report, Case):
     def test_a_line_for_each(self):
         names = list(self.checks())
         ended = doctor()
@@ -74,10 +87,7 @@ class Doctor(Case):
 
     def test_a_run_beside_it(self):
         """Its claim, and its task whose threads may spin."""
-        self.write("threads.py", "import threading\n"
-                   "for _ in range(5):\n"
-                   "    threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
-                   "while True: pass\n")
+        self.write("threads.py", THREADS)
         path = self.bundle({"crowd": {
             "command": self.python("threads.py"), "deadline": "50s", "target": "0.5",
             "environment": "OMP_WAIT_POLICY=ACTIVE"}}, budget="0.5cpu")
@@ -158,6 +168,102 @@ class Doctor(Case):
         check = self.checks(prefix=words)["limits"]
         self.assertEqual(check["state"], "degraded", check)
         self.assertIn("at most 200 open files", check["found"])
+
+
+class Governed(Report, Service):
+    """A coregovd, and tasks of it."""
+
+    def found(self, name):
+        return self.checks(env=self.env)[name]
+
+    def group(self, name=""):
+        """Where the quota is, of all or of one task."""
+        found = [path for path in groups(self.daemon.pid)
+                 if os.path.exists(f"{path}/cpu.cfs_quota_us") or os.path.exists(f"{path}/cpu.max")]
+        if not found:
+            self.skipTest("no groups can be made here")
+        return pathlib.Path(found[0], name)
+
+    def test_threads(self):
+        self.env["OMP_WAIT_POLICY"] = "ACTIVE"
+        self.started("crowd", "--", "python3", "-c", THREADS)
+        self.group()
+        self.until(lambda: "has 6 threads" in self.found("threads")["found"])
+        check = self.found("threads")
+        self.assertEqual(check["state"], "degraded")
+        self.assertRegex(check["found"], rf"^task crowd of coregovd-{self.daemon.pid}-\d+: process "
+                         rf"\d+ has 6 threads for 0\.\d+ CPUs")
+        self.assertIn("env OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=1 coregov run --threads 1 -- COMMAND",
+                      check["remedy"])
+        # And that mends it.
+        self.assertEqual(self.coregov("cancel", "crowd")[0], 0)
+        self.until(lambda: self.task_now("crowd")["phase"] == "ended")
+        self.env["OMP_WAIT_POLICY"] = "PASSIVE"
+        self.started("calm", "--threads", "1", "--", "python3", "-c", THREADS)
+        self.assertEqual(self.found("threads")["state"], "ok", self.found("threads"))
+
+    def test_threads_that_are_asked_for(self):
+        self.env["OMP_NUM_THREADS"] = "3"
+        self.started("many", "--threads", "2", "--", "python3", "-c", THREADS)
+        check = self.found("threads")
+        self.assertEqual(check["state"], "degraded", check)
+        self.assertIn("is told by OMP_NUM_THREADS=3 to start that many threads, and the task may have "
+                      "0.4 CPUs at most", check["found"])
+        self.assertIn("env OMP_NUM_THREADS=1 coregov run --threads 1 -- COMMAND", check["remedy"])
+
+    def test_threads_without_groups(self):
+        """What is stopped and continued has none: its governor says what it has."""
+        self.stop(self.daemon)
+        self.conf.write_text(self.configuration + "enforcer = signal\n")
+        self.daemon = self.start_daemon()
+        self.env["OMP_WAIT_POLICY"] = "ACTIVE"
+        self.started("crowd", "--", "python3", "-c", THREADS)
+        self.until(lambda: "task crowd of a governor: " in self.found("threads")["found"])
+        self.assertIn("coregov run --threads 1", self.found("threads")["remedy"])
+        self.assertEqual(self.found("governor")["found"], "0.4 CPUs for 1 tasks")
+
+    def test_a_budget_that_somebody_else_sets(self):
+        self.assertEqual(self.found("governor")["found"], "0.4 CPUs for 0 tasks")
+        self.started("spin", "--", "sh", "-c", "while :; do :; done")
+        knob = self.group() / "cpu.cfs_quota_us"
+        if not knob.exists():
+            self.skipTest("the cpu controller is not on v1 here")
+        self.assertRegex(self.found("governor")["found"], rf"^0.4 CPUs for 1 tasks, as '/.*{knob.parent.name}' "
+                         "has it$")
+        knob.write_text("90000", encoding="ascii")
+        check = self.found("governor")
+        self.assertEqual(check["state"], "degraded", check)
+        self.assertIn("has 0.9 CPUs, and the budget is 0.4 CPUs: somebody else has set cpu.cfs_quota_us",
+                      check["found"])
+        self.assertEqual(check["remedy"], "coregov budget 0.4cpu")
+        # And that mends it.
+        self.assertEqual(self.coregov(*check["remedy"].split()[1:])[0], 0)
+        self.assertEqual(self.found("governor")["state"], "ok")
+
+    def test_it_does_not_answer(self):
+        self.daemon.send_signal(signal.SIGSTOP)
+        try:
+            check = self.found("governor")
+        finally:
+            self.daemon.send_signal(signal.SIGCONT)
+        self.assertEqual(check["state"], "broken", check)
+        self.assertIn(f"process {self.daemon.pid} is one, and does not answer", check["found"])
+        self.assertEqual(check["remedy"], f"kill -KILL {self.daemon.pid}, and start coregovd again: "
+                         "its tasks go on")
+
+    def test_none_is_started(self):
+        """To ask is no reason to."""
+        self.stop(self.daemon)
+        self.assertEqual(self.found("governor")["found"], "none is there")
+        self.assertFalse([path for path in pathlib.Path("/proc").glob("[0-9]*/exe")
+                          if self.is_daemon_of_this_bus(path)])
+
+    def is_daemon_of_this_bus(self, path):
+        try:
+            return (path.readlink() == pathlib.Path(COREGOVD)
+                    and self.address.encode() in (path.parent / "environ").read_bytes())
+        except OSError:
+            return False
 
 
 class CommandLine(unittest.TestCase):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`coregov run` from the outside: what it asks of a governor, runs without one, and hears."""
 
+import ctypes
 import os
 import signal
 import socket
@@ -12,7 +13,8 @@ import time
 import tap
 from governed import COREGOV, PATIENCE, Case, state_of, wait_until
 
-PYTHON_PACKAGE = os.environ["PYTHON_PACKAGE"]
+PYTHON_PACKAGE, FAIL_EPOLL = (os.environ[name] for name in ("PYTHON_PACKAGE", "FAIL_EPOLL"))
+PR_SET_CHILD_SUBREAPER = 36
 
 # Learns in five steps.
 LEARN = "for i in 1 2 3 4 5; do echo \"step $i: loss 0.$((9 - i))\"; done"
@@ -327,6 +329,68 @@ class Submitted(Case):
         status, out, err = self.run_it("--target", "1", "sh", "-c", "echo ${COREGOV_PROGRESS-no}")
         self.assertEqual((status, out), (0, "no\n"))
         self.assertIn("heard only if it reports by itself", err)
+
+
+class Fails(Case):
+    """Status 125: it is the launcher itself that cannot, and nobody else that would not."""
+
+    def test_no_descriptors(self):
+        """However few there are: the command runs, or it is said why not, and that no governor was asked."""
+        self.govern()
+        statuses = []
+        for most in range(4, 32):  # with 3 no shared library can be opened
+            limited = {"env": self.environment(), "text": True, "capture_output": True,
+                       "timeout": PATIENCE, "check": False}
+            words = ["bash", "-c", f'ulimit -n {most} && exec "$@"', "sh", COREGOV, "run"]
+            plain = subprocess.run([*words, "echo", "ran"], **limited)
+            self.assertEqual((plain.returncode, plain.stdout), (0, "ran\n"), plain.stderr)
+            required = subprocess.run([*words, "--require", "echo", "ran"], **limited)
+            statuses.append(required.returncode)
+            with self.subTest(most):
+                if required.returncode == 0:
+                    self.assertEqual(required.stdout, "ran\n")
+                    self.assertIn("governed", plain.stderr)
+                    continue
+                self.assertEqual((required.returncode, required.stdout), (125, ""),
+                                 required.stderr)
+                self.assertRegex(required.stderr, "^coregov: .*: Too many open files, and "
+                                 "--require asks for one: the command was not run\n$")
+                self.assertIn("Too many open files, so the command runs ungoverned", plain.stderr)
+        self.assertGreater(statuses.count(125), 0)
+        self.assertEqual(statuses, sorted(statuses, reverse=True))
+
+    def test_launcher_killed_before_the_gate_opens(self):
+        """Its child ends with that status, for whoever waits for it then."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        self.assertEqual(libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0)
+        self.addCleanup(libc.prctl, PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+        governor = self.govern("hold", "1")
+        process = self.start("--wait-start", "touch", self.path("ran"))
+        pid = int(governor.wait_for("process").split()[1])
+        process.kill()
+        process.wait()
+        _, status = os.waitpid(pid, 0)
+        self.assertEqual(os.waitstatus_to_exitcode(status), 125)
+        self.assertFalse(os.path.exists(self.path("ran")))
+
+    def test_cannot_wait_for_the_command(self):
+        """It runs on, under its governor: it is not ended for that."""
+        self.govern()
+        os.mkfifo(self.path("go"))
+        process = self.start(
+            "sh", "-c", f"touch {self.path('fail')}; read go <{self.path('go')}; "
+            f"touch {self.path('ran')}",
+            env=self.environment(LD_PRELOAD=FAIL_EPOLL, FAIL_EPOLL_WHEN=self.path("fail"),
+                                 ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "")
+                                 + ":verify_asan_link_order=0"))
+        pid = int(self.governor.wait_for("process").split()[1])
+        wait_until(lambda: os.path.exists(self.path("fail")), "the command to begin")
+        process.send_signal(signal.SIGWINCH)  # goes on to the command, which does not mind
+        self.assertEqual(process.wait(PATIENCE), 125)
+        self.assertNotIn(state_of(pid), (None, "Z"))
+        with open(self.path("go"), "w", encoding="ascii") as file:
+            file.write("go\n")
+        wait_until(lambda: os.path.exists(self.path("ran")), "the command to go on")
 
 
 class Feeds(Case):

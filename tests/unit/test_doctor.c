@@ -56,15 +56,17 @@ static void put(const char *path, const char *text)
 	ck_assert_int_eq(fclose(file), 0);
 }
 
-/* What has NULs in it. */
-static void put_environment(const char *path, const char *first, const char *second)
+/* Variables, of which there are blanks between the texts. */
+static void put_environment(const char *path, const char *variables)
 {
 	FILE *file;
 
 	put(path, "");
 	file = fopen(below(path), "we");
 	ck_assert_ptr_nonnull(file);
-	(void)fprintf(file, "%s%c%s%c", first, '\0', second, '\0');
+	for (const char *c = variables; *c; c++)
+		(void)fputc(*c == ' ' ? '\0' : *c, file);
+	(void)fputc('\0', file);
 	ck_assert_int_eq(fclose(file), 0);
 }
 
@@ -551,12 +553,18 @@ START_TEST(no_processes_to_be_seen)
 }
 END_TEST
 
+/* A process with four threads. */
+static void put_process(const char *cgroup, const char *variables)
+{
+	put_environment("/proc/88/environ", variables);
+	put("/proc/88/status", "Name:\tpython3\nThreads:\t4\n");
+	put("/proc/88/cgroup", cgroup);
+}
+
 /* Process 88, of task `mlp` of a run, in a group below it, with four threads. */
 static void put_task(const char *cgroup, const char *policy)
 {
-	put_environment("/proc/88/environ", "COREGOV_RUN=coregov-7-9", policy);
-	put("/proc/88/status", "Name:\tpython3\nThreads:\t4\n");
-	put("/proc/88/cgroup", cgroup);
+	put_process(cgroup, policy);
 	put("/cg/home/coregov-7-9/3-mlp/cpu.max", "150000 100000\n");
 	put("/cg/home/coregov-7-9/3-mlp/cpu.cfs_quota_us", "250000\n");
 	put("/cg/home/coregov-7-9/3-mlp/cpu.cfs_period_us", "100000\n");
@@ -589,6 +597,257 @@ START_TEST(threads_on_v1)
 	put_task("9:cpuset:/\n4:cpu,cpuacct:/home/coregov-7-9/3-mlp\n0::/\n", "PATH=/bin");
 	hide("/cg/home/coregov-7-9/3-mlp/cpu.max");
 	expect("threads", DEGRADED, "4 threads for 2.5 CPUs", "OMP_NUM_THREADS=2");
+}
+END_TEST
+
+/* Where systemd made a scope for the run: its name stands in the path twice. */
+START_TEST(threads_below_a_scope_of_the_run)
+{
+	put_process("0::/u.slice/coregov-7-9.scope/coregov-7-9/0-mlp\n", "PATH=/bin");
+	put("/cg/u.slice/coregov-7-9.scope/coregov-7-9/0-mlp/cpu.max", "150000 100000\n");
+	expect("threads", DEGRADED, "task mlp of coregov-7-9: process 88 has 4 threads for 1.5",
+		"in the bundle, [task mlp]");
+}
+END_TEST
+
+static struct scene_task governed[] = {
+	{.pid = 88, .name = "mlp", .share_cpus = 1.5},
+	{.pid = 99, .name = "svm", .share_cpus = 0.5},
+};
+
+static struct scene_governor *add_governor(const char *option, double budget_cpus, size_t n_tasks)
+{
+	struct scene_governor *governor = &scene->governors[scene->n_governors++];
+
+	*governor = (struct scene_governor){
+		.option = option,
+		.pid = 66,
+		.budget_cpus = budget_cpus,
+		.tasks = governed,
+		.n_tasks = n_tasks,
+	};
+	return governor;
+}
+
+#define SCOPE "/coregov.slice/coregov-mlp-3f09d2.scope"
+#define OF_SERVICE "0::" SCOPE "/0-mlp\n"
+
+/* Process 88 is task `mlp` of a coregovd under systemd. */
+static void put_service(const char *variables)
+{
+	put_process(OF_SERVICE, variables);
+	put("/cg/coregov.slice/cpu.max", "200000 100000\n");
+	put("/cg" SCOPE "/cpu.max", "max 100000\n");
+	put("/cg" SCOPE "/0-mlp/cpu.max", "150000 100000\n");
+}
+
+/* By its group alone: nothing is said of it in its environment, nor by a governor. */
+START_TEST(threads_of_a_task_of_the_service)
+{
+	put_service("PATH=/bin");
+	expect("threads", DEGRADED,
+		"task mlp of coregov.slice: process 88 has 4 threads for 1.5 CPUs",
+		"env OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=1 coregov run --threads 1 -- COMMAND");
+	put_service("OMP_WAIT_POLICY=PASSIVE");
+	expect("threads", OK, "1 processes of tasks", "");
+	/* Let go of, so that the budget is its limit. */
+	put_service("PATH=/bin");
+	put("/cg" SCOPE "/0-mlp/cpu.max", "max 100000\n");
+	expect("threads", DEGRADED, "4 threads for 2 CPUs", "OMP_NUM_THREADS=2");
+	/* In the scope of a task, and no task. */
+	put("/proc/88/cgroup", "0::" SCOPE "/refused\n");
+	expect("threads", OK, "no process of a task", "");
+	put("/proc/88/cgroup", "0::" SCOPE "\n");
+	expect("threads", OK, "no process of a task", "");
+	put("/proc/88/cgroup", "0::/coregov.slice/other.scope/0-mlp\n");
+	expect("threads", OK, "no process of a task", "");
+}
+END_TEST
+
+START_TEST(threads_of_a_task_of_a_users_governor)
+{
+	put_process("0::/u.slice/user@7.service" SCOPE "/0-mlp/deeper\n", "PATH=/bin");
+	put("/cg/u.slice/user@7.service" SCOPE "/0-mlp/cpu.max", "150000 100000\n");
+	expect("threads", DEGRADED, "task mlp of coregov.slice: process 88 has 4 threads for 1.5",
+		"coregov run --threads 1");
+}
+END_TEST
+
+START_TEST(threads_of_a_task_of_a_governor_without_systemd)
+{
+	put_process("0::/home/coregovd-7-9/3-mlp\n", "PATH=/bin");
+	put("/cg/home/coregovd-7-9/3-mlp/cpu.max", "150000 100000\n");
+	expect("threads", DEGRADED, "task mlp of coregovd-7-9: process 88 has 4 threads for 1.5",
+		"coregov run --threads 1");
+	scene->base.is_unified = false;
+	put("/proc/88/cgroup", "4:cpu,cpuacct:/home/coregovd-7-9/3-mlp\n0::/\n");
+	hide("/cg/home/coregovd-7-9/3-mlp/cpu.max");
+	put("/cg/home/coregovd-7-9/3-mlp/cpu.cfs_quota_us", "250000\n");
+	put("/cg/home/coregovd-7-9/3-mlp/cpu.cfs_period_us", "100000\n");
+	expect("threads", DEGRADED, "4 threads for 2.5 CPUs", "coregov run --threads 2");
+}
+END_TEST
+
+/* By signals there are no groups: the governor says what it has, a launcher's variable whose it is. */
+START_TEST(threads_of_a_task_without_a_group)
+{
+	put_process("0::/\n", "COREGOV_TASK_PID=88");
+	expect("threads", OK, "no process of a task", "");
+	add_governor("", 2, 2);
+	expect("threads", DEGRADED, "task mlp of a governor: process 88 has 4 threads for 1.5 CPUs",
+		"coregov run --threads 1");
+	scene->has_base = false;
+	expect("threads", DEGRADED, "task mlp of a governor", "coregov run");
+	put_process("0::/\n", "COREGOV_TASK_PID=99");
+	expect("threads", DEGRADED, "task svm of a governor: process 88 has 4 threads for 0.5",
+		"--threads 1");
+	put_process("0::/\n", "COREGOV_TASK_PID=77");
+	expect("threads", OK, "no process of a task", "");
+}
+END_TEST
+
+/* Beside what the task may ever have: its threads, and the budget. */
+START_TEST(threads_that_libraries_are_told_to_start)
+{
+	struct scene_governor *governor;
+
+	put_service("COREGOV_TASK_PID=88 OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=2");
+	expect("threads", OK, "1 processes", "");
+	put_service("COREGOV_TASK_PID=88 OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=8,2");
+	expect("threads", DEGRADED,
+		"process 88 is told by OMP_NUM_THREADS=8 to start that many threads, and the task "
+		"may have 2 CPUs at most",
+		"env OMP_NUM_THREADS=2 coregov run --threads 2 -- COMMAND");
+	put_service("COREGOV_TASK_PID=88 OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=1 "
+		    "OPENBLAS_NUM_THREADS=3");
+	expect("threads", DEGRADED, "OPENBLAS_NUM_THREADS=3", "env OPENBLAS_NUM_THREADS=2");
+	put_service("COREGOV_TASK_PID=88 OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=many");
+	expect("threads", OK, "1 processes", "");
+	/* It was said to use one: the governor can be told otherwise while it runs. */
+	governor = add_governor(" --system", 2, 1);
+	governor->tasks[0].threads = 1;
+	put_service("COREGOV_TASK_PID=88 OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=2");
+	expect("threads", DEGRADED, "may have 1 CPUs at most", "coregov set mlp threads=2");
+	put_service("COREGOV_TASK_PID=88 OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=3");
+	expect("threads", DEGRADED, "may have 1 CPUs at most",
+		"env OMP_NUM_THREADS=1 coregov run --threads 1");
+	governor->tasks[0].threads = 0;
+	/* Of a bundle its budget is known, too. */
+	put_task(TASK_V2, "OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=9");
+	expect("threads", OK, "1 processes", "");
+	put("/cg/home/coregov-7-9/cpu.max", "300000 100000\n");
+	expect("threads", DEGRADED, "may have 3 CPUs at most",
+		"in the bundle, [task mlp]: environment = OMP_NUM_THREADS=3");
+}
+END_TEST
+
+/* ---- a governor ---- */
+
+START_TEST(no_governor)
+{
+	expect("governor", OK, "none is there", "");
+}
+END_TEST
+
+START_TEST(a_governor_whose_budget_holds)
+{
+	add_governor(" --system", 2, 0);
+	expect("governor", OK, "2 CPUs for 0 tasks", "");
+	scene->governors[0].n_tasks = 2; /* one is gone */
+	put_service("PATH=/bin");
+	expect("governor", OK, "2 CPUs for 2 tasks, as '/coregov.slice' has it", "");
+	scene->governors[0].budget_cpus = 2.0001; /* rounded */
+	expect("governor", OK, "2.0001 CPUs for 2 tasks", "");
+	/* Without a group there is nothing to be compared with. */
+	put("/proc/88/cgroup", "0::/\n");
+	scene->governors[0].budget_cpus = 1;
+	expect("governor", OK, "1 CPUs for 2 tasks", "");
+}
+END_TEST
+
+static const struct {
+	const char *option;
+	uid_t uid;
+	const char *remedy;
+} budget_cases[] = {
+	{" --system", 0, "coregov budget --system 1.5cpu"},
+	{" --system", USER, "sudo coregov budget --system 1.5cpu"},
+	{" --user", USER, "coregov budget --user 1.5cpu"},
+	{"", 0, "coregov budget 1.5cpu"},
+};
+
+START_TEST(a_budget_that_somebody_else_has_set)
+{
+	scene->uid = budget_cases[_i].uid;
+	add_governor(budget_cases[_i].option, 1.5, 1);
+	put_service("PATH=/bin");
+	expect("governor", DEGRADED,
+		"'/coregov.slice' has 2 CPUs, and the budget is 1.5 CPUs: somebody else has set "
+		"CPUQuota= of coregov.slice",
+		budget_cases[_i].remedy);
+	ck_assert_str_eq(look("governor")->remedy, budget_cases[_i].remedy);
+	put("/cg/coregov.slice/cpu.max", "max 100000\n");
+	expect("governor", DEGRADED, "'/coregov.slice' has no limit", budget_cases[_i].remedy);
+	put("/cg/coregov.slice/cpu.max", "150000 100000\n");
+	expect("governor", OK, "1.5 CPUs for 1 tasks", "");
+}
+END_TEST
+
+START_TEST(a_budget_of_a_group)
+{
+	add_governor("", 1.5, 1);
+	put_process("0::/home/coregovd-7-9/3-mlp\n", "PATH=/bin");
+	put("/cg/home/coregovd-7-9/3-mlp/cpu.max", "150000 100000\n");
+	put("/cg/home/coregovd-7-9/cpu.max", "25000 100000\n");
+	expect("governor", DEGRADED, "'/home/coregovd-7-9' has 0.25 CPUs, and the budget is 1.5",
+		"coregov budget 1.5cpu");
+	expect("governor", DEGRADED, "has set cpu.max", "");
+	scene->base.is_unified = false;
+	put("/proc/88/cgroup", "4:cpu,cpuacct:/home/coregovd-7-9/3-mlp\n0::/\n");
+	hide("/cg/home/coregovd-7-9/cpu.max");
+	put("/cg/home/coregovd-7-9/cpu.cfs_quota_us", "-1\n");
+	put("/cg/home/coregovd-7-9/cpu.cfs_period_us", "100000\n");
+	expect("governor", DEGRADED, "has no limit", "coregov budget 1.5cpu");
+	expect("governor", DEGRADED, "has set cpu.cfs_quota_us", "");
+	put("/cg/home/coregovd-7-9/cpu.cfs_quota_us", "150000\n");
+	expect("governor", OK, "as '/home/coregovd-7-9' has it", "");
+	/* A run of a bundle beside it is not its. */
+	put("/proc/88/cgroup", "4:cpu:/home/coregov-7-9/3-mlp\n");
+	expect("governor", OK, "1.5 CPUs for 1 tasks", "");
+}
+END_TEST
+
+START_TEST(a_scope_that_somebody_else_limits)
+{
+	add_governor(" --user", 2, 1);
+	put_service("PATH=/bin");
+	put("/cg" SCOPE "/cpu.max", "10000 100000\n");
+	expect("governor", DEGRADED,
+		"task mlp: somebody else has set CPUQuota= of its scope, to 0.1 CPUs",
+		"systemctl --user set-property --runtime 'coregov-mlp-3f09d2.scope' CPUQuota=");
+	scene->uid = USER;
+	scene->governors[0].option = " --system";
+	expect("governor", DEGRADED, "task mlp",
+		"sudo systemctl set-property --runtime 'coregov-mlp-3f09d2.scope' CPUQuota=");
+}
+END_TEST
+
+START_TEST(a_governor_that_does_not_answer)
+{
+	struct scene_governor *governor = add_governor(" --system", 0, 0);
+
+	governor->error = -ENOTCONN;
+	strcpy(governor->why, "the governor does not answer");
+	expect("governor", BROKEN, "process 66 is one, and does not answer", "kill -KILL 66");
+	scene->is_booted = true;
+	expect("governor", BROKEN, "process 66", "systemctl restart coregovd");
+	governor->option = " --user";
+	expect("governor", BROKEN, "process 66", "systemctl --user restart coregovd");
+	/* The other one is well. */
+	add_governor(" --system", 2, 0);
+	expect("governor", BROKEN, "process 66", "systemctl --user restart coregovd");
+	governor->error = 0;
+	expect("governor", OK, "0 CPUs for 0 tasks; 2 CPUs for 0 tasks", "");
 }
 END_TEST
 
@@ -704,6 +963,19 @@ int main(void)
 	tcase_add_test(tcase, no_processes_to_be_seen);
 	tcase_add_test(tcase, threads_that_spin);
 	tcase_add_test(tcase, threads_on_v1);
+	tcase_add_test(tcase, threads_below_a_scope_of_the_run);
+	tcase_add_test(tcase, threads_of_a_task_of_the_service);
+	tcase_add_test(tcase, threads_of_a_task_of_a_users_governor);
+	tcase_add_test(tcase, threads_of_a_task_of_a_governor_without_systemd);
+	tcase_add_test(tcase, threads_of_a_task_without_a_group);
+	tcase_add_test(tcase, threads_that_libraries_are_told_to_start);
+	tcase_add_test(tcase, no_governor);
+	tcase_add_test(tcase, a_governor_whose_budget_holds);
+	tcase_add_loop_test(
+		tcase, a_budget_that_somebody_else_has_set, 0, (int)ARRAY_LENGTH(budget_cases));
+	tcase_add_test(tcase, a_budget_of_a_group);
+	tcase_add_test(tcase, a_scope_that_somebody_else_limits);
+	tcase_add_test(tcase, a_governor_that_does_not_answer);
 	tcase_add_test(tcase, threads_of_processes_without_a_group);
 	tcase_add_test(tcase, presets_without_a_folder);
 	tcase_add_test(tcase, bytes_that_no_terminal_should_get);
