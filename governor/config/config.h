@@ -109,3 +109,7 @@ bool config_names_users(const struct config *config);
  * back, or one JSON object, see coregov-show-config(1). */
 void config_print(const struct config *config, FILE *to);
 char *config_json(const struct config *config); /* given back by free(); NULL: no memory */
+/* The keys whose values are not the same in both, such as "budget, policy, [user anna] per-user-cpus"; cut where
+ * there is no room, "" where there are none. */
+void config_differences(
+	const struct config *a, const struct config *b, char *ret_text, size_t n_text);

@@ -488,6 +488,28 @@ START_TEST(shows_what_reads_back)
 }
 END_TEST
 
+START_TEST(tells_what_differs)
+{
+	_cleanup_config_ struct config *old = take(
+		"[governor]\nbudget = 1cpu\npolicy = edf\n[user anna]\ntasks = 3\n", NULL);
+	_cleanup_config_ struct config *new = take("[governor]\nbudget = 50%\npolicy = edf\n"
+						   "slot = 1s\n[defaults]\nthreads = 2\n"
+						   "[user 1000]\ncpus = 1cpu\n",
+		NULL);
+	char text[256], little[16];
+
+	config_differences(old, old, text, sizeof(text));
+	ck_assert_str_eq(text, "");
+	/* A default that is written down is the same. */
+	config_differences(old, new, text, sizeof(text));
+	ck_assert_str_eq(text, "budget, threads, [user anna] tasks, [user 1000] cpus");
+	config_differences(new, old, text, sizeof(text));
+	ck_assert_str_eq(text, "budget, threads, [user 1000] cpus, [user anna] tasks");
+	config_differences(old, new, little, sizeof(little));
+	ck_assert_str_eq(little, "budget, threads");
+}
+END_TEST
+
 START_TEST(shows_json)
 {
 	_cleanup_config_ struct config *config = take("[user a\"b]\ncpus = 1cpu\n", NULL);
@@ -523,6 +545,7 @@ int main(void)
 	tcase_add_test(tcase, users_have_a_limit);
 	tcase_add_test(tcase, knows_enforcers_and_meters);
 	tcase_add_test(tcase, shows_what_reads_back);
+	tcase_add_test(tcase, tells_what_differs);
 	tcase_add_test(tcase, shows_json);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);
