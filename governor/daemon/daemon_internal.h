@@ -52,6 +52,7 @@ struct daemon {
 	uint64_t n_slots, n_missed;
 	bool is_awake; /* slots are made */
 	bool is_draining;
+	uid_t asker; /* of what the loop is being told about a task; DAEMON_NOBODY */
 	bool has_slot_to_tell;
 	double granted_cpus, used_cpus;  /* in the last slot */
 	uint64_t used_ns, used_since_ns; /* used since then, not in used_cpus yet */
@@ -124,6 +125,14 @@ struct outlook_numbers {
 /* member NULL: of the whole; numbers NULL: there are none. */
 void daemon_tell_event(const struct daemon *daemon, struct member *member, const char *kind,
 	const char *text, const struct outlook_numbers *numbers);
+/* One of the whole with fields of its own. */
+void daemon_tell_whole(const struct daemon *daemon, const struct daemon_event *event);
+/* old_budget_cpus 0: it is no change. */
+void daemon_tell_budget(
+	const struct daemon *daemon, double old_budget_cpus, uid_t sender, const char *text);
+/* One of the whole, or of a task of which only the name is known; name NULL: none. */
+void daemon_say(const struct daemon *daemon, const char *kind, const char *name, const char *format,
+	...) __attribute__((format(printf, 4, 5)));
 
 /* daemon_slots.c */
 int daemon_set_up_slots(struct daemon *daemon, struct fault *fault);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -123,12 +124,46 @@ static struct daemon *of_recorder(struct recorder *recorder)
 	return (struct daemon *)((char *)recorder - offsetof(struct daemon, recorder));
 }
 
+void daemon_tell_whole(const struct daemon *daemon, const struct daemon_event *event)
+{
+	if (daemon->setup.keep_event)
+		daemon->setup.keep_event(daemon->setup.userdata, event);
+}
+
+void daemon_tell_budget(
+	const struct daemon *daemon, double old_budget_cpus, uid_t sender, const char *text)
+{
+	daemon_tell_whole(daemon,
+		&(struct daemon_event){
+			.kind = "budget",
+			.text = text,
+			.has_sender = sender != DAEMON_NOBODY,
+			.sender = sender,
+			.budget_cpus = daemon->setup.budget_cpus,
+			.old_budget_cpus = old_budget_cpus,
+		});
+}
+
+void daemon_say(
+	const struct daemon *daemon, const char *kind, const char *name, const char *format, ...)
+{
+	char text[FAULT_TEXT_MAX];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	daemon_tell_whole(daemon, &(struct daemon_event){.kind = kind, .text = text, .name = name});
+}
+
 void daemon_tell_event(const struct daemon *daemon, struct member *member, const char *kind,
 	const char *text, const struct outlook_numbers *numbers)
 {
 	struct daemon_event event = {
 		.kind = kind,
 		.text = text,
+		.has_sender = daemon->asker != DAEMON_NOBODY,
+		.sender = daemon->asker,
 		.chance = numbers ? numbers->chance : NAN,
 		.need_s = numbers ? numbers->need_s : NAN,
 		.left_s = numbers ? numbers->left_s : NAN,
@@ -148,7 +183,7 @@ void daemon_tell_event(const struct daemon *daemon, struct member *member, const
 		event.value = status.value;
 		event.cpu_ns = status.cpu_ns;
 	}
-	daemon->setup.keep_event(daemon->setup.userdata, &event);
+	daemon_tell_whole(daemon, &event);
 }
 
 static void tell_event(
@@ -228,6 +263,25 @@ static void record_report(struct recorder *recorder, uint32_t task, const struct
 	(void)report;
 }
 
+/* What does not die is killed again each time its grace is over: told once. */
+static void tell_stopping(struct stage_member *stage, uint32_t id, enum stop_step step)
+{
+	static const char *const texts[] = {
+		[STOP_ASK] = "stopping: it is asked to stop, by its progress page",
+		[STOP_TERM] = "stopping: all of it is sent SIGTERM",
+		[STOP_KILL] = "stopping: all of it is sent SIGKILL",
+	};
+	const struct daemon *daemon = (struct daemon *)((char *)stage -
+		offsetof(struct daemon, stage));
+	struct member *member = stage->seats[id];
+
+	if (member->is_told_to_stop && step <= member->told_step)
+		return;
+	member->is_told_to_stop = true;
+	member->told_step = step;
+	tell_event(daemon, member, "stopping", texts[step]);
+}
+
 /* That a share was given on shows in the shares. */
 static void record_event(struct recorder *recorder, uint64_t now_ns, uint32_t task,
 	const char *kind, const char *text)
@@ -251,6 +305,7 @@ int daemon_set_up_telling(struct daemon *daemon, struct fault *fault)
 	int r = sd_event_add_defer(daemon->setup.event, &daemon->teller, on_tell, daemon);
 
 	daemon->recorder.ops = &recorder_ops;
+	daemon->stage.stopping = tell_stopping;
 	if (r >= 0)
 		r = sd_event_source_set_priority(daemon->teller, PRIORITY_TELL);
 	if (r >= 0)

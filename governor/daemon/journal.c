@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,33 +20,58 @@
 #include "nsec.h"
 
 #define PAUSE_NS (10 * NSEC_PER_SEC)
-#define FIELDS_MAX 20
+#define FIELDS_MAX 24
 #define FIELD_TEXT_MAX 1280
 
-/* coregov.catalog has a text for each. */
+/* coregov.catalog has a text for each, coregovd(8) an item. */
 static const struct {
 	const char *kind, *message_id;
 	int priority;
+	bool comes_again; /* and again: of the whole only now and then */
 } kinds[] = {
-	{"start", "3d43a1a9109f4f3eabf7067bac458ad8", LOG_INFO},
-	{"adopted", "95d1f342ff604c72aaa2f964a8b7de32", LOG_INFO},
-	{"share", "a2b520f17c70439f84a228d555f1435e", LOG_INFO},
-	{"learned", "bbb652f7919943a9babb5a3bbf793a4e", LOG_INFO},
-	{"missed-deadline", "a44109987c5c443bbd767c1d35dfeeb3", LOG_WARNING},
-	{"missed-target", "bef93f93e0ce44a2b6fb9044125ebed6", LOG_WARNING},
-	{"failed", "b365e6faa2a74cfcaac58fe2a98e8352", LOG_WARNING},
-	{"cancelled", "e9da0895e68242a4a4786df702062b79", LOG_INFO},
-	{"end", "036a89a011c34492a9b21ce691c526c1", LOG_INFO},
-	{"set", "00de685515384ac48602f75d81062a36", LOG_INFO},
-	{"paused", "b5d91de688de46e19c8da835367b99c4", LOG_INFO},
-	{"resumed", "e992667eb25547d3a79042ad7250358c", LOG_INFO},
-	{"unlikely", "d617ec22b2d04cf0ba317dc2ab6f7bf0", LOG_NOTICE},
-	{"likely", "f31842e4b68e4f28b74bb00c79672591", LOG_INFO},
-	{"unheard", "945665879cf74ab5a6be1ad7068470a9", LOG_WARNING},
-	{"enforce", "304fc81cec5d419d8c03a9fa7aaee82a", LOG_WARNING},
-	{"foreign", "e60628031b8744e186eff74a2dc76024", LOG_WARNING},
-	{"excess", "41b159532b904b5b9002f52e41878aa9", LOG_WARNING},
-	{"meter", "803b46fbb8aa466d9cf479fc6d9258e3", LOG_WARNING},
+	/* Of a task. */
+	{"start", "3d43a1a9109f4f3eabf7067bac458ad8", LOG_INFO, false},
+	{"adopted", "95d1f342ff604c72aaa2f964a8b7de32", LOG_INFO, false},
+	{"not-adopted", "b412be77df604c8d8922e7d91913677e", LOG_WARNING, false},
+	{"stranger", "14301e48da214574bab64797ae352d39", LOG_WARNING, false},
+	{"page-lost", "549a528068c34831a3e02732d4bd2ca9", LOG_WARNING, false},
+	{"share", "a2b520f17c70439f84a228d555f1435e", LOG_INFO, false},
+	{"learned", "bbb652f7919943a9babb5a3bbf793a4e", LOG_INFO, false},
+	{"missed-deadline", "a44109987c5c443bbd767c1d35dfeeb3", LOG_WARNING, false},
+	{"missed-target", "bef93f93e0ce44a2b6fb9044125ebed6", LOG_WARNING, false},
+	{"failed", "b365e6faa2a74cfcaac58fe2a98e8352", LOG_WARNING, false},
+	{"cancelled", "e9da0895e68242a4a4786df702062b79", LOG_INFO, false},
+	{"stopping", "54d08ae1709c4599aed34cac30116714", LOG_INFO, false},
+	{"end", "036a89a011c34492a9b21ce691c526c1", LOG_INFO, false},
+	{"set", "00de685515384ac48602f75d81062a36", LOG_INFO, false},
+	{"paused", "b5d91de688de46e19c8da835367b99c4", LOG_INFO, false},
+	{"resumed", "e992667eb25547d3a79042ad7250358c", LOG_INFO, false},
+	{"unlikely", "d617ec22b2d04cf0ba317dc2ab6f7bf0", LOG_NOTICE, false},
+	{"likely", "f31842e4b68e4f28b74bb00c79672591", LOG_INFO, false},
+	{"unheard", "945665879cf74ab5a6be1ad7068470a9", LOG_WARNING, false},
+	/* Of the governor. */
+	{"ready", "cba001e5f3b2452bb79e7dcd4df6a126", LOG_INFO, false},
+	{"ending", "dc0758691efa486292c77e41033926da", LOG_INFO, false},
+	{"gave-up", "6da95b71a8cf4f688fb6c41df026e96c", LOG_ERR, false},
+	{"chosen", "f9ac011c64614c7786f76c160442c010", LOG_INFO, false},
+	{"moved", "c6f90c7a8e9b4e928c60f6ec301c11bc", LOG_WARNING, false},
+	{"budget", "5c797a6442e34efda6011e6dfe1eb48a", LOG_INFO, false},
+	{"policy", "01188c0c23ac4777b4bf0a0459b0f348", LOG_INFO, false},
+	{"draining", "8fd49f6f6dce40d4b7b0cc22c175a6fd", LOG_INFO, false},
+	{"accepting", "767d30454c8b48a4abbddcd2696ec79e", LOG_INFO, false},
+	{"reloaded", "3cf5d51492c04d8b923014118b1d608a", LOG_INFO, false},
+	{"not-reloaded", "d4ce10d426ee4c7ba4a7fbe3356e111f", LOG_WARNING, false},
+	{"ignored", "ff2c2a2ed9fc41dfb22da9e0a6e52722", LOG_WARNING, false},
+	{"waits", "7b64b3da22444ac8b07b025cb70360f3", LOG_NOTICE, false},
+	{"not-kept", "0599d21c32ab45bdbad3404dd3e76813", LOG_WARNING, false},
+	{"bus-lost", "f72fff0c523a4f508966d51b15b45996", LOG_WARNING, false},
+	{"bus-back", "f3c54424a62048a397cf1c2f001e7360", LOG_INFO, false},
+	{"no-polkit", "98985a4125594eb59c253689d75a18c9", LOG_NOTICE, false},
+	{"confined", "6de08087e6fa486298dd928a14178dcc", LOG_NOTICE, false},
+	{"enforce", "304fc81cec5d419d8c03a9fa7aaee82a", LOG_WARNING, true},
+	{"foreign", "e60628031b8744e186eff74a2dc76024", LOG_WARNING, true},
+	{"excess", "41b159532b904b5b9002f52e41878aa9", LOG_WARNING, true},
+	{"meter", "803b46fbb8aa466d9cf479fc6d9258e3", LOG_WARNING, true}, /* of a task, too */
 };
 
 static struct {
@@ -78,7 +104,7 @@ static int n_left_out(size_t kind, bool is_of_task)
 	uint64_t now = monotonic_ns();
 	int n;
 
-	if (is_of_task)
+	if (is_of_task || !kinds[kind].comes_again)
 		return 0;
 	if (told[kind].told_ns > 0 && now - told[kind].told_ns < PAUSE_NS) {
 		told[kind].n_untold++;
@@ -114,6 +140,33 @@ static void add_number(struct fields *fields, const char *name, double value)
 		add(fields, "%s=%.9g", name, value);
 }
 
+static void add_task(struct fields *fields, const struct daemon_event *event)
+{
+	add(fields, "COREGOV_NUMBER=%" PRIu64, event->number);
+	add(fields, "COREGOV_OWNER_UID=%u", (unsigned)event->owner);
+	add(fields, "COREGOV_SLOT=%" PRIu64, event->slot);
+	add_number(fields, "COREGOV_SHARE", event->share_cpus);
+	add_number(fields, "COREGOV_OLD_SHARE", event->old_share_cpus);
+	add_number(fields, "COREGOV_LOSS", event->value);
+	add_number(fields, "COREGOV_CPU_SECONDS", nsec_to_seconds(event->cpu_ns));
+	add_number(fields, "COREGOV_CHANCE", event->chance);
+	add_number(fields, "COREGOV_NEED_SECONDS", event->need_s);
+	add_number(fields, "COREGOV_LEFT_SECONDS", event->left_s);
+}
+
+/* What is otherwise about the governor. */
+static void add_change(struct fields *fields, const struct daemon_event *event)
+{
+	if (event->budget_cpus > 0)
+		add_number(fields, "COREGOV_BUDGET", event->budget_cpus);
+	if (event->old_budget_cpus > 0)
+		add_number(fields, "COREGOV_OLD_BUDGET", event->old_budget_cpus);
+	if (event->policy)
+		add(fields, "COREGOV_POLICY=%s", event->policy);
+	if (event->old_policy)
+		add(fields, "COREGOV_OLD_POLICY=%s", event->old_policy);
+}
+
 static void send(size_t kind, const struct daemon_event *event, const char *sentence)
 {
 	struct fields fields = {.n = 0};
@@ -123,25 +176,27 @@ static void send(size_t kind, const struct daemon_event *event, const char *sent
 	add(&fields, "PRIORITY=%d", kinds[kind].priority);
 	add(&fields, "COREGOV_REASON=%s", event->text);
 	add(&fields, "COREGOV_EVENT=%s", event->kind);
-	if (event->number > 0) {
+	if (event->has_sender)
+		add(&fields, "COREGOV_SENDER_UID=%u", (unsigned)event->sender);
+	if (event->name)
 		add(&fields, "COREGOV_TASK=%s", event->name);
-		add(&fields, "COREGOV_NUMBER=%" PRIu64, event->number);
-		add(&fields, "COREGOV_OWNER_UID=%u", (unsigned)event->owner);
-		add(&fields, "COREGOV_SLOT=%" PRIu64, event->slot);
-		add_number(&fields, "COREGOV_SHARE", event->share_cpus);
-		add_number(&fields, "COREGOV_OLD_SHARE", event->old_share_cpus);
-		add_number(&fields, "COREGOV_LOSS", event->value);
-		add_number(&fields, "COREGOV_CPU_SECONDS", nsec_to_seconds(event->cpu_ns));
-		add_number(&fields, "COREGOV_CHANCE", event->chance);
-		add_number(&fields, "COREGOV_NEED_SECONDS", event->need_s);
-		add_number(&fields, "COREGOV_LEFT_SECONDS", event->left_s);
-	}
+	if (event->number > 0)
+		add_task(&fields, event);
+	add_change(&fields, event);
 	(void)sd_journal_sendv(fields.vectors, fields.n);
+}
+
+/* A sentence that begins with its kind needs no other word before it. */
+static bool is_said_in(const char *text, const char *kind)
+{
+	size_t length = strlen(kind);
+
+	return strncmp(text, kind, length) == 0 && strchr(": ,", text[length]);
 }
 
 void journal_event(const struct daemon_event *event)
 {
-	bool is_in_text = strncmp(event->text, event->kind, strlen(event->kind)) == 0;
+	bool is_in_text = is_said_in(event->text, event->kind);
 	char sentence[FIELD_TEXT_MAX - 16];
 	size_t kind = 0;
 	int n, left_out;
@@ -150,14 +205,12 @@ void journal_event(const struct daemon_event *event)
 		kind++;
 	if (kind == ARRAY_LENGTH(kinds))
 		return;
-	left_out = n_left_out(kind, event->number > 0);
+	left_out = n_left_out(kind, event->name != NULL);
 	if (left_out < 0)
 		return;
-	if (event->number > 0)
-		n = snprintf(sentence, sizeof(sentence), "task %s: %s%s%s", event->name,
-			is_in_text ? "" : event->kind, is_in_text ? "" : ": ", event->text);
-	else
-		n = snprintf(sentence, sizeof(sentence), "%s: %s", event->kind, event->text);
+	n = snprintf(sentence, sizeof(sentence), "%s%s%s%s%s%s", event->name ? "task " : "",
+		event->name ? event->name : "", event->name ? ": " : "",
+		is_in_text ? "" : event->kind, is_in_text ? "" : ": ", event->text);
 	if (left_out > 0 && n > 0 && (size_t)n < sizeof(sentence))
 		(void)snprintf(sentence + n, sizeof(sentence) - (size_t)n,
 			" (and %d more times since it was told last)", left_out);

@@ -30,6 +30,7 @@ struct member {
 	uint64_t start_ticks; /* of that process, 0: not known */
 	sd_event_source *exit_source;
 	struct page *page;
+	bool has_lost_page; /* one that was heard of through it, taken over without it */
 	struct page_news news;
 	bool has_target;
 	struct target target;
@@ -59,6 +60,8 @@ struct member {
 		bool is_paused;
 	} kept;
 	struct outlook outlook; /* and what was told of that */
+	bool is_told_to_stop; /* that it was made to stop, by the means that follow, has been told */
+	enum stop_step told_step;
 	/* As the listener was told last; number 0: not yet. */
 	struct daemon_task_info told;
 	/* For the listener, since it was last called. */

@@ -124,6 +124,74 @@ START_TEST(each_has_its_id)
 }
 END_TEST
 
+START_TEST(a_change_of_the_whole_has_its_fields)
+{
+	struct daemon_event event = {
+		.kind = "budget",
+		.text = "budget 0.4 CPUs, before 1.5: user 1000 has asked for it",
+		.has_sender = true,
+		.sender = 1000,
+		.budget_cpus = 0.4,
+		.old_budget_cpus = 1.5,
+	};
+
+	journal_event(&event);
+	/* The kind stands in the sentence already. */
+	ck_assert(has("MESSAGE=budget 0.4 CPUs, before 1.5: user 1000 has asked for it"));
+	ck_assert(has("COREGOV_REASON=budget 0.4 CPUs, before 1.5: user 1000 has asked for it"));
+	ck_assert(has("COREGOV_BUDGET=0.4"));
+	ck_assert(has("COREGOV_OLD_BUDGET=1.5"));
+	ck_assert(has("COREGOV_SENDER_UID=1000"));
+	ck_assert(has("PRIORITY=6"));
+	ck_assert_ptr_null(strstr(sent, "COREGOV_TASK"));
+	ck_assert_ptr_null(strstr(sent, "COREGOV_SLOT"));
+	ck_assert_ptr_null(strstr(sent, "COREGOV_POLICY"));
+	event = (struct daemon_event){
+		.kind = "policy",
+		.text = "policy edf, before core: the configuration says so",
+		.policy = "edf",
+		.old_policy = "core",
+	};
+	journal_event(&event);
+	ck_assert(has("COREGOV_POLICY=edf"));
+	ck_assert(has("COREGOV_OLD_POLICY=core"));
+	ck_assert_ptr_null(strstr(sent, "COREGOV_SENDER_UID"));
+	ck_assert_ptr_null(strstr(sent, "COREGOV_BUDGET"));
+	event = (struct daemon_event){.kind = "bus-lost", .text = "the bus is gone"};
+	journal_event(&event);
+	ck_assert(has("MESSAGE=bus-lost: the bus is gone"));
+	ck_assert(has("PRIORITY=4"));
+	ck_assert_uint_eq(n_sent, 3);
+}
+END_TEST
+
+/* Of what was not taken over there may be no more. */
+START_TEST(a_task_may_be_known_by_its_name_alone)
+{
+	struct daemon_event event = {
+		.kind = "not-adopted", .text = "not taken over: it is gone", .name = "mlp"};
+
+	journal_event(&event);
+	ck_assert(has("MESSAGE=task mlp: not-adopted: not taken over: it is gone"));
+	ck_assert(has("COREGOV_TASK=mlp"));
+	ck_assert_ptr_null(strstr(sent, "COREGOV_NUMBER"));
+	ck_assert_ptr_null(strstr(sent, "COREGOV_OWNER_UID"));
+	ck_assert_ptr_null(strstr(sent, "COREGOV_SHARE"));
+}
+END_TEST
+
+/* Each as it is: what was decided on is no more of the same. */
+START_TEST(decisions_are_told_one_by_one)
+{
+	struct daemon_event event = {.kind = "chosen", .text = "enforcer cgroup2"};
+
+	for (int i = 0; i < 5; i++)
+		journal_event(&event);
+	ck_assert_uint_eq(n_sent, 5);
+	ck_assert(has("MESSAGE=chosen: enforcer cgroup2"));
+}
+END_TEST
+
 /* Of the whole: once in a while. Of a task: each. */
 START_TEST(what_comes_again_and_again_is_told_once)
 {
@@ -151,6 +219,9 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, a_prospect_has_its_numbers);
 	tcase_add_test(tcase, what_is_no_number_is_left_out);
 	tcase_add_test(tcase, each_has_its_id);
+	tcase_add_test(tcase, a_change_of_the_whole_has_its_fields);
+	tcase_add_test(tcase, a_task_may_be_known_by_its_name_alone);
+	tcase_add_test(tcase, decisions_are_told_one_by_one);
 	tcase_add_test(tcase, what_comes_again_and_again_is_told_once);
 	return suite;
 }
