@@ -88,6 +88,8 @@ struct daemon_setup {
 	bool is_machines;
 	/* It is told of a task that it has reported nothing after so much; 0: the usual (outlook.h). */
 	uint64_t unheard_cpu_ns;
+	/* Its share is told again after so much; 0: the usual (share_told.h). */
+	uint64_t share_pause_ns;
 	void *userdata;
 	/* What the tasks of one user may be and have together. NULL: anything. Asked whenever one is
 	 * submitted, and by daemon_refresh_caps(). */

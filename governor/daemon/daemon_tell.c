@@ -11,10 +11,6 @@
 
 #define PRIORITY_TELL (SD_EVENT_PRIORITY_NORMAL + 50)
 
-/* A share is told of again where it differs by so much, and after so long. */
-#define SHARE_WORTH_TELLING 0.01
-#define SHARE_PAUSE_NS (10 * NSEC_PER_SEC)
-
 /* A slot can be made early: what was used is told per time that has passed, and over less than this part
  * of a slot it would say more of the moment than of the use. */
 #define USED_LEAST_PART 4
@@ -31,16 +27,10 @@ static bool is_same_number(double a, double b)
 	return (isnan(a) && isnan(b)) || !(a < b || a > b);
 }
 
-/* Whether it may run at all is always worth it. */
-static bool is_near(double a, double b)
-{
-	return (a > 0) == (b > 0) && fabs(a - b) < SHARE_WORTH_TELLING;
-}
-
 static bool is_same(const struct daemon_task_info *a, const struct daemon_task_info *b)
 {
 	return a->number == b->number && a->phase == b->phase && a->is_paused == b->is_paused &&
-		a->outcome == b->outcome && is_near(a->share_cpus, b->share_cpus) &&
+		a->outcome == b->outcome && !shares_differ(a->share_cpus, b->share_cpus) &&
 		a->cpu_ns == b->cpu_ns && is_same_number(a->value, b->value) &&
 		a->n_reports == b->n_reports && a->feed == b->feed && a->prospect == b->prospect &&
 		a->is_unheard == b->is_unheard && a->began_realtime_ns == b->began_realtime_ns &&
@@ -156,6 +146,68 @@ void daemon_say(
 	daemon_tell_whole(daemon, &(struct daemon_event){.kind = kind, .text = text, .name = name});
 }
 
+static void fill_event(const struct daemon *daemon, const struct member *member,
+	const struct task_status *status, struct daemon_event *event)
+{
+	event->number = member->number;
+	event->name = member->name;
+	event->owner = member->owner;
+	event->slot = daemon_now_ns(daemon) / daemon->setup.slot_ns;
+	event->share_cpus = status->share_cpus;
+	event->old_share_cpus = member->share_told.is_told ? member->share_told.cpus : NAN;
+	event->value = status->value;
+	event->cpu_ns = status->cpu_ns;
+}
+
+static const char *reason_in_words(const struct member *member, const struct task_status *status)
+{
+	static const char *const words[] = {
+		[WHY_EQUAL] = "every task gets the same",
+		[WHY_FIXED] = "every task has the same for life",
+		[WHY_FIRST] = "it is first in the policy's order",
+		[WHY_REST] = "it gets what those before it leave",
+		[WHY_NONE_LEFT] = "those before it leave nothing",
+		[WHY_SCRIPT] = "the schedule says so",
+		[WHY_CHOSEN] = "it is forecast to make it",
+		[WHY_WRITTEN_OFF] = "it is forecast not to make it, and runs on what others leave",
+		[WHY_PAUSED] = "it is paused",
+	};
+
+	if (status->why == WHY_EQUAL && (!member->has_target || status->phase != PHASE_ALIVE))
+		return "it has its part of what others leave";
+	return words[status->why];
+}
+
+/* That in force, as the status has it. */
+static void tell_share(
+	const struct daemon *daemon, struct member *member, const struct task_status *status)
+{
+	struct daemon_event event = {
+		.kind = "share",
+		.chance = NAN,
+		.need_s = NAN,
+		.left_s = NAN,
+	};
+	char text[256];
+
+	fill_event(daemon, member, status, &event);
+	if (member->share_told.is_told)
+		(void)snprintf(text, sizeof(text), "share %.2f CPUs, before %.2f: %s",
+			status->share_cpus, member->share_told.cpus,
+			reason_in_words(member, status));
+	else
+		(void)snprintf(text, sizeof(text), "share %.2f CPUs: %s", status->share_cpus,
+			reason_in_words(member, status));
+	event.text = text;
+	daemon_tell_whole(daemon, &event);
+	member->share_told = (struct share_told){
+		.is_told = true,
+		.cpus = status->share_cpus,
+		.at_ns = daemon_now_ns(daemon),
+	};
+}
+
+/* Whatever is told of a task, it was one that had its share: where that is not known yet it comes first. */
 void daemon_tell_event(const struct daemon *daemon, struct member *member, const char *kind,
 	const char *text, const struct outlook_numbers *numbers)
 {
@@ -174,14 +226,9 @@ void daemon_tell_event(const struct daemon *daemon, struct member *member, const
 		return;
 	if (member) {
 		governor_task_status(daemon->governor, member->seat, &status);
-		event.number = member->number;
-		event.name = member->name;
-		event.owner = member->owner;
-		event.slot = daemon_now_ns(daemon) / daemon->setup.slot_ns;
-		event.share_cpus = status.share_cpus;
-		event.old_share_cpus = member->told_share_cpus;
-		event.value = status.value;
-		event.cpu_ns = status.cpu_ns;
+		if (share_told_differs(&member->share_told, status.share_cpus))
+			tell_share(daemon, member, &status);
+		fill_event(daemon, member, &status, &event);
 	}
 	daemon_tell_whole(daemon, &event);
 }
@@ -192,45 +239,18 @@ static void tell_event(
 	daemon_tell_event(daemon, member, kind, text, /* numbers= */ NULL);
 }
 
-static const char *reason_in_words(const struct member *member, const struct slot_task *row)
-{
-	static const char *const words[] = {
-		[WHY_EQUAL] = "every task gets the same",
-		[WHY_FIXED] = "every task has the same for life",
-		[WHY_FIRST] = "it is first in the policy's order",
-		[WHY_REST] = "it gets what those before it leave",
-		[WHY_NONE_LEFT] = "those before it leave nothing",
-		[WHY_SCRIPT] = "the schedule says so",
-		[WHY_CHOSEN] = "it is forecast to make it",
-		[WHY_WRITTEN_OFF] = "it is forecast not to make it, and runs on what others leave",
-		[WHY_PAUSED] = "it is paused",
-	};
-
-	if (row->why == WHY_EQUAL && (!member->has_target || row->seen.phase != PHASE_ALIVE))
-		return "it has its part of what others leave";
-	return words[row->why];
-}
-
-/* A task whose share goes up and down is not told of each time. */
-static void tell_share(struct daemon *daemon, const struct slot_task *row, uint64_t now_ns)
+/* As decided in a slot. A task whose share goes up and down is not told of each time. */
+static void look_at_share(struct daemon *daemon, const struct slot_task *row, uint64_t now_ns)
 {
 	struct member *member = daemon->stage.seats[row->seen.task];
-	bool is_first = isnan(member->told_share_cpus);
-	char text[256];
+	uint64_t pause_ns = daemon->setup.share_pause_ns > 0 ? daemon->setup.share_pause_ns
+							     : SHARE_PAUSE_NS;
+	struct task_status status;
 
-	if (!is_first &&
-		(fabs(row->share_cpus - member->told_share_cpus) < SHARE_WORTH_TELLING ||
-			nsec_sub(now_ns, member->told_ns) < SHARE_PAUSE_NS))
+	if (!share_told_is_due(&member->share_told, row->share_cpus, now_ns, pause_ns))
 		return;
-	if (is_first)
-		(void)snprintf(text, sizeof(text), "share %.2f CPUs: %s", row->share_cpus,
-			reason_in_words(member, row));
-	else
-		(void)snprintf(text, sizeof(text), "share %.2f CPUs, before %.2f: %s",
-			row->share_cpus, member->told_share_cpus, reason_in_words(member, row));
-	tell_event(daemon, member, "share", text);
-	member->told_share_cpus = row->share_cpus;
-	member->told_ns = now_ns;
+	governor_task_status(daemon->governor, member->seat, &status);
+	tell_share(daemon, member, &status);
 }
 
 static void count_used(struct daemon *daemon, const struct slot_record *record)
@@ -253,7 +273,7 @@ static void record_slot(struct recorder *recorder, const struct slot_record *rec
 	count_used(daemon, record);
 	daemon->has_slot_to_tell = true;
 	for (size_t i = 0; i < record->n_tasks; i++)
-		tell_share(daemon, &record->tasks[i], record->now_ns);
+		look_at_share(daemon, &record->tasks[i], record->now_ns);
 }
 
 static void record_report(struct recorder *recorder, uint32_t task, const struct report *report)

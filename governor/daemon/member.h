@@ -12,6 +12,7 @@
 #include "outlook.h"
 #include "page.h"
 #include "prior.h"
+#include "share_told.h"
 
 /* What the daemon knows of one task, while it runs and for a while after. Owns its strings, its pidfd and
  * its page. */
@@ -49,9 +50,8 @@ struct member {
 	char feed[16];            /* likewise */
 	struct forecast forecast; /* as of so many reports; 0: none yet */
 	uint64_t forecast_reports;
-	struct prior prior;     /* by earlier runs, as of its start or its newest target */
-	double told_share_cpus; /* in the newest "share" event, which was told then; nan: never */
-	uint64_t told_ns;
+	struct prior prior; /* by earlier runs, as of its start or its newest target */
+	struct share_told share_told;
 	/* As it was written down last: is it worth writing down again? */
 	struct {
 		uint64_t n_reports;

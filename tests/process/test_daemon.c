@@ -670,6 +670,7 @@ START_TEST(who_asked_is_told)
 	ck_assert_int_eq(daemon_pause(service, 1, false, DAEMON_NOBODY, &fault), 0);
 	ck_assert_str_eq(last_numbers.kind, "resumed");
 	ck_assert(!last_numbers.has_sender);
+	ck_assert_ptr_nonnull(strstr(kinds, "paused share resumed "));
 	ck_assert_int_eq(daemon_cancel(service, 1, ME, &fault), 0);
 	ck_assert_ptr_nonnull(strstr(kinds, "cancelled stopping "));
 	ck_assert_str_eq(last_numbers.kind, "stopping");
@@ -677,6 +678,81 @@ START_TEST(who_asked_is_told)
 	RUN_UNTIL(n_ended == 1);
 	ck_assert_str_eq(last_numbers.kind, "end");
 	ck_assert(!last_numbers.has_sender);
+}
+END_TEST
+
+/* What was told last, when a line comes that is not of a share itself, is what the task has. */
+static void assert_share_is_known(const char *kind)
+{
+	ck_assert_str_eq(last_numbers.kind, kind);
+	ck_assert_double_eq_tol(last_numbers.old_share_cpus, last_numbers.share_cpus, 0.01);
+	ck_assert_int_eq(last_numbers.old_share_cpus > 0, last_numbers.share_cpus > 0);
+}
+
+START_TEST(a_share_is_told_before_what_it_came_to)
+{
+	open_daemon(&usual);
+	ck_assert_int_eq(submit(JOB_BUSY, &plain, 0), 1);
+	RUN_UNTIL(strstr(kinds, "share "));
+	ck_assert_int_eq(daemon_set_budget(service, 0.3, ME, &fault), 0);
+	ck_assert_str_eq(kinds, "start share budget "); /* so soon it is not told by itself */
+	ck_assert_int_eq(daemon_pause(service, 1, true, ME, &fault), 0);
+	ck_assert_str_eq(kinds, "start share budget share paused ");
+	assert_share_is_known("paused");
+	ck_assert_double_le(last_numbers.share_cpus, 0.3 + 1e-6);
+	ck_assert_double_gt(last_numbers.share_cpus, 0);
+	ck_assert_int_eq(daemon_pause(service, 1, false, ME, &fault), 0);
+	ck_assert_str_eq(kinds, "start share budget share paused share resumed ");
+	ck_assert_ptr_nonnull(strstr(texts, ": it is paused\n"));
+	assert_share_is_known("resumed");
+	ck_assert_double_eq_tol(last_numbers.share_cpus, 0, 1e-9);
+	/* Nothing but that within the pause. */
+	run_for(8 * SLOT_NS);
+	ck_assert_str_eq(kinds, "start share budget share paused share resumed ");
+	ck_assert_int_eq(daemon_cancel(service, 1, ME, &fault), 0);
+	ck_assert_str_eq(
+		kinds, "start share budget share paused share resumed share cancelled stopping ");
+	ck_assert_ptr_nonnull(
+		strstr(texts, ", before 0.00: it has its part of what others leave\n"));
+}
+END_TEST
+
+/* It had none when it was told last, and learned on what it was given then. */
+START_TEST(nobody_learns_on_a_share_of_none)
+{
+	const struct daemon_submission learning = {
+		.has_target = true,
+		.target = {.metric = "loss", .value = 0.02, .in_a_row = 1},
+		.on_target = AT_END_YIELD,
+	};
+
+	open_daemon(&usual);
+	ck_assert_int_eq(submit(JOB_LEARN, &learning, 0), 1);
+	ck_assert_int_eq(daemon_pause(service, 1, true, ME, &fault), 0);
+	RUN_UNTIL(strstr(kinds, "paused share "));
+	ck_assert_int_eq(daemon_pause(service, 1, false, ME, &fault), 0);
+	RUN_UNTIL(strstr(kinds, "learned "));
+	ck_assert_ptr_nonnull(strstr(kinds, "resumed share learned "));
+	assert_share_is_known("learned");
+	ck_assert_double_gt(last_numbers.share_cpus, 0);
+}
+END_TEST
+
+START_TEST(a_share_is_told_when_the_pause_is_over)
+{
+	struct daemon_setup often = usual;
+
+	often.share_pause_ns = 10 * SLOT_NS;
+	open_daemon(&often);
+	ck_assert_int_eq(submit(JOB_BUSY, &plain, 0), 1);
+	RUN_UNTIL(strstr(kinds, "share "));
+	ck_assert_int_eq(daemon_set_budget(service, 0.3, ME, &fault), 0);
+	ck_assert_int_eq(daemon_set_budget(service, 0.4, ME, &fault), 0);
+	ck_assert_int_eq(daemon_set_budget(service, 0.2, ME, &fault), 0);
+	ck_assert_str_eq(kinds, "start share budget budget budget ");
+	RUN_UNTIL(strstr(kinds, "budget share "));
+	ck_assert_double_le(last_numbers.share_cpus, 0.2 + 1e-6);
+	ck_assert_double_gt(last_numbers.old_share_cpus, 0.2 + 1e-6);
 }
 END_TEST
 
@@ -716,11 +792,12 @@ START_TEST(who_is_cancelled_twice_is_killed)
 	ck_assert_int_eq(daemon_cancel(service, 1, ME, &fault), 0);
 	RUN_UNTIL(n_ended == 1);
 	ck_assert_int_eq(info_of(1).outcome, OUTCOME_CANCELLED);
-	/* Each means once. */
-	ck_assert_ptr_nonnull(strstr(texts,
-		"\ncancelled\nstopping: all of it is sent SIGTERM\n"
-		"stopping: all of it is sent SIGKILL\n"));
-	ck_assert_ptr_nonnull(strstr(kinds, "cancelled stopping stopping end "));
+	/* Each means once, also where a share is told in between. */
+	ck_assert_ptr_nonnull(strstr(kinds, "cancelled stopping "));
+	ck_assert_ptr_nonnull(strstr(texts, "\nstopping: all of it is sent SIGTERM\n"));
+	ck_assert_ptr_nonnull(strstr(texts, "\nstopping: all of it is sent SIGKILL\n"));
+	ck_assert_ptr_null(strstr(strstr(texts, "SIGTERM") + 1, "SIGTERM"));
+	ck_assert_ptr_null(strstr(strstr(texts, "SIGKILL") + 1, "SIGKILL"));
 }
 END_TEST
 
@@ -1065,6 +1142,9 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, who_cannot_make_it_is_at_risk);
 	tcase_add_test(tcase, who_says_nothing_is_told_of);
 	tcase_add_test(tcase, who_asked_is_told);
+	tcase_add_test(tcase, a_share_is_told_before_what_it_came_to);
+	tcase_add_test(tcase, nobody_learns_on_a_share_of_none);
+	tcase_add_test(tcase, a_share_is_told_when_the_pause_is_over);
 	tcase_add_test(tcase, who_is_paused_stands_still);
 	tcase_add_test(tcase, who_is_cancelled_twice_is_killed);
 	tcase_add_test(tcase, what_forks_away_is_governed_on);
