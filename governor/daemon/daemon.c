@@ -92,6 +92,7 @@ static void change_target(struct daemon *daemon, struct member *member, const st
 	planned->target = member->target;
 	planned->is_background = !member->has_target;
 	page_retarget(member->page, member->target.value, member->target.in_a_row);
+	member->forecast_reports = 0;
 	if (member->has_target)
 		governor_retarget(
 			daemon->governor, member->seat, now_ns, /* is_other_metric= */ false);
@@ -113,6 +114,8 @@ int daemon_change(struct daemon *daemon, uint64_t number, const struct daemon_ch
 	if (r < 0)
 		return r;
 	planned = &daemon->bundle.tasks[member->seat];
+	/* By the forecast that it has come about by. */
+	daemon_tell_share(daemon, member);
 	daemon->asker = sender;
 	if (change->has_deadline) {
 		member->deadline = change->deadline;

@@ -63,7 +63,8 @@ struct daemon_event {
 	double share_cpus, old_share_cpus; /* in force now, and as told before; nan: never told */
 	double value;                      /* newest report, nan where none */
 	uint64_t cpu_ns;
-	/* Of "unlikely" and "likely"; nan for others. */
+	/* By the forecast, of a task with a target that has reported; nan where it is not known. What is told
+	 * with "learned" was forecast when it was looked at last before. */
 	double chance; /* to reach its target in time, 0 to 1, if it has all that it can use */
 	double need_s; /* CPU-seconds with which it would be likely; INFINITY: none are enough */
 	double left_s; /* CPU-seconds that it can have until its deadline; INFINITY: it has none */

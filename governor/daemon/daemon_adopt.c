@@ -388,8 +388,7 @@ static int adopt(struct daemon *daemon, uint32_t id, const struct ledger_task *t
 	if (member->has_lost_page)
 		daemon_tell_event(daemon, member, "page-lost",
 			"its progress page could not be found: nothing more is heard of its "
-			"progress",
-			/* numbers= */ NULL);
+			"progress");
 	if (member->pidfd < 0) {
 		daemon_process_exited(daemon, member);
 		/* Its launcher has to notice first that there is a daemon again. */
@@ -454,8 +453,7 @@ static void adopt_strangers(struct daemon *daemon)
 		else
 			daemon_tell_event(daemon, daemon->stage.seats[left.task], "stranger",
 				"nothing is known of it but its group: it is governed as one "
-				"without a target",
-				/* numbers= */ NULL);
+				"without a target");
 	}
 }
 

@@ -110,6 +110,13 @@ double daemon_threads_cpus(const struct daemon *daemon, double threads);
 void daemon_look_back(struct daemon *daemon, struct member *member);
 enum prospect daemon_prospect(
 	const struct daemon *daemon, struct member *member, const struct task_status *status);
+/* What a prospect comes from, as in struct daemon_event: by all that the task has reported; once it has learned,
+ * by what it had at the last look before. All nan where that is not known. */
+struct outlook_numbers {
+	double chance, need_s, left_s;
+};
+struct outlook_numbers daemon_outlook_numbers(
+	const struct daemon *daemon, struct member *member, const struct task_status *status);
 /* Once a slot: tells what has changed about a task's outlook. */
 void daemon_look_ahead(struct daemon *daemon, struct member *member, uint64_t now_ns);
 
@@ -118,13 +125,11 @@ int daemon_set_up_telling(struct daemon *daemon, struct fault *fault);
 void daemon_take_down_telling(struct daemon *daemon);
 /* The listener is called when the event loop comes by. */
 void daemon_tell_later(struct daemon *daemon);
-/* What a prospect comes from, as in struct daemon_event. */
-struct outlook_numbers {
-	double chance, need_s, left_s;
-};
-/* member NULL: of the whole; numbers NULL: there are none. */
-void daemon_tell_event(const struct daemon *daemon, struct member *member, const char *kind,
-	const char *text, const struct outlook_numbers *numbers);
+/* member NULL: of the whole. */
+void daemon_tell_event(
+	const struct daemon *daemon, struct member *member, const char *kind, const char *text);
+/* Its share, where that is not known yet: before something about it is made otherwise. */
+void daemon_tell_share(const struct daemon *daemon, struct member *member);
 /* One of the whole with fields of its own. */
 void daemon_tell_whole(const struct daemon *daemon, const struct daemon_event *event);
 /* old_budget_cpus 0: it is no change. */

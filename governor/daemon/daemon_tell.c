@@ -146,9 +146,11 @@ void daemon_say(
 	daemon_tell_whole(daemon, &(struct daemon_event){.kind = kind, .text = text, .name = name});
 }
 
-static void fill_event(const struct daemon *daemon, const struct member *member,
+static void fill_event(const struct daemon *daemon, struct member *member,
 	const struct task_status *status, struct daemon_event *event)
 {
+	const struct outlook_numbers numbers = daemon_outlook_numbers(daemon, member, status);
+
 	event->number = member->number;
 	event->name = member->name;
 	event->owner = member->owner;
@@ -157,6 +159,9 @@ static void fill_event(const struct daemon *daemon, const struct member *member,
 	event->old_share_cpus = member->share_told.is_told ? member->share_told.cpus : NAN;
 	event->value = status->value;
 	event->cpu_ns = status->cpu_ns;
+	event->chance = numbers.chance;
+	event->need_s = numbers.need_s;
+	event->left_s = numbers.left_s;
 }
 
 static const char *reason_in_words(const struct member *member, const struct task_status *status)
@@ -182,12 +187,7 @@ static const char *reason_in_words(const struct member *member, const struct tas
 static void tell_share(
 	const struct daemon *daemon, struct member *member, const struct task_status *status)
 {
-	struct daemon_event event = {
-		.kind = "share",
-		.chance = NAN,
-		.need_s = NAN,
-		.left_s = NAN,
-	};
+	struct daemon_event event = {.kind = "share"};
 	char text[256];
 
 	fill_event(daemon, member, status, &event);
@@ -207,36 +207,40 @@ static void tell_share(
 	};
 }
 
+void daemon_tell_share(const struct daemon *daemon, struct member *member)
+{
+	struct task_status status;
+
+	governor_task_status(daemon->governor, member->seat, &status);
+	if (share_told_differs(&member->share_told, status.share_cpus))
+		tell_share(daemon, member, &status);
+}
+
 /* Whatever is told of a task, it was one that had its share: where that is not known yet it comes first. */
-void daemon_tell_event(const struct daemon *daemon, struct member *member, const char *kind,
-	const char *text, const struct outlook_numbers *numbers)
+void daemon_tell_event(
+	const struct daemon *daemon, struct member *member, const char *kind, const char *text)
 {
 	struct daemon_event event = {
 		.kind = kind,
 		.text = text,
 		.has_sender = daemon->asker != DAEMON_NOBODY,
 		.sender = daemon->asker,
-		.chance = numbers ? numbers->chance : NAN,
-		.need_s = numbers ? numbers->need_s : NAN,
-		.left_s = numbers ? numbers->left_s : NAN,
 	};
 	struct task_status status;
 
 	if (!daemon->setup.keep_event)
 		return;
-	if (member) {
-		governor_task_status(daemon->governor, member->seat, &status);
-		if (share_told_differs(&member->share_told, status.share_cpus))
-			tell_share(daemon, member, &status);
-		fill_event(daemon, member, &status, &event);
+	if (!member) {
+		daemon_tell_whole(daemon, &event);
+		return;
 	}
+	governor_task_status(daemon->governor, member->seat, &status);
+	daemon_tell_share(daemon, member);
+	fill_event(daemon, member, &status, &event);
 	daemon_tell_whole(daemon, &event);
-}
-
-static void tell_event(
-	const struct daemon *daemon, struct member *member, const char *kind, const char *text)
-{
-	daemon_tell_event(daemon, member, kind, text, /* numbers= */ NULL);
+	/* What was forecast of one that has learned is told with that. */
+	if (status.outcome == OUTCOME_LEARNED)
+		member->look.has_forecast = false;
 }
 
 /* As decided in a slot. A task whose share goes up and down is not told of each time. */
@@ -299,7 +303,7 @@ static void tell_stopping(struct stage_member *stage, uint32_t id, enum stop_ste
 		return;
 	member->is_told_to_stop = true;
 	member->told_step = step;
-	tell_event(daemon, member, "stopping", texts[step]);
+	daemon_tell_event(daemon, member, "stopping", texts[step]);
 }
 
 /* That a share was given on shows in the shares. */
@@ -310,8 +314,8 @@ static void record_event(struct recorder *recorder, uint64_t now_ns, uint32_t ta
 
 	(void)now_ns;
 	if (strcmp(kind, "given-on") != 0)
-		tell_event(daemon, task == RECORD_NO_TASK ? NULL : daemon->stage.seats[task], kind,
-			text);
+		daemon_tell_event(daemon, task == RECORD_NO_TASK ? NULL : daemon->stage.seats[task],
+			kind, text);
 }
 
 static const struct recorder_ops recorder_ops = {

@@ -50,6 +50,12 @@ struct member {
 	char feed[16];            /* likewise */
 	struct forecast forecast; /* as of so many reports; 0: none yet */
 	uint64_t forecast_reports;
+	/* As it was looked at last while it had no outcome. */
+	struct {
+		bool has_forecast; /* the one above */
+		double cpu_s;      /* used by then */
+		double left_s;     /* of CPU time that it could have until its deadline */
+	} look;
 	struct prior prior; /* by earlier runs, as of its start or its newest target */
 	struct share_told share_told;
 	/* As it was written down last: is it worth writing down again? */

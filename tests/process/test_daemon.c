@@ -37,6 +37,7 @@
 enum job {
 	JOB_BUSY,
 	JOB_LEARN, /* reports a loss of 1/n, n = 1 .. 100, and is busy then */
+	JOB_GO_ON, /* likewise, without end */
 	JOB_SLEEP, /* until it is killed */
 	JOB_DEAF,  /* busy, and ignores SIGTERM */
 	JOB_LEAVE, /* forks a busy child into a session of its own, and ends */
@@ -68,11 +69,11 @@ static void sleep_ms(long ms)
 	(void)nanosleep(&span, NULL);
 }
 
-static void learn(void)
+static void learn(uint64_t n_steps)
 {
 	if (coregov_open() < 0)
 		_exit(99);
-	for (uint64_t step = 1; step <= 100; step++) {
+	for (uint64_t step = 1; step <= n_steps; step++) {
 		(void)coregov_report(step, "loss", 1 / (double)step);
 		sleep_ms(2);
 	}
@@ -93,7 +94,9 @@ static void work(enum job job)
 	if (job == JOB_DEAF)
 		(void)signal(SIGTERM, SIG_IGN);
 	if (job == JOB_LEARN)
-		learn();
+		learn(100);
+	if (job == JOB_GO_ON)
+		learn(UINT64_MAX);
 	if (job == JOB_LEAVE)
 		leave();
 	if (job == JOB_END_7)
@@ -500,6 +503,14 @@ START_TEST(a_process_is_of_one_task)
 }
 END_TEST
 
+/* One that has its turn in a later slot stands still: it does not die before. */
+static void kill_and_see(int which, unsigned n_then)
+{
+	ck_assert_int_eq(kill(tasks[which].pid, SIGKILL), 0);
+	RUN_UNTIL(n_ended == n_then);
+	busy_end(&tasks[which]);
+}
+
 START_TEST(names_are_made_and_told_apart)
 {
 	open_daemon(&usual);
@@ -509,16 +520,13 @@ START_TEST(names_are_made_and_told_apart)
 	ck_assert_str_eq(info_of(4).name, "train_me-4");
 	ck_assert_uint_eq(daemon_find(service, "train_me-3"), 3);
 	ck_assert_uint_eq(daemon_find(service, "nobody"), 0);
-	busy_end(&tasks[1]);
-	RUN_UNTIL(n_ended == 1);
+	kill_and_see(1, /* n_then= */ 1);
 	ck_assert_int_eq(submit(JOB_SLEEP, &plain, 1), 5);
 	ck_assert_str_eq(info_of(5).name, "train_me-2");
 	ck_assert_uint_eq(daemon_find(service, "train_me-2"), 5);
-	busy_end(&tasks[0]);
-	RUN_UNTIL(n_ended == 2);
+	kill_and_see(0, /* n_then= */ 2);
 	ck_assert_int_eq(submit(JOB_SLEEP, &plain, 0), 6);
-	busy_end(&tasks[0]);
-	RUN_UNTIL(n_ended == 3);
+	kill_and_see(0, /* n_then= */ 3);
 	/* Of those that have ended it is the newest. */
 	ck_assert_uint_eq(daemon_find(service, "train_me"), 6);
 }
@@ -615,6 +623,75 @@ START_TEST(who_cannot_make_it_is_at_risk)
 	run_for(8 * SLOT_NS);
 	ck_assert_ptr_null(strstr(strstr(kinds, "unlikely ") + strlen("unlikely "), "likely "));
 	ck_assert_ptr_null(strstr(kinds, "unheard"));
+}
+END_TEST
+
+/* Also on what became of a task, and what was done with it. */
+START_TEST(a_line_has_the_forecast_where_there_is_one)
+{
+	struct daemon_submission far = {
+		.has_target = true,
+		.target = {.metric = "loss", .value = 1e-12, .in_a_row = 1},
+		.on_target = AT_END_YIELD,
+		.on_deadline = AT_END_YIELD,
+	};
+	struct daemon_change change = {.has_target = true, .target = far.target};
+	struct timespec now;
+
+	open_daemon(&usual);
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	far.deadline.at_ns = ((uint64_t)now.tv_sec + 3600) * NSEC_PER_SEC;
+	ck_assert_int_eq(submit_only(JOB_GO_ON, &far, 0), 1);
+	ck_assert_str_eq(last_numbers.kind, "start"); /* it has not reported anything */
+	ck_assert(isnan(last_numbers.chance));
+	ck_assert(isnan(last_numbers.need_s));
+	ck_assert(isnan(last_numbers.left_s));
+	RUN_UNTIL(info_of(1).n_reports > 20 && strstr(kinds, "share "));
+	ck_assert_int_eq(daemon_pause(service, 1, true, ME, &fault), 0);
+	ck_assert_double_ge(last_numbers.chance, 0);
+	ck_assert_double_le(last_numbers.chance, 1);
+	ck_assert_double_gt(last_numbers.need_s, 0);
+	/* An hour of what the budget has, if it can use that. */
+	ck_assert_double_le(last_numbers.left_s, 3600 * 0.5);
+	ck_assert_double_gt(last_numbers.left_s, 0);
+	ck_assert_int_eq(daemon_pause(service, 1, false, ME, &fault), 0);
+	ck_assert_str_eq(last_numbers.kind, "resumed");
+	/* As soon as it is judged by what it is near to. */
+	change.target.value = info_of(1).value / 2;
+	ck_assert_int_eq(daemon_change(service, 1, &change, ME, &fault), 0);
+	ck_assert_str_eq(last_numbers.kind, "set");
+	ck_assert_double_gt(last_numbers.chance, 0);
+	ck_assert_double_gt(last_numbers.need_s, 0);
+	RUN_UNTIL(strstr(kinds, "learned "));
+	ck_assert_str_eq(last_numbers.kind, "learned");
+	ck_assert_double_gt(last_numbers.chance, 0);
+	ck_assert_double_gt(last_numbers.need_s, 0);
+	ck_assert_double_gt(last_numbers.left_s, 0);
+	ck_assert_int_eq(daemon_pause(service, 1, true, ME, &fault), 0);
+	ck_assert_str_eq(last_numbers.kind, "paused");
+	ck_assert(isnan(last_numbers.chance));
+}
+END_TEST
+
+START_TEST(who_is_too_late_is_told_with_what_it_lacks)
+{
+	struct daemon_submission soon = {
+		.has_target = true,
+		.target = {.metric = "loss", .value = 1e-12, .in_a_row = 1},
+		.deadline = {DAEMON_BOOTTIME, 0},
+		.on_deadline = AT_END_YIELD,
+	};
+	struct timespec now;
+
+	open_daemon(&usual);
+	(void)clock_gettime(CLOCK_BOOTTIME, &now);
+	soon.deadline.at_ns = (uint64_t)(now.tv_sec + 2) * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
+	ck_assert_int_eq(submit(JOB_GO_ON, &soon, 0), 1);
+	RUN_UNTIL(strstr(kinds, "missed-deadline "));
+	ck_assert_str_eq(last_numbers.kind, "missed-deadline");
+	ck_assert_double_eq_tol(last_numbers.chance, 0, 1e-9);
+	ck_assert_double_eq_tol(last_numbers.left_s, 0, 1e-9);
+	ck_assert_double_gt(last_numbers.need_s, 0);
 }
 END_TEST
 
@@ -1140,6 +1217,8 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, a_process_that_is_dead_is_not_taken);
 	tcase_add_test(tcase, a_start_that_fails_says_why);
 	tcase_add_test(tcase, who_cannot_make_it_is_at_risk);
+	tcase_add_test(tcase, a_line_has_the_forecast_where_there_is_one);
+	tcase_add_test(tcase, who_is_too_late_is_told_with_what_it_lacks);
 	tcase_add_test(tcase, who_says_nothing_is_told_of);
 	tcase_add_test(tcase, who_asked_is_told);
 	tcase_add_test(tcase, a_share_is_told_before_what_it_came_to);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/uio.h>
 
+#include "cleanup.h"
 #include "nsec.h"
 #include "suite.h"
 
@@ -86,6 +87,51 @@ START_TEST(a_prospect_has_its_numbers)
 	ck_assert(has("COREGOV_NEED_SECONDS=300"));
 	ck_assert(has("COREGOV_LEFT_SECONDS=120.5"));
 	ck_assert(has("COREGOV_CPU_SECONDS=1.5"));
+}
+END_TEST
+
+/* All that there is of a task, on whichever line. */
+START_TEST(a_task_has_all_its_fields)
+{
+	static const struct {
+		const char *kind, *priority;
+	} kinds[] = {
+		{"share", "PRIORITY=6"},
+		{"learned", "PRIORITY=6"},
+		{"missed-deadline", "PRIORITY=4"},
+		{"missed-target", "PRIORITY=4"},
+		{"failed", "PRIORITY=4"},
+		{"set", "PRIORITY=6"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(kinds); i++) {
+		struct daemon_event event = event_of(kinds[i].kind, "since it is so");
+		char text[64];
+
+		event.old_share_cpus = 0.125;
+		event.chance = 0.75;
+		event.need_s = 12.5;
+		event.left_s = 60;
+		journal_event(&event);
+		(void)snprintf(text, sizeof(text), "COREGOV_EVENT=%s", kinds[i].kind);
+		ck_assert(has(text));
+		(void)snprintf(
+			text, sizeof(text), "MESSAGE=task mlp: %s: since it is so", kinds[i].kind);
+		ck_assert(has(text));
+		ck_assert(has(kinds[i].priority));
+		ck_assert(has("COREGOV_REASON=since it is so"));
+		ck_assert(has("COREGOV_TASK=mlp"));
+		ck_assert(has("COREGOV_NUMBER=7"));
+		ck_assert(has("COREGOV_OWNER_UID=1000"));
+		ck_assert(has("COREGOV_SLOT=42"));
+		ck_assert(has("COREGOV_SHARE=0.5"));
+		ck_assert(has("COREGOV_OLD_SHARE=0.125"));
+		ck_assert(has("COREGOV_LOSS=0.25"));
+		ck_assert(has("COREGOV_CPU_SECONDS=1.5"));
+		ck_assert(has("COREGOV_CHANCE=0.75"));
+		ck_assert(has("COREGOV_NEED_SECONDS=12.5"));
+		ck_assert(has("COREGOV_LEFT_SECONDS=60"));
+	}
 }
 END_TEST
 
@@ -217,6 +263,7 @@ static Suite *make_suite(void)
 	tcase_add_checked_fixture(tcase, setup, /* teardown= */ NULL);
 	suite_add_tcase(suite, tcase);
 	tcase_add_test(tcase, a_prospect_has_its_numbers);
+	tcase_add_test(tcase, a_task_has_all_its_fields);
 	tcase_add_test(tcase, what_is_no_number_is_left_out);
 	tcase_add_test(tcase, each_has_its_id);
 	tcase_add_test(tcase, a_change_of_the_whole_has_its_fields);
