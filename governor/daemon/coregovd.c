@@ -44,7 +44,7 @@ struct service {
 	sd_event *event;
 	struct daemon *daemon;
 	struct governor_bus *bus;
-	sd_event_source *bus_timer;
+	sd_event_source *bus_timer, *left_out_timer;
 	struct fd_store *fd_store;
 	char ledger_path[PATH_MAX];
 	bool is_notifying; /* somebody wants to hear */
@@ -83,7 +83,7 @@ __attribute__((format(printf, 3, 4))) static void tell(
 	va_start(args, format);
 	(void)vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	journal_event(&event);
+	(void)journal_event(&event);
 }
 
 /* Of the configuration's reader. */
@@ -102,6 +102,20 @@ static int complain(int status, const struct fault *fault)
 {
 	say("coregovd: %s", fault->text);
 	return status;
+}
+
+/* ---- what it tells ---- */
+
+/* Only where something was left out: idle it does not wake up. */
+static void arm_left_out(struct service *service)
+{
+	uint64_t due_ns = journal_due_ns();
+
+	if (due_ns == UINT64_MAX)
+		return;
+	(void)sd_event_source_set_time(
+		service->left_out_timer, (due_ns + NSEC_PER_USEC - 1) / NSEC_PER_USEC);
+	(void)sd_event_source_set_enabled(service->left_out_timer, SD_EVENT_ONESHOT);
 }
 
 /* ---- the command line ---- */
@@ -323,6 +337,7 @@ static int reload(void *userdata, uid_t sender, struct fault *fault)
 			"the configuration was read again, and the old one stays in force: %s",
 			fault ? fault->text : strerror(-r));
 	}
+	arm_left_out(service); /* whoever may do this may do it without end */
 	(void)sd_notify(0, "READY=1");
 	return r;
 }
@@ -380,6 +395,14 @@ static int on_bus_timer(sd_event_source *source, uint64_t usec, void *userdata)
 
 /* ---- signals, and the whole ---- */
 
+static int on_left_out(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	(void)source, (void)usec;
+	journal_tell_left_out(/* is_end= */ false);
+	arm_left_out(userdata);
+	return 0;
+}
+
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
 	struct fault fault = FAULT_INIT;
@@ -415,13 +438,23 @@ static int set_up_event(struct service *service, struct fault *fault)
 			UINT64_MAX, 0, on_bus_timer, service);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(service->bus_timer, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_add_time(service->event, &service->left_out_timer, CLOCK_MONOTONIC,
+			UINT64_MAX, 0, on_left_out, service);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(service->left_out_timer, SD_EVENT_OFF);
 	return r < 0 ? fault_errno(fault, r, "event loop") : 0;
 }
 
-static void keep_event(void *userdata, const struct daemon_event *event)
+/* How many were left out is told, too, if the timer is not set for that already. */
+static bool keep_event(void *userdata, const struct daemon_event *event)
 {
-	(void)userdata;
-	journal_event(event);
+	struct service *service = userdata;
+	bool is_told = journal_event(event);
+
+	if (!is_told)
+		arm_left_out(service);
+	return is_told;
 }
 
 static void keep_slot(void *userdata)
@@ -511,7 +544,7 @@ static int open_daemon(struct service *service, struct fault *fault)
 	else
 		tell("not-kept", DAEMON_NOBODY,
 			"no directory to write down what tasks there are (XDG_RUNTIME_DIR): after "
-		        "a "
+			"a "
 			"restart they will not be taken over");
 	setup.is_machines = !service->config_setup.is_user &&
 		strcmp(service->ledger_path, SERVICE_CLAIM_DIRECTORY "/tasks") == 0;
@@ -554,7 +587,7 @@ static void tell_ready(const struct service *service)
 		"ready: policy %s, budget %.4g of %.4g CPUs, a slot every %g s, %" PRIu32 " task%s",
 		info.policy, info.budget_cpus, info.capacity_cpus, nsec_to_seconds(info.slot_ns),
 		info.n_tasks, info.n_tasks == 1 ? "" : "s");
-	journal_event(&event);
+	(void)journal_event(&event);
 }
 
 static void tell_ending(const struct service *service)
@@ -592,6 +625,7 @@ static int serve(struct service *service)
 		tell("gave-up", DAEMON_NOBODY, "event loop: %s", strerror(-r));
 		return EXIT_FAILURE;
 	}
+	journal_tell_left_out(/* is_end= */ true);
 	tell_ending(service);
 	return EXIT_SUCCESS;
 }
@@ -630,6 +664,7 @@ int main(int argc, char *argv[])
 	service.daemon = daemon_free(service.daemon);
 	service.fd_store = fd_store_free(service.fd_store);
 	(void)sd_event_source_disable_unref(service.bus_timer);
+	(void)sd_event_source_disable_unref(service.left_out_timer);
 	(void)sd_event_unref(service.event);
 	(void)config_free(service.config);
 	return status;

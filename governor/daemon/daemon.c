@@ -114,9 +114,9 @@ int daemon_change(struct daemon *daemon, uint64_t number, const struct daemon_ch
 	if (r < 0)
 		return r;
 	planned = &daemon->bundle.tasks[member->seat];
-	/* By the forecast that it has come about by. */
-	daemon_tell_share(daemon, member);
 	daemon->asker = sender;
+	/* By the forecast that it has come about by. */
+	daemon_tell_share(daemon, member, "set");
 	if (change->has_deadline) {
 		member->deadline = change->deadline;
 		daemon_plan_deadline(daemon, member->seat);
@@ -320,7 +320,7 @@ int daemon_set_policy(struct daemon *daemon, const char *name, uid_t sender, str
 	daemon->setup.policy = event.policy = policy->name;
 	(void)snprintf(text, sizeof(text), "policy %s, before %s: the configuration says so",
 		policy->name, event.old_policy);
-	daemon_tell_whole(daemon, &event);
+	(void)daemon_tell_whole(daemon, &event);
 	daemon_slot_now(daemon);
 	return 0;
 }
@@ -353,7 +353,7 @@ void daemon_drain(struct daemon *daemon, bool is_draining, uid_t sender)
 		is_draining ? "draining, no new task is taken and those that run go on"
 			    : "accepting, new tasks are taken again",
 		on_whose_behalf(sender, "it was asked for", why));
-	daemon_tell_whole(daemon, &event);
+	(void)daemon_tell_whole(daemon, &event);
 	daemon->is_draining = is_draining;
 	daemon_keep_whole(daemon);
 	daemon->has_slot_to_tell = true;

@@ -50,11 +50,15 @@ struct daemon_event {
 	 * "page-lost", "stranger", "not-adopted", "meter"; of the whole "budget", "policy", "draining",
 	 * "accepting", "not-kept", "waits", "chosen", "moved", "confined", "enforce", "foreign", "excess",
 	 * "meter"; of the service around it "ready", "ending", "gave-up", "reloaded", "not-reloaded",
-	 * "ignored", "bus-lost", "bus-back", "no-polkit". */
+	 * "ignored", "bus-lost", "bus-back", "no-polkit"; of the lines themselves "left-out". */
 	const char *kind;
 	const char *text; /* a sentence */
 	bool has_sender;  /* somebody on the bus has asked for it */
 	uid_t sender;
+	/* Of a share that is told since a line of this kind follows it, which was asked for as told above; NULL:
+	 * it comes by itself. */
+	const char *before;
+	bool comes_later; /* where it is not told now it is tried again, as it is then */
 	const char *name; /* of the task; NULL: of none */
 	uint64_t
 		number; /* of it; 0: none, or one that is not known, and what follows of a task is not set */
@@ -95,7 +99,8 @@ struct daemon_setup {
 	/* What the tasks of one user may be and have together. NULL: anything. Asked whenever one is
 	 * submitted, and by daemon_refresh_caps(). */
 	struct daemon_caps (*caps_of)(void *userdata, uid_t owner);
-	void (*keep_event)(void *userdata, const struct daemon_event *event); /* or NULL */
+	/* Or NULL. False: it was left out, since there are too many. */
+	bool (*keep_event)(void *userdata, const struct daemon_event *event);
 	/* Descriptors that are there when the next daemon starts, by name: kept, taken out (owned by the
 	 * caller then, or -ENOENT), and let go of. All three, or NULL. */
 	void (*keep_fd)(void *userdata, const char *name, int fd);

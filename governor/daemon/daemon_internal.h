@@ -54,6 +54,7 @@ struct daemon {
 	bool is_draining;
 	uid_t asker; /* of what the loop is being told about a task; DAEMON_NOBODY */
 	bool has_slot_to_tell;
+	size_t share_turn; /* which of the slot's tasks is the first whose share may be told */
 	double granted_cpus, used_cpus;  /* in the last slot */
 	uint64_t used_ns, used_since_ns; /* used since then, not in used_cpus yet */
 };
@@ -128,10 +129,11 @@ void daemon_tell_later(struct daemon *daemon);
 /* member NULL: of the whole. */
 void daemon_tell_event(
 	const struct daemon *daemon, struct member *member, const char *kind, const char *text);
-/* Its share, where that is not known yet: before something about it is made otherwise. */
-void daemon_tell_share(const struct daemon *daemon, struct member *member);
-/* One of the whole with fields of its own. */
-void daemon_tell_whole(const struct daemon *daemon, const struct daemon_event *event);
+/* Its share, where that is not known yet: before something about it is made otherwise, and a line of that kind
+ * says so. */
+void daemon_tell_share(const struct daemon *daemon, struct member *member, const char *before);
+/* One of the whole with fields of its own. False: it was left out. */
+bool daemon_tell_whole(const struct daemon *daemon, const struct daemon_event *event);
 /* old_budget_cpus 0: it is no change. */
 void daemon_tell_budget(
 	const struct daemon *daemon, double old_budget_cpus, uid_t sender, const char *text);

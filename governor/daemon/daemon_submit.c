@@ -272,7 +272,7 @@ void daemon_confine(const struct daemon *daemon, const char *scope, uid_t sender
 	(void)snprintf(text, sizeof(text), "what is in %s is no task (%s), and %s", scope, why,
 		r < 0 ? "could not be limited: it has all that the slice has"
 		      : "has next to nothing until it ends");
-	daemon_tell_whole(daemon, &event);
+	(void)daemon_tell_whole(daemon, &event);
 }
 
 bool daemon_wants_scopes(const struct daemon *daemon)

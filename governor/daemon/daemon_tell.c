@@ -114,16 +114,15 @@ static struct daemon *of_recorder(struct recorder *recorder)
 	return (struct daemon *)((char *)recorder - offsetof(struct daemon, recorder));
 }
 
-void daemon_tell_whole(const struct daemon *daemon, const struct daemon_event *event)
+bool daemon_tell_whole(const struct daemon *daemon, const struct daemon_event *event)
 {
-	if (daemon->setup.keep_event)
-		daemon->setup.keep_event(daemon->setup.userdata, event);
+	return !daemon->setup.keep_event || daemon->setup.keep_event(daemon->setup.userdata, event);
 }
 
 void daemon_tell_budget(
 	const struct daemon *daemon, double old_budget_cpus, uid_t sender, const char *text)
 {
-	daemon_tell_whole(daemon,
+	(void)daemon_tell_whole(daemon,
 		&(struct daemon_event){
 			.kind = "budget",
 			.text = text,
@@ -183,11 +182,17 @@ static const char *reason_in_words(const struct member *member, const struct tas
 	return words[status->why];
 }
 
-/* That in force, as the status has it. */
-static void tell_share(
-	const struct daemon *daemon, struct member *member, const struct task_status *status)
+/* That in force, as the status has it. before: see struct daemon_event. False: it was left out. */
+static bool tell_share(const struct daemon *daemon, struct member *member,
+	const struct task_status *status, const char *before)
 {
-	struct daemon_event event = {.kind = "share"};
+	struct daemon_event event = {
+		.kind = "share",
+		.has_sender = before && daemon->asker != DAEMON_NOBODY,
+		.sender = daemon->asker,
+		.before = before,
+		.comes_later = !before,
+	};
 	char text[256];
 
 	fill_event(daemon, member, status, &event);
@@ -199,21 +204,23 @@ static void tell_share(
 		(void)snprintf(text, sizeof(text), "share %.2f CPUs: %s", status->share_cpus,
 			reason_in_words(member, status));
 	event.text = text;
-	daemon_tell_whole(daemon, &event);
+	if (!daemon_tell_whole(daemon, &event))
+		return false;
 	member->share_told = (struct share_told){
 		.is_told = true,
 		.cpus = status->share_cpus,
 		.at_ns = daemon_now_ns(daemon),
 	};
+	return true;
 }
 
-void daemon_tell_share(const struct daemon *daemon, struct member *member)
+void daemon_tell_share(const struct daemon *daemon, struct member *member, const char *before)
 {
 	struct task_status status;
 
 	governor_task_status(daemon->governor, member->seat, &status);
 	if (share_told_differs(&member->share_told, status.share_cpus))
-		tell_share(daemon, member, &status);
+		(void)tell_share(daemon, member, &status, before);
 }
 
 /* Whatever is told of a task, it was one that had its share: where that is not known yet it comes first. */
@@ -231,20 +238,20 @@ void daemon_tell_event(
 	if (!daemon->setup.keep_event)
 		return;
 	if (!member) {
-		daemon_tell_whole(daemon, &event);
+		(void)daemon_tell_whole(daemon, &event);
 		return;
 	}
 	governor_task_status(daemon->governor, member->seat, &status);
-	daemon_tell_share(daemon, member);
+	daemon_tell_share(daemon, member, kind);
 	fill_event(daemon, member, &status, &event);
-	daemon_tell_whole(daemon, &event);
+	(void)daemon_tell_whole(daemon, &event);
 	/* What was forecast of one that has learned is told with that. */
 	if (status.outcome == OUTCOME_LEARNED)
 		member->look.has_forecast = false;
 }
 
-/* As decided in a slot. A task whose share goes up and down is not told of each time. */
-static void look_at_share(struct daemon *daemon, const struct slot_task *row, uint64_t now_ns)
+/* As decided in a slot. A task whose share goes up and down is not told of each time. False: it has to wait. */
+static bool look_at_share(struct daemon *daemon, const struct slot_task *row, uint64_t now_ns)
 {
 	struct member *member = daemon->stage.seats[row->seen.task];
 	uint64_t pause_ns = daemon->setup.share_pause_ns > 0 ? daemon->setup.share_pause_ns
@@ -252,9 +259,24 @@ static void look_at_share(struct daemon *daemon, const struct slot_task *row, ui
 	struct task_status status;
 
 	if (!share_told_is_due(&member->share_told, row->share_cpus, now_ns, pause_ns))
-		return;
+		return true;
 	governor_task_status(daemon->governor, member->seat, &status);
-	tell_share(daemon, member, &status);
+	return tell_share(daemon, member, &status, /* before= */ NULL);
+}
+
+/* Where not all can be told in a slot, those that had to wait come first in the next. */
+static void look_at_shares(struct daemon *daemon, const struct slot_record *record)
+{
+	size_t turn = record->n_tasks, first = daemon->share_turn;
+
+	for (size_t i = 0; i < record->n_tasks; i++) {
+		size_t which = (first + i) % record->n_tasks;
+
+		if (!look_at_share(daemon, &record->tasks[which], record->now_ns) &&
+			turn == record->n_tasks)
+			turn = which;
+	}
+	daemon->share_turn = turn < record->n_tasks ? turn : 0;
 }
 
 static void count_used(struct daemon *daemon, const struct slot_record *record)
@@ -276,8 +298,7 @@ static void record_slot(struct recorder *recorder, const struct slot_record *rec
 	daemon->granted_cpus = (double)record->granted_ns / (double)record->slot_ns;
 	count_used(daemon, record);
 	daemon->has_slot_to_tell = true;
-	for (size_t i = 0; i < record->n_tasks; i++)
-		look_at_share(daemon, &record->tasks[i], record->now_ns);
+	look_at_shares(daemon, record);
 }
 
 static void record_report(struct recorder *recorder, uint32_t task, const struct report *report)

@@ -4,6 +4,7 @@
 import glob
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -191,6 +192,22 @@ class Tasks(Service):
         self.assertEqual(self.coregov("cancel", "spin")[0], 0)
         self.assertEqual(task.wait(PATIENCE), 128 + signal.SIGTERM)
         self.assertEqual(self.task_now("spin")["outcome"], "cancelled")
+
+    def test_what_is_asked_for_without_end_is_not_told_without_end(self):
+        """But how often, and what becomes of the task."""
+        self.started("spin", "--", *SPIN)
+        for _ in range(150):
+            self.assertEqual(self.coregov("pause", "spin")[0], 0)
+            self.assertEqual(self.coregov("resume", "spin")[0], 0)
+        told = re.findall(r"(?m)^task spin: (paused|resumed): ", self.log.read_text())
+        self.assertGreater(len(told), 50)
+        self.assertLess(len(told), 250)
+        self.assertEqual(self.coregov("cancel", "spin")[0], 0)
+        self.until(lambda: self.task_now("spin")["phase"] == "ended")
+        self.assertRegex(self.log.read_text(), r"task spin: cancelled\ntask spin: stopping: .*\n")
+        self.until(lambda: "left-out: " in self.log.read_text())
+        self.assertRegex(self.log.read_text(),
+                         rf"(?m)^left-out: \d+ lines that user {os.geteuid()} has caused: ")
 
     def test_deadline_passes(self):
         task = self.started("late", "--target", "loss <= 0.1", "--deadline", "now+1h", "--", *SPIN)

@@ -171,7 +171,7 @@ __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
 	printf("\n");
 }
 
-static void on_event(void *unused, const struct daemon_event *event)
+static bool on_event(void *unused, const struct daemon_event *event)
 {
 	(void)unused;
 	if (event->number == 0)
@@ -187,6 +187,7 @@ static void on_event(void *unused, const struct daemon_event *event)
 		(void)snprintf(last_text, sizeof(last_text), "%s", event->text);
 	(void)snprintf(kinds + strlen(kinds), sizeof(kinds) - strlen(kinds), "%s ", event->kind);
 	(void)snprintf(texts + strlen(texts), sizeof(texts) - strlen(texts), "%s\n", event->text);
+	return true;
 }
 
 static const struct daemon_setup usual = {
