@@ -133,3 +133,7 @@ struct config_force {
 void config_print(const struct config *config, const struct config_force *force, FILE *to);
 /* Given back by free(); NULL: no memory. */
 char *config_json(const struct config *config, const struct config_force *force);
+/* The keys whose values are not the same in both, such as "budget, policy, [user anna] per-user-cpus"; cut where
+ * there is no room, "" where there are none. */
+void config_differences(
+	const struct config *a, const struct config *b, char *ret_text, size_t n_text);

@@ -180,3 +180,66 @@ char *config_json(const struct config *config, const struct config_force *force)
 	json_object_put(json);
 	return copy;
 }
+
+static const struct config_setting *settings_of(const struct config *config, const char *user)
+{
+	static const struct config_setting none[CONFIG_KEYS_MAX];
+
+	if (!user)
+		return config->settings;
+	for (size_t i = 0; i < config->n_users; i++)
+		if (strcmp(config->users[i].name, user) == 0)
+			return config->users[i].settings;
+	return none;
+}
+
+/* user: NULL for the sections that have no name. */
+static void add_differences(
+	const struct config *a, const struct config *b, const char *user, char *text, size_t n_text)
+{
+	const struct config_setting *ours = settings_of(a, user), *theirs = settings_of(b, user);
+
+	for (const struct config_key *key = config_keys; key->key; key++) {
+		const char *one = shown(key, &ours[key - config_keys]);
+		const char *other = shown(key, &theirs[key - config_keys]);
+		size_t length = strlen(text);
+
+		if ((strcmp(key->section, "user") == 0) != (user != NULL) ||
+			strcmp(one ? one : "", other ? other : "") == 0)
+			continue;
+		(void)snprintf(text + length, n_text - length, "%s%s%s%s%s", length > 0 ? ", " : "",
+			user ? "[user " : "", user ? user : "", user ? "] " : "", key->key);
+	}
+}
+
+static void add_policy_differences(
+	const struct config_policy *a, const struct config_policy *b, char *text, size_t n_text)
+{
+	for (uint32_t i = 0; i < policy_n_parameters(a->policy); i++) {
+		size_t length = strlen(text);
+
+		if (a->parameters[i] < b->parameters[i] || a->parameters[i] > b->parameters[i])
+			(void)snprintf(text + length, n_text - length, "%s[policy %s] %s",
+				length > 0 ? ", " : "", a->policy->name,
+				a->policy->parameters[i].name);
+	}
+}
+
+void config_differences(
+	const struct config *a, const struct config *b, char *ret_text, size_t n_text)
+{
+	ret_text[0] = '\0';
+	add_differences(a, b, /* user= */ NULL, ret_text, n_text);
+	for (size_t i = 0; i < a->n_policies; i++) /* the same ones in both */
+		add_policy_differences(&a->policies[i], &b->policies[i], ret_text, n_text);
+	for (size_t i = 0; i < a->n_users; i++)
+		add_differences(a, b, a->users[i].name, ret_text, n_text);
+	for (size_t i = 0; i < b->n_users; i++) {
+		size_t j = 0;
+
+		while (j < a->n_users && strcmp(a->users[j].name, b->users[i].name) != 0)
+			j++;
+		if (j == a->n_users)
+			add_differences(a, b, b->users[i].name, ret_text, n_text);
+	}
+}

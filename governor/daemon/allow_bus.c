@@ -107,9 +107,10 @@ static bool is_absent(const sd_bus_error *error)
 
 static void say_no_polkit(struct governor_bus *bus)
 {
-	if (bus->setup.say && !bus->has_said_no_polkit)
-		bus->setup.say("polkit is not on the bus: the owner of a task and root may change "
-			       "it, and root alone the budget");
+	if (bus->setup.no_polkit && !bus->has_said_no_polkit)
+		bus->setup.no_polkit(bus->setup.userdata,
+			"polkit is not on the bus: the owner of a task and root may change it, and "
+			"root alone the budget");
 	bus->has_said_no_polkit = true;
 }
 

@@ -45,7 +45,7 @@ struct service {
 	sd_event *event;
 	struct daemon *daemon;
 	struct governor_bus *bus;
-	sd_event_source *bus_timer;
+	sd_event_source *bus_timer, *left_out_timer;
 	struct fd_store *fd_store;
 	char ledger_path[PATH_MAX];
 	bool is_notifying; /* somebody wants to hear */
@@ -69,10 +69,55 @@ __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
 	(void)fputc('\n', stderr);
 }
 
+/* What happens to the service around the daemon. sender: who on the bus has asked for it. */
+__attribute__((format(printf, 3, 4))) static void tell(
+	const char *kind, uid_t sender, const char *format, ...)
+{
+	char text[FAULT_TEXT_MAX + 128];
+	const struct daemon_event event = {
+		.kind = kind,
+		.text = text,
+		.has_sender = sender != DAEMON_NOBODY,
+		.sender = sender,
+	};
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	(void)journal_event(&event);
+}
+
+/* Of the configuration's reader. */
+__attribute__((format(printf, 1, 2))) static void tell_ignored(const char *format, ...)
+{
+	char text[FAULT_TEXT_MAX];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	tell("ignored", DAEMON_NOBODY, "%s", text);
+}
+
 static int complain(int status, const struct fault *fault)
 {
 	say("coregovd: %s", fault->text);
 	return status;
+}
+
+/* ---- what it tells ---- */
+
+/* Only where something was left out: idle it does not wake up. */
+static void arm_left_out(struct service *service)
+{
+	uint64_t due_ns = journal_due_ns();
+
+	if (due_ns == UINT64_MAX)
+		return;
+	(void)sd_event_source_set_time(
+		service->left_out_timer, (due_ns + NSEC_PER_USEC - 1) / NSEC_PER_USEC);
+	(void)sd_event_source_set_enabled(service->left_out_timer, SD_EVENT_ONESHOT);
 }
 
 /* ---- the command line ---- */
@@ -206,34 +251,65 @@ static struct governor_bus_defaults defaults_of(const struct config *config)
 	};
 }
 
-static void tell_what_waits(const struct config *old, const struct config *new)
+static void add_key(char *text, size_t n_text, const char *key)
 {
-	if (old->slot_ns != new->slot_ns || old->enforcer != new->enforcer ||
-		old->meter != new->meter || old->n_tasks_max != new->n_tasks_max ||
-		fabs(old->capacity_cpus - new->capacity_cpus) > 1e-9)
-		say("slot, capacity, enforcer, meter and tasks-max take effect at the next start");
+	size_t length = strlen(text);
+
+	(void)snprintf(text + length, n_text - length, "%s%s", length > 0 ? ", " : "", key);
 }
 
-static int put_into_force(struct service *service, const struct config *config, struct fault *fault)
+static void tell_what_waits(const struct config *old, const struct config *new, uid_t sender)
 {
-	const struct config *old = service->config;
-	bool is_other = !config_decides_alike(config, old);
+	char keys[128] = "";
+
+	if (old->slot_ns != new->slot_ns)
+		add_key(keys, sizeof(keys), "slot");
+	if (fabs(old->capacity_cpus - new->capacity_cpus) > 1e-9)
+		add_key(keys, sizeof(keys), "capacity");
+	if (old->enforcer != new->enforcer)
+		add_key(keys, sizeof(keys), "enforcer");
+	if (old->meter != new->meter)
+		add_key(keys, sizeof(keys), "meter");
+	if (old->n_tasks_max != new->n_tasks_max)
+		add_key(keys, sizeof(keys), "tasks-max");
+	if (keys[0])
+		tell("waits", sender,
+			"changed in the configuration, and in force from the next start: %s", keys);
+}
+
+static void tell_reloaded(const struct config *old, const struct config *new, uid_t sender)
+{
+	char keys[512];
+
+	config_differences(old, new, keys, sizeof(keys));
+	tell("reloaded", sender, "the configuration was read again and is in force; %s%s",
+		keys[0] ? "other than before: " : "nothing in it is other than before", keys);
+}
+
+/* The budget first, which can be refused; for another policy there may be no memory. Its old state is kept where
+ * it decides as before. */
+static int put_into_force(
+	struct service *service, const struct config *config, uid_t sender, struct fault *fault)
+{
+	struct daemon_info before;
 	double budget_cpus;
 	int r = budget_of(service, config, &budget_cpus, fault);
 
-	/* What can be refused comes first; the policy's old state is kept where it decides as before. */
-	if (r == 0 && is_other)
-		r = daemon_set_policy(
-			service->daemon, config->policy->name, config_parameters(config), fault);
+	daemon_info(service->daemon, &before);
 	if (r == 0)
-		r = daemon_configure_budget(service->daemon, budget_cpus, fault);
-	if (r < 0 && is_other)
-		(void)daemon_set_policy(service->daemon, old->policy->name, config_parameters(old),
-			/* fault= */ NULL);
+		r = daemon_configure_budget(service->daemon, budget_cpus, sender, fault);
+	if (r < 0 || config_decides_alike(config, service->config))
+		return r;
+	r = daemon_set_policy(
+		service->daemon, config->policy->name, config_parameters(config), sender, fault);
+	if (r == 0 || budget_of(service, service->config, &budget_cpus, /* fault= */ NULL) < 0)
+		return r;
+	(void)daemon_configure_budget(service->daemon, budget_cpus, sender, /* fault= */ NULL);
+	(void)daemon_set_budget(service->daemon, before.budget_cpus, sender, /* fault= */ NULL);
 	return r;
 }
 
-static int reload(void *userdata, struct fault *fault)
+static int reload(void *userdata, uid_t sender, struct fault *fault)
 {
 	struct governor_bus_defaults defaults;
 	struct service *service = userdata;
@@ -243,7 +319,7 @@ static int reload(void *userdata, struct fault *fault)
 	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, monotonic_ns() / NSEC_PER_USEC);
 	r = config_load(&config, &service->config_setup, fault);
 	if (r == 0) {
-		r = put_into_force(service, config, fault);
+		r = put_into_force(service, config, sender, fault);
 		if (r == 0)
 			service->config = config;
 		else
@@ -256,13 +332,15 @@ static int reload(void *userdata, struct fault *fault)
 		/* While there is no bus: when it is back. */
 		if (service->bus)
 			governor_bus_set_defaults(service->bus, &defaults);
-		tell_what_waits(old, config);
+		tell_reloaded(old, config, sender);
+		tell_what_waits(old, config, sender);
 		(void)config_free(old);
-		say("the configuration was read again and is in force");
 	} else {
-		say("the configuration was read again, and the old one stays in force: %s",
+		tell("not-reloaded", sender,
+			"the configuration was read again, and the old one stays in force: %s",
 			fault ? fault->text : strerror(-r));
 	}
+	arm_left_out(service); /* whoever may do this may do it without end */
 	(void)sd_notify(0, "READY=1");
 	return r;
 }
@@ -303,9 +381,16 @@ static void lost(void *userdata)
 {
 	struct service *service = userdata;
 
-	say("the bus is gone; the tasks are governed on, and it is looked for");
+	tell("bus-lost", DAEMON_NOBODY,
+		"the bus is gone; the tasks are governed on, and it is looked for");
 	(void)sd_event_source_set_time_relative(service->bus_timer, 0);
 	(void)sd_event_source_set_enabled(service->bus_timer, SD_EVENT_ONESHOT);
+}
+
+static void no_polkit(void *userdata, const char *sentence)
+{
+	(void)userdata;
+	tell("no-polkit", DAEMON_NOBODY, "%s", sentence);
 }
 
 static int open_bus(struct service *service, struct fault *fault)
@@ -321,7 +406,7 @@ static int open_bus(struct service *service, struct fault *fault)
 		.reload = reload,
 		.describe = describe,
 		.lost = lost,
-		.say = say,
+		.no_polkit = no_polkit,
 	};
 
 	return governor_bus_new(&service->bus, &setup, fault);
@@ -335,7 +420,7 @@ static int on_bus_timer(sd_event_source *source, uint64_t usec, void *userdata)
 	(void)usec;
 	service->bus = governor_bus_free(service->bus);
 	if (open_bus(service, &fault) == 0) {
-		say("the bus is there again");
+		tell("bus-back", DAEMON_NOBODY, "the bus is there again");
 		return 0;
 	}
 	(void)sd_event_source_set_time_relative(source, BUS_PAUSE_US);
@@ -344,13 +429,21 @@ static int on_bus_timer(sd_event_source *source, uint64_t usec, void *userdata)
 
 /* ---- signals, and the whole ---- */
 
+static int on_left_out(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	(void)source, (void)usec;
+	journal_tell_left_out(/* is_end= */ false);
+	arm_left_out(userdata);
+	return 0;
+}
+
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
 	struct fault fault = FAULT_INIT;
 
 	(void)source;
 	(void)info;
-	(void)reload(userdata, &fault);
+	(void)reload(userdata, DAEMON_NOBODY, &fault);
 	return 0;
 }
 
@@ -377,13 +470,23 @@ static int set_up_event(struct service *service, struct fault *fault)
 			UINT64_MAX, 0, on_bus_timer, service);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(service->bus_timer, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_add_time(service->event, &service->left_out_timer, CLOCK_MONOTONIC,
+			UINT64_MAX, 0, on_left_out, service);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(service->left_out_timer, SD_EVENT_OFF);
 	return r < 0 ? fault_errno(fault, r, "event loop") : 0;
 }
 
-static void keep_event(void *userdata, const struct daemon_event *event)
+/* How many were left out is told, too, if the timer is not set for that already. */
+static bool keep_event(void *userdata, const struct daemon_event *event)
 {
-	(void)userdata;
-	journal_event(event);
+	struct service *service = userdata;
+	bool is_told = journal_event(event);
+
+	if (!is_told)
+		arm_left_out(service);
+	return is_told;
 }
 
 static void keep_slot(void *userdata)
@@ -464,7 +567,6 @@ static int open_daemon(struct service *service, struct fault *fault)
 		.take_fd = take_fd,
 		.drop_fd = drop_fd,
 		.keep_slot = keep_slot,
-		.say = say,
 	};
 	int r = budget_of(service, config, &setup.budget_cpus, fault);
 
@@ -474,8 +576,10 @@ static int open_daemon(struct service *service, struct fault *fault)
 	if (find_ledger(service))
 		setup.ledger_path = service->ledger_path;
 	else
-		say("no directory to write down what tasks there are (XDG_RUNTIME_DIR): after a "
-		    "restart they will not be taken over");
+		tell("not-kept", DAEMON_NOBODY,
+			"no directory to write down what tasks there are (XDG_RUNTIME_DIR): after "
+			"a "
+			"restart they will not be taken over");
 	setup.is_machines = !service->config_setup.is_user &&
 		strcmp(service->ledger_path, SERVICE_CLAIM_DIRECTORY "/tasks") == 0;
 	if (r == 0)
@@ -518,6 +622,36 @@ static int open_watchdog(struct service *service, struct fault *fault)
 	return r < 0 ? fault_errno(fault, r, "watchdog") : 0;
 }
 
+static void tell_ready(const struct service *service)
+{
+	struct daemon_info info;
+	char text[256];
+	struct daemon_event event = {.kind = "ready", .text = text};
+
+	daemon_info(service->daemon, &info);
+	event.policy = info.policy;
+	event.budget_cpus = info.budget_cpus;
+	(void)snprintf(text, sizeof(text),
+		"ready: policy %s, budget %.4g of %.4g CPUs, a slot every %g s, %" PRIu32 " task%s",
+		info.policy, info.budget_cpus, info.capacity_cpus, nsec_to_seconds(info.slot_ns),
+		info.n_tasks, info.n_tasks == 1 ? "" : "s");
+	(void)journal_event(&event);
+}
+
+static void tell_ending(const struct service *service)
+{
+	struct daemon_info info;
+
+	daemon_info(service->daemon, &info);
+	if (info.n_tasks > 0)
+		tell("ending", DAEMON_NOBODY,
+			"ending: %" PRIu32 " task%s on, limited by the budget around all of them "
+			"alone, until a governor is there again",
+			info.n_tasks, info.n_tasks == 1 ? " runs" : "s run");
+	else
+		tell("ending", DAEMON_NOBODY, "ending: no task runs");
+}
+
 static int serve(struct service *service)
 {
 	struct fault fault = FAULT_INIT;
@@ -532,14 +666,17 @@ static int serve(struct service *service)
 	if (r < 0)
 		return complain(status_of_start(r), &fault);
 	service->is_notifying = getenv("NOTIFY_SOCKET") != NULL;
+	tell_ready(service);
 	(void)sd_notify(0, "READY=1");
 	keep_slot(service);
 	r = sd_event_loop(service->event);
 	(void)sd_notify(0, "STOPPING=1");
 	if (r < 0) {
-		(void)fault_errno(&fault, r, "event loop");
-		return complain(EXIT_FAILURE, &fault);
+		tell("gave-up", DAEMON_NOBODY, "event loop: %s", strerror(-r));
+		return EXIT_FAILURE;
 	}
+	journal_tell_left_out(/* is_end= */ true);
+	tell_ending(service);
 	return EXIT_SUCCESS;
 }
 
@@ -549,7 +686,7 @@ static int load(struct service *service, const struct options *options)
 	int r;
 
 	service->config_setup = options->config;
-	service->config_setup.say = say;
+	service->config_setup.say = options->is_check ? say : tell_ignored;
 	service->budget = options->budget;
 	service->has_budget = options->has_budget;
 	/* What is below another root is for another machine. */
@@ -578,6 +715,7 @@ int main(int argc, char *argv[])
 	service.daemon = daemon_free(service.daemon);
 	service.fd_store = fd_store_free(service.fd_store);
 	(void)sd_event_source_disable_unref(service.bus_timer);
+	(void)sd_event_source_disable_unref(service.left_out_timer);
 	(void)sd_event_unref(service.event);
 	(void)config_free(service.config);
 	return status;

@@ -92,6 +92,7 @@ static void change_target(struct daemon *daemon, struct member *member, const st
 	planned->target = member->target;
 	planned->is_background = !member->has_target;
 	page_retarget(member->page, member->target.value, member->target.in_a_row);
+	member->forecast_reports = 0;
 	if (member->has_target)
 		governor_retarget(
 			daemon->governor, member->seat, now_ns, /* is_other_metric= */ false);
@@ -101,7 +102,7 @@ static void change_target(struct daemon *daemon, struct member *member, const st
 }
 
 int daemon_change(struct daemon *daemon, uint64_t number, const struct daemon_change *change,
-	struct fault *fault)
+	uid_t sender, struct fault *fault)
 {
 	struct bundle_task *planned;
 	struct member *member = NULL;
@@ -113,6 +114,9 @@ int daemon_change(struct daemon *daemon, uint64_t number, const struct daemon_ch
 	if (r < 0)
 		return r;
 	planned = &daemon->bundle.tasks[member->seat];
+	daemon->asker = sender;
+	/* By the forecast that it has come about by. */
+	daemon_tell_share(daemon, member, "set");
 	if (change->has_deadline) {
 		member->deadline = change->deadline;
 		daemon_plan_deadline(daemon, member->seat);
@@ -126,12 +130,13 @@ int daemon_change(struct daemon *daemon, uint64_t number, const struct daemon_ch
 		governor_replan(daemon->governor, member->seat, daemon_now_ns(daemon));
 	if (change->has_target)
 		change_target(daemon, member, &change->target);
+	daemon->asker = DAEMON_NOBODY;
 	member->forecast_reports = 0;
 	daemon_after_change(daemon, member);
 	return 0;
 }
 
-int daemon_cancel(struct daemon *daemon, uint64_t number, struct fault *fault)
+int daemon_cancel(struct daemon *daemon, uint64_t number, uid_t sender, struct fault *fault)
 {
 	struct member *member = NULL;
 	int r = find_running(daemon, number, &member, fault);
@@ -140,20 +145,25 @@ int daemon_cancel(struct daemon *daemon, uint64_t number, struct fault *fault)
 	if (r < 0)
 		return r;
 	governor_task_status(daemon->governor, member->seat, &status);
+	daemon->asker = sender;
 	governor_cancel_task(daemon->governor, member->seat, daemon_now_ns(daemon),
 		status.phase == PHASE_STOPPING ? STOP_KILL : STOP_ASK);
+	daemon->asker = DAEMON_NOBODY;
 	daemon_after_change(daemon, member);
 	return 0;
 }
 
-int daemon_pause(struct daemon *daemon, uint64_t number, bool is_paused, struct fault *fault)
+int daemon_pause(
+	struct daemon *daemon, uint64_t number, bool is_paused, uid_t sender, struct fault *fault)
 {
 	struct member *member = NULL;
 	int r = find_running(daemon, number, &member, fault);
 
 	if (r < 0)
 		return r;
+	daemon->asker = sender;
 	governor_pause(daemon->governor, member->seat, daemon_now_ns(daemon), is_paused);
+	daemon->asker = DAEMON_NOBODY;
 	daemon_after_change(daemon, member);
 	return 0;
 }
@@ -210,9 +220,22 @@ static void take_claim(struct daemon *daemon)
 	daemon->claim_fd = -EBADF;
 }
 
-int daemon_set_budget(struct daemon *daemon, double budget_cpus, struct fault *fault)
+/* Who wanted it, at the end of a sentence. */
+static const char *on_whose_behalf(uid_t sender, const char *otherwise, char ret_text[static 64])
 {
+	if (sender == DAEMON_NOBODY)
+		(void)snprintf(ret_text, 64, "%s", otherwise);
+	else
+		(void)snprintf(ret_text, 64, "user %u has asked for it", (unsigned)sender);
+	return ret_text;
+}
+
+static int change_budget(struct daemon *daemon, double budget_cpus, uid_t sender, const char *why,
+	struct fault *fault)
+{
+	double old_cpus = daemon->setup.budget_cpus;
 	struct quota quota;
+	char text[256];
 	int r;
 
 	if (!(budget_cpus > 0) || budget_cpus > daemon->setup.capacity_cpus + 1e-9)
@@ -223,21 +246,33 @@ int daemon_set_budget(struct daemon *daemon, double budget_cpus, struct fault *f
 		return fault_set(fault, -ERANGE, "a budget of %g CPUs is too small to be enforced",
 			budget_cpus);
 	/* What somebody else has made of it meanwhile is mended. */
-	if (fabs(budget_cpus - daemon->setup.budget_cpus) < 1e-9)
+	if (fabs(budget_cpus - old_cpus) < 1e-9)
 		return daemon->enforcer->ops->budget_set(daemon->enforcer, budget_cpus, fault);
 	r = claim(daemon, budget_cpus, fault);
 	if (r < 0)
 		return r;
 	daemon->setup.budget_cpus = budget_cpus;
 	daemon->budget_step.share.number = budget_cpus;
+	(void)snprintf(text, sizeof(text), "budget %.4g CPUs, before %.4g: %s", budget_cpus,
+		old_cpus, why);
+	daemon_tell_budget(daemon, old_cpus, sender, text);
 	daemon_keep_whole(daemon);
 	daemon_slot_now(daemon);
 	return 0;
 }
 
-int daemon_configure_budget(struct daemon *daemon, double budget_cpus, struct fault *fault)
+int daemon_set_budget(struct daemon *daemon, double budget_cpus, uid_t sender, struct fault *fault)
 {
-	int r = daemon_set_budget(daemon, budget_cpus, fault);
+	char why[64];
+
+	return change_budget(daemon, budget_cpus, sender,
+		on_whose_behalf(sender, "it was asked for", why), fault);
+}
+
+int daemon_configure_budget(
+	struct daemon *daemon, double budget_cpus, uid_t sender, struct fault *fault)
+{
+	int r = change_budget(daemon, budget_cpus, sender, "the configuration says so", fault);
 
 	if (r < 0)
 		return r;
@@ -263,18 +298,39 @@ static const struct policy *usable_policy(const char *name, struct fault *fault)
 	return policy;
 }
 
-int daemon_set_policy(
-	struct daemon *daemon, const char *name, const double parameters[], struct fault *fault)
+int daemon_set_policy(struct daemon *daemon, const char *name, const double parameters[],
+	uid_t sender, struct fault *fault)
 {
 	const struct policy *policy = usable_policy(name, fault);
+	char text[128];
+	struct daemon_event event = {
+		.kind = "policy",
+		.text = text,
+		.has_sender = sender != DAEMON_NOBODY,
+		.sender = sender,
+		.old_policy = daemon->setup.policy,
+	};
 	int r;
 
 	if (!policy)
 		return -EINVAL;
+	if (strcmp(policy->name, event.old_policy) == 0 &&
+		policy_parameters_are_same(policy, parameters, daemon->parameters))
+		return 0;
 	r = governor_set_policy(daemon->governor, policy, parameters, fault);
 	if (r < 0)
 		return r;
-	daemon->setup.policy = policy->name;
+	daemon->setup.policy = event.policy = policy->name;
+	policy_parameter_values(policy, parameters, daemon->parameters);
+	if (strcmp(policy->name, event.old_policy) == 0)
+		(void)snprintf(text, sizeof(text),
+			"policy %s, with other parameters than before: the configuration says so",
+			policy->name);
+	else
+		(void)snprintf(text, sizeof(text),
+			"policy %s, before %s: the configuration says so", policy->name,
+			event.old_policy);
+	(void)daemon_tell_whole(daemon, &event);
 	daemon_slot_now(daemon);
 	return 0;
 }
@@ -291,8 +347,23 @@ void daemon_refresh_caps(struct daemon *daemon)
 	daemon_slot_now(daemon);
 }
 
-void daemon_drain(struct daemon *daemon, bool is_draining)
+void daemon_drain(struct daemon *daemon, bool is_draining, uid_t sender)
 {
+	char why[64], text[256];
+	const struct daemon_event event = {
+		.kind = is_draining ? "draining" : "accepting",
+		.text = text,
+		.has_sender = sender != DAEMON_NOBODY,
+		.sender = sender,
+	};
+
+	if (is_draining == daemon->is_draining)
+		return;
+	(void)snprintf(text, sizeof(text), "%s: %s",
+		is_draining ? "draining, no new task is taken and those that run go on"
+			    : "accepting, new tasks are taken again",
+		on_whose_behalf(sender, "it was asked for", why));
+	(void)daemon_tell_whole(daemon, &event);
 	daemon->is_draining = is_draining;
 	daemon_keep_whole(daemon);
 	daemon->has_slot_to_tell = true;
@@ -401,8 +472,20 @@ void daemon_listen(struct daemon *daemon, const struct daemon_listener *listener
 
 /* ---- begin and end ---- */
 
+static void chosen(void *userdata, const char *sentence)
+{
+	daemon_say(userdata, "chosen", /* name= */ NULL, "%s", sentence);
+}
+
+static void warned(void *userdata, const char *sentence)
+{
+	daemon_say(userdata, "moved", /* name= */ NULL, "%s", sentence);
+}
+
 static int set_up_machine(struct daemon *daemon, struct fault *fault)
 {
+	const struct choose_listener listener = {
+		.userdata = daemon, .chosen = chosen, .warned = warned};
 	const struct enforcer_setup setup = {
 		.run = daemon->run,
 		.n_tasks_max = daemon->setup.n_tasks_max,
@@ -417,11 +500,11 @@ static int set_up_machine(struct daemon *daemon, struct fault *fault)
 		.task_uid = geteuid() == 0 ? NOBODY_UID : geteuid(),
 	};
 	int r = choose_enforcer(
-		&daemon->enforcer, &setup, daemon->setup.enforcer, daemon->setup.say, fault);
+		&daemon->enforcer, &setup, daemon->setup.enforcer, &listener, fault);
 
 	if (r == 0)
 		r = choose_meter(&daemon->meter, daemon->enforcer, setup.n_tasks_max,
-			daemon->setup.meter, daemon->setup.say, fault);
+			daemon->setup.meter, &listener, fault);
 	return r;
 }
 
@@ -479,6 +562,7 @@ int daemon_new(struct daemon **ret_daemon, const struct daemon_setup *setup, str
 		return fault_errno(fault, -ENOMEM, "daemon");
 	daemon->setup = *setup;
 	daemon->claim_fd = -EBADF;
+	daemon->asker = DAEMON_NOBODY;
 	r = usable_policy(setup->policy, fault) ? 0 : -EINVAL;
 	if (r == 0)
 		r = daemon_open_past(daemon, fault);
@@ -503,6 +587,7 @@ int daemon_new(struct daemon **ret_daemon, const struct daemon_setup *setup, str
 		(void)daemon_free(daemon);
 		return r;
 	}
+	policy_parameter_values(policy_find(setup->policy), setup->parameters, daemon->parameters);
 	daemon->setup.parameters = NULL;
 	daemon_adopt(daemon);
 	*ret_daemon = daemon;

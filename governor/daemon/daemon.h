@@ -40,24 +40,41 @@ struct daemon_caps {
 	uint32_t n_tasks;
 };
 
+/* Who asks for something, where that is nobody on the bus: the configuration, a signal. */
+#define DAEMON_NOBODY ((uid_t)-1)
+
 /* What has happened, for whoever keeps it. Strings are valid during the call. */
 struct daemon_event {
-	const char *
-		kind; /* "start", "adopted", "share", "learned", "missed-deadline", "missed-target", "failed",
-			   * "cancelled", "end", "set", "paused", "resumed", "unlikely", "likely",
-			   * "unheard"; of the whole "enforce", "foreign", "excess", "meter" */
+	/* Of a task "start", "adopted", "share", "learned", "missed-deadline", "missed-target", "failed",
+	 * "cancelled", "stopping", "end", "set", "paused", "resumed", "unlikely", "likely", "unheard",
+	 * "page-lost", "stranger", "not-adopted", "meter"; of the whole "budget", "policy", "draining",
+	 * "accepting", "not-kept", "waits", "chosen", "moved", "confined", "enforce", "foreign", "excess",
+	 * "meter"; of the service around it "ready", "ending", "gave-up", "reloaded", "not-reloaded",
+	 * "ignored", "bus-lost", "bus-back", "no-polkit"; of the lines themselves "left-out". */
+	const char *kind;
 	const char *text; /* a sentence */
-	uint64_t number;  /* of the task; 0: of none, and what follows is not set */
-	const char *name;
+	bool has_sender;  /* somebody on the bus has asked for it */
+	uid_t sender;
+	/* Of a share that is told since a line of this kind follows it, which was asked for as told above; NULL:
+	 * it comes by itself. */
+	const char *before;
+	bool comes_later; /* where it is not told now it is tried again, as it is then */
+	const char *name; /* of the task; NULL: of none */
+	uint64_t
+		number; /* of it; 0: none, or one that is not known, and what follows of a task is not set */
 	uid_t owner;
 	uint64_t slot;
 	double share_cpus, old_share_cpus; /* in force now, and as told before; nan: never told */
 	double value;                      /* newest report, nan where none */
 	uint64_t cpu_ns;
-	/* Of "unlikely" and "likely"; nan for others. */
+	/* By the forecast, of a task with a target that has reported; nan where it is not known. What is told
+	 * with "learned" was forecast when it was looked at last before. */
 	double chance; /* to reach its target in time, 0 to 1, if it has all that it can use */
 	double need_s; /* CPU-seconds with which it would be likely; INFINITY: none are enough */
 	double left_s; /* CPU-seconds that it can have until its deadline; INFINITY: it has none */
+	/* 0 or NULL where it is of something else. */
+	double budget_cpus, old_budget_cpus;
+	const char *policy, *old_policy;
 };
 
 struct daemon_setup {
@@ -77,11 +94,14 @@ struct daemon_setup {
 	bool is_machines;
 	/* It is told of a task that it has reported nothing after so much; 0: the usual (outlook.h). */
 	uint64_t unheard_cpu_ns;
+	/* Its share is told again after so much; 0: the usual (share_told.h). */
+	uint64_t share_pause_ns;
 	void *userdata;
 	/* What the tasks of one user may be and have together. NULL: anything. Asked whenever one is
 	 * submitted, and by daemon_refresh_caps(). */
 	struct daemon_caps (*caps_of)(void *userdata, uid_t owner);
-	void (*keep_event)(void *userdata, const struct daemon_event *event); /* or NULL */
+	/* Or NULL. False: it was left out, since there are too many. */
+	bool (*keep_event)(void *userdata, const struct daemon_event *event);
 	/* Descriptors that are there when the next daemon starts, by name: kept, taken out (owned by the
 	 * caller then, or -ENOENT), and let go of. All three, or NULL. */
 	void (*keep_fd)(void *userdata, const char *name, int fd);
@@ -90,7 +110,6 @@ struct daemon_setup {
 	/* A slot has been made, or the last task is gone, or draining has begun or ended; or NULL. From the
 	 * event loop, as a listener is, and also while there is none. */
 	void (*keep_slot)(void *userdata);
-	void (*say)(const char *format, ...) __attribute__((format(printf, 1, 2)));
 };
 
 enum daemon_clock {
@@ -140,8 +159,9 @@ int daemon_check(const struct daemon *daemon, const struct daemon_submission *su
  * `scope` is its name. */
 bool daemon_wants_scopes(const struct daemon *daemon);
 
-/* What is in a scope that was made for a task, and will not be one, has next to nothing until it ends. */
-void daemon_confine(const struct daemon *daemon, const char *scope);
+/* What is in a scope that was made for a task of `sender`, and will not be one, has next to nothing until it
+ * ends. why: the sentence that it was refused with. */
+void daemon_confine(const struct daemon *daemon, const char *scope, uid_t sender, const char *why);
 
 /* When it returns the process is in its place and governed, and stands still until it is decided what it may
  * use: when the event loop has no more messages, or with the next slot. *ret_page_fd (the page's memfd) stays the daemon's; *ret_token is what the task's environment
@@ -160,27 +180,31 @@ struct daemon_change {
 	struct target target; /* metric "": none any more */
 	double threads;
 };
+/* sender: who asks for it, here and below; DAEMON_NOBODY where it is nobody on the bus. It is told with what
+ * is told of the change. */
 int daemon_change(struct daemon *daemon, uint64_t number, const struct daemon_change *change,
-	struct fault *fault);
+	uid_t sender, struct fault *fault);
 /* Asks it to stop, and sees to it within its grace; the second time it is killed. */
-int daemon_cancel(struct daemon *daemon, uint64_t number, struct fault *fault);
-int daemon_pause(struct daemon *daemon, uint64_t number, bool is_paused, struct fault *fault);
+int daemon_cancel(struct daemon *daemon, uint64_t number, uid_t sender, struct fault *fault);
+int daemon_pause(
+	struct daemon *daemon, uint64_t number, bool is_paused, uid_t sender, struct fault *fault);
 
 /* budget_cpus in (0, capacity]; in force when it returns, also where it is as before and somebody else has set
  * another. */
-int daemon_set_budget(struct daemon *daemon, double budget_cpus, struct fault *fault);
+int daemon_set_budget(struct daemon *daemon, double budget_cpus, uid_t sender, struct fault *fault);
 /* The same, by the configuration: the next daemon keeps a budget that was set meanwhile only where its own
  * configuration still says this. */
-int daemon_configure_budget(struct daemon *daemon, double budget_cpus, struct fault *fault);
+int daemon_configure_budget(
+	struct daemon *daemon, double budget_cpus, uid_t sender, struct fault *fault);
 /* One that need not know all tasks before they come, or the same with other parameters (NULL: the usual ones);
- * in force with the next decision, which is made. */
-int daemon_set_policy(
-	struct daemon *daemon, const char *policy, const double parameters[], struct fault *fault);
+ * in force with the next decision, which is made. Where it decides as the one in force nothing is done. */
+int daemon_set_policy(struct daemon *daemon, const char *policy, const double parameters[],
+	uid_t sender, struct fault *fault);
 void daemon_set_floor(struct daemon *daemon, double floor_cpus);
 /* The users' caps are others. */
 void daemon_refresh_caps(struct daemon *daemon);
 /* Draining: no task is taken, those that are there run on. */
-void daemon_drain(struct daemon *daemon, bool is_draining);
+void daemon_drain(struct daemon *daemon, bool is_draining, uid_t sender);
 
 struct daemon_task_info {
 	uint64_t number;

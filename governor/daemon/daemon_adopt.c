@@ -53,11 +53,25 @@ static uint32_t last_seat(const struct daemon *daemon)
 /* The budget that was set meanwhile holds, unless the configuration has another one now. */
 static void take_budget(struct daemon *daemon, const struct ledger_whole *whole)
 {
-	if (fabs(whole->configured_cpus - daemon->configured_cpus) > 1e-9 ||
-		!(whole->budget_cpus > 0) ||
-		whole->budget_cpus > daemon->setup.capacity_cpus + 1e-9)
+	double ours_cpus = daemon->setup.budget_cpus, theirs_cpus = whole->budget_cpus;
+	char text[256];
+
+	if (!(theirs_cpus > 0) || fabs(theirs_cpus - ours_cpus) < 1e-9)
 		return;
-	daemon->setup.budget_cpus = whole->budget_cpus;
+	if (fabs(whole->configured_cpus - daemon->configured_cpus) > 1e-9 ||
+		theirs_cpus > daemon->setup.capacity_cpus + 1e-9) {
+		(void)snprintf(text, sizeof(text),
+			"budget %.4g CPUs, before %.4g: the configuration says so", ours_cpus,
+			theirs_cpus);
+		daemon_tell_budget(daemon, theirs_cpus, DAEMON_NOBODY, text);
+		return;
+	}
+	daemon->setup.budget_cpus = theirs_cpus;
+	(void)snprintf(text, sizeof(text),
+		"budget %.4g CPUs, and not %.4g as the configuration says: it was set before the "
+		"governor was started again",
+		theirs_cpus, ours_cpus);
+	daemon_tell_budget(daemon, /* old_budget_cpus= */ 0, DAEMON_NOBODY, text);
 }
 
 static void take_whole(struct daemon *daemon)
@@ -68,6 +82,10 @@ static void take_whole(struct daemon *daemon)
 	if (whole.last_number < UINT32_MAX) /* the paths on the bus have no room for more */
 		daemon->members.last_number = whole.last_number;
 	daemon->is_draining = whole.is_draining;
+	if (daemon->is_draining)
+		daemon_say(daemon, "draining", /* name= */ NULL,
+			"draining, no new task is taken and those that run go on: so it was before "
+			"the governor was started again");
 	take_budget(daemon, &whole);
 }
 
@@ -77,9 +95,9 @@ static void take_enforcer(struct daemon *daemon)
 	struct daemon_setup *setup = &daemon->setup;
 
 	if (setup->enforcer && strcmp(setup->enforcer, daemon->past.enforcer) != 0)
-		setup->say(
-			"enforcer %s stays until the tasks that run have ended, and the daemon is "
-			"started again",
+		daemon_say(daemon, "waits", /* name= */ NULL,
+			"enforcer %s stays until the tasks that run have ended, and the governor "
+			"is started again",
 			daemon->past.enforcer);
 	setup->enforcer = daemon->past.enforcer;
 }
@@ -126,7 +144,7 @@ int daemon_open_past(struct daemon *daemon, struct fault *fault)
 	if (r == -EWOULDBLOCK) /* the tasks are that one's */
 		return fault_set(fault, r, "%s", why.text);
 	if (r < 0)
-		daemon->setup.say(
+		daemon_say(daemon, "not-kept", /* name= */ NULL,
 			"%s: after a restart the tasks that run will not be taken over", why.text);
 	else if (past != LEDGER_NOTHING)
 		take_past(daemon, past);
@@ -275,10 +293,7 @@ static int open_page(struct daemon *daemon, struct member *member, const struct 
 		r = find_page(task, &member->page);
 	if (r == 0)
 		return 0;
-	if (member->has_target)
-		daemon->setup.say("task %s: its progress page could not be found: nothing more is "
-				  "heard of its progress",
-			member->name);
+	member->has_lost_page = member->has_target;
 	return page_new(&member->page, member->name, &member->target,
 		daemon->stage.epoch_ns + daemon_now_ns(daemon),
 		deadline_ns == LOOP_NEVER_NS ? UINT64_MAX : daemon->stage.epoch_ns + deadline_ns,
@@ -370,6 +385,10 @@ static int adopt(struct daemon *daemon, uint32_t id, const struct ledger_task *t
 	seat_member(daemon, member, id, task);
 	daemon_keep_page(daemon, member);
 	member->is_new = true;
+	if (member->has_lost_page)
+		daemon_tell_event(daemon, member, "page-lost",
+			"its progress page could not be found: nothing more is heard of its "
+			"progress");
 	if (member->pidfd < 0) {
 		daemon_process_exited(daemon, member);
 		/* Its launcher has to notice first that there is a daemon again. */
@@ -427,14 +446,14 @@ static void adopt_strangers(struct daemon *daemon)
 		daemon->stage.fault = FAULT_INIT;
 		if (left.task >= daemon->setup.n_tasks_max || make_up(daemon, &left, &task) < 0 ||
 			adopt(daemon, left.task, &task) < 0)
-			daemon->setup.say("what runs in group '%" PRIu32
-					  "-%s' is not taken over%s%s",
+			daemon_say(daemon, "not-adopted", left.name,
+				"what runs in group '%" PRIu32 "-%s' is not taken over%s%s",
 				left.task, left.name, daemon->stage.fault.text[0] ? ": " : "",
 				daemon->stage.fault.text);
 		else
-			daemon->setup.say("task %s: nothing is known of it but its group: it is "
-					  "governed as one without a target",
-				left.name);
+			daemon_tell_event(daemon, daemon->stage.seats[left.task], "stranger",
+				"nothing is known of it but its group: it is governed as one "
+				"without a target");
 	}
 }
 
@@ -450,7 +469,7 @@ static void begin_ledger(struct daemon *daemon)
 		(void)strcpy(head.home, daemon->enforcer->home);
 	if (ledger_begin(daemon->ledger, &head, &fault) == 0)
 		return;
-	daemon->setup.say(
+	daemon_say(daemon, "not-kept", /* name= */ NULL,
 		"%s: after a restart the tasks that run will not be taken over", fault.text);
 	daemon->ledger = ledger_free(daemon->ledger);
 }
@@ -464,6 +483,14 @@ static int by_number(const void *a, const void *b, void *data)
 	return one < other ? -1 : one > other;
 }
 
+/* NULL where what stands there is none. */
+static const char *name_of(const struct ledger_task *task)
+{
+	return memchr(task->name, '\0', sizeof(task->name)) && task_name_is_valid(task->name)
+		? task->name
+		: NULL;
+}
+
 static int take_seat(struct daemon *daemon, uint32_t id, const struct ledger_task *task)
 {
 	int r = -EINVAL;
@@ -475,7 +502,8 @@ static int take_seat(struct daemon *daemon, uint32_t id, const struct ledger_tas
 		(void)fault_set(&daemon->stage.fault, r,
 			"what is known of seat %" PRIu32 " makes no sense", id);
 	if (r < 0)
-		daemon->setup.say("not taken over: %s", daemon->stage.fault.text);
+		daemon_say(daemon, "not-adopted", name_of(task), "not taken over: %s",
+			daemon->stage.fault.text);
 	return r;
 }
 

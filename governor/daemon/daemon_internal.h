@@ -28,6 +28,7 @@ struct party {
 
 struct daemon {
 	struct daemon_setup setup;
+	double parameters[POLICY_PARAMETERS_MAX]; /* of the policy, in force */
 	char run[RUN_NAME_MAX];
 	int claim_fd;
 	struct ledger *ledger; /* NULL: none */
@@ -52,7 +53,9 @@ struct daemon {
 	uint64_t n_slots, n_missed, n_late, worst_late_ns;
 	bool is_awake; /* slots are made */
 	bool is_draining;
+	uid_t asker; /* of what the loop is being told about a task; DAEMON_NOBODY */
 	bool has_slot_to_tell;
+	size_t share_turn; /* which of the slot's tasks is the first whose share may be told */
 	double granted_cpus, used_cpus;  /* in the last slot */
 	uint64_t used_ns, used_since_ns; /* used since then, not in used_cpus yet */
 };
@@ -109,6 +112,13 @@ double daemon_threads_cpus(const struct daemon *daemon, double threads);
 void daemon_look_back(struct daemon *daemon, struct member *member);
 enum prospect daemon_prospect(
 	const struct daemon *daemon, struct member *member, const struct task_status *status);
+/* What a prospect comes from, as in struct daemon_event: by all that the task has reported; once it has learned,
+ * by what it had at the last look before. All nan where that is not known. */
+struct outlook_numbers {
+	double chance, need_s, left_s;
+};
+struct outlook_numbers daemon_outlook_numbers(
+	const struct daemon *daemon, struct member *member, const struct task_status *status);
 /* Once a slot: tells what has changed about a task's outlook. */
 void daemon_look_ahead(struct daemon *daemon, struct member *member, uint64_t now_ns);
 
@@ -117,13 +127,20 @@ int daemon_set_up_telling(struct daemon *daemon, struct fault *fault);
 void daemon_take_down_telling(struct daemon *daemon);
 /* The listener is called when the event loop comes by. */
 void daemon_tell_later(struct daemon *daemon);
-/* What a prospect comes from, as in struct daemon_event. */
-struct outlook_numbers {
-	double chance, need_s, left_s;
-};
-/* member NULL: of the whole; numbers NULL: there are none. */
-void daemon_tell_event(const struct daemon *daemon, struct member *member, const char *kind,
-	const char *text, const struct outlook_numbers *numbers);
+/* member NULL: of the whole. */
+void daemon_tell_event(
+	const struct daemon *daemon, struct member *member, const char *kind, const char *text);
+/* Its share, where that is not known yet: before something about it is made otherwise, and a line of that kind
+ * says so. */
+void daemon_tell_share(const struct daemon *daemon, struct member *member, const char *before);
+/* One of the whole with fields of its own. False: it was left out. */
+bool daemon_tell_whole(const struct daemon *daemon, const struct daemon_event *event);
+/* old_budget_cpus 0: it is no change. */
+void daemon_tell_budget(
+	const struct daemon *daemon, double old_budget_cpus, uid_t sender, const char *text);
+/* One of the whole, or of a task of which only the name is known; name NULL: none. */
+void daemon_say(const struct daemon *daemon, const char *kind, const char *name, const char *format,
+	...) __attribute__((format(printf, 4, 5)));
 
 /* daemon_slots.c */
 int daemon_set_up_slots(struct daemon *daemon, struct fault *fault);

@@ -13,7 +13,7 @@ static void failed(struct daemon *daemon, int r)
 	if (r == 0 || daemon->has_told_ledger)
 		return;
 	daemon->has_told_ledger = true;
-	daemon->setup.say(
+	daemon_say(daemon, "not-kept", /* name= */ NULL,
 		"%s cannot be written to (%s): after a restart of the daemon the tasks that "
 		"run may not be taken over, or as they were before",
 		daemon->setup.ledger_path, strerror(-r));

@@ -50,29 +50,23 @@ static const struct forecast *forecast_of(
 }
 
 /* The chance that a task reaches its target in time, if it has all that it can use. */
-static double chance_of(
-	const struct daemon *daemon, struct member *member, const struct task_status *status)
+static double chance_of(const struct forecast *forecast, double cpu_s, double left_s)
 {
-	const struct forecast *forecast = forecast_of(daemon, member, status);
 	double need_s[FORECAST_POINTS_MAX], chance[FORECAST_POINTS_MAX];
-	double left_s = left_cpu_s(daemon, member, status);
 	uint32_t n;
 
 	if (!(left_s > 0))
 		return 0;
-	n = forecast_from_now(forecast, nsec_to_seconds(status->cpu_ns), left_s, need_s, chance);
+	n = forecast_from_now(forecast, cpu_s, left_s, need_s, chance);
 	return n > 0 ? chance[n - 1] : 0;
 }
 
 /* The CPU time with which it would be likely; INFINITY where none is enough. */
-static double need_cpu_s(
-	const struct daemon *daemon, struct member *member, const struct task_status *status)
+static double need_cpu_s(const struct forecast *forecast, double cpu_s)
 {
-	const struct forecast *forecast = forecast_of(daemon, member, status);
 	double need_s[FORECAST_POINTS_MAX], chance[FORECAST_POINTS_MAX];
 	double before_s = 0, before = 0;
-	uint32_t n = forecast_from_now(
-		forecast, nsec_to_seconds(status->cpu_ns), INFINITY, need_s, chance);
+	uint32_t n = forecast_from_now(forecast, cpu_s, INFINITY, need_s, chance);
 
 	for (uint32_t i = 0; i < n; i++) {
 		if (chance[i] >= LIKELY_CHANCE)
@@ -83,6 +77,34 @@ static double need_cpu_s(
 		before = chance[i];
 	}
 	return INFINITY;
+}
+
+static struct outlook_numbers numbers_by(
+	const struct member *member, const struct forecast *forecast, double cpu_s, double left_s)
+{
+	bool has_deadline = member->deadline.at_ns != DAEMON_NO_DEADLINE;
+
+	return (struct outlook_numbers){
+		.chance = chance_of(forecast, cpu_s, left_s),
+		.need_s = need_cpu_s(forecast, cpu_s),
+		.left_s = has_deadline ? left_s : INFINITY,
+	};
+}
+
+struct outlook_numbers daemon_outlook_numbers(
+	const struct daemon *daemon, struct member *member, const struct task_status *status)
+{
+	static const struct outlook_numbers none = {.chance = NAN, .need_s = NAN, .left_s = NAN};
+
+	if (!member->has_target || status->n_reports == 0)
+		return none;
+	/* What it has reported now says that it is there. */
+	if (status->outcome == OUTCOME_LEARNED)
+		return member->look.has_forecast ? numbers_by(member, &member->forecast,
+							   member->look.cpu_s, member->look.left_s)
+						 : none;
+	return numbers_by(member, forecast_of(daemon, member, status),
+		nsec_to_seconds(status->cpu_ns), left_cpu_s(daemon, member, status));
 }
 
 static bool is_same_command(const struct member *a, const struct member *b)
@@ -135,8 +157,10 @@ enum prospect daemon_prospect(
 		return prospect_at_first(daemon, member, status);
 	if (status->why == WHY_WRITTEN_OFF)
 		return PROSPECT_UNLIKELY;
-	return chance_of(daemon, member, status) >= LIKELY_CHANCE ? PROSPECT_LIKELY
-								  : PROSPECT_UNLIKELY;
+	return chance_of(forecast_of(daemon, member, status), nsec_to_seconds(status->cpu_ns),
+		       left_cpu_s(daemon, member, status)) >= LIKELY_CHANCE
+		? PROSPECT_LIKELY
+		: PROSPECT_UNLIKELY;
 }
 
 static void tell_prospect(
@@ -144,11 +168,7 @@ static void tell_prospect(
 {
 	bool is_unlikely = member->outlook.is_told_unlikely;
 	bool has_deadline = member->deadline.at_ns != DAEMON_NO_DEADLINE;
-	struct outlook_numbers numbers = {
-		.chance = chance_of(daemon, member, status),
-		.need_s = need_cpu_s(daemon, member, status),
-		.left_s = has_deadline ? left_cpu_s(daemon, member, status) : INFINITY,
-	};
+	struct outlook_numbers numbers = daemon_outlook_numbers(daemon, member, status);
 	char text[SENTENCE_MAX];
 	int n = snprintf(text, sizeof(text), "%s to reach its target%s: chance %.2f at best, ",
 		is_unlikely ? "unlikely" : "likely again", has_deadline ? " in time" : "",
@@ -166,7 +186,7 @@ static void tell_prospect(
 	if (status->why == WHY_WRITTEN_OFF)
 		(void)snprintf(text + n, sizeof(text) - (size_t)n,
 			"; the policy gives it what others leave");
-	daemon_tell_event(daemon, member, is_unlikely ? "unlikely" : "likely", text, &numbers);
+	daemon_tell_event(daemon, member, is_unlikely ? "unlikely" : "likely", text);
 }
 
 static void tell_unheard(
@@ -178,8 +198,19 @@ static void tell_unheard(
 		"unheard: it has used %.1f s of CPU time and not reported its %s; see --feed in "
 		"coregov-run(1)",
 		nsec_to_seconds(status->cpu_ns), member->target.metric);
-	daemon_tell_event(daemon, member, "unheard", text, /* numbers= */ NULL);
+	daemon_tell_event(daemon, member, "unheard", text);
 	member->has_gone_unheard = true;
+}
+
+/* For what is told of it once it has learned. */
+static void keep_look(
+	const struct daemon *daemon, struct member *member, const struct task_status *status)
+{
+	if (!member->has_target || status->outcome != OUTCOME_NONE)
+		return;
+	member->look.has_forecast = member->forecast_reports > 0;
+	member->look.cpu_s = nsec_to_seconds(status->cpu_ns);
+	member->look.left_s = left_cpu_s(daemon, member, status);
 }
 
 void daemon_look_ahead(struct daemon *daemon, struct member *member, uint64_t now_ns)
@@ -195,6 +226,7 @@ void daemon_look_ahead(struct daemon *daemon, struct member *member, uint64_t no
 	/* What it was thought to be at first has been told to whoever started it. */
 	look.prospect = status.n_reports > 0 ? daemon_prospect(daemon, member, &status)
 					     : PROSPECT_UNKNOWN;
+	keep_look(daemon, member, &status);
 	look.unheard_cpu_ns = daemon->setup.unheard_cpu_ns > 0 ? daemon->setup.unheard_cpu_ns
 							       : OUTLOOK_UNHEARD_CPU_NS;
 	switch (outlook_look(&member->outlook, &look)) {

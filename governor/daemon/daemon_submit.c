@@ -228,7 +228,9 @@ static int seat(struct daemon *daemon, struct member *member,
 	daemon->stage.seats[id] = member;
 	daemon_plan_task(daemon, member, submission, daemon_now_ns(daemon));
 	daemon->stage.fault = FAULT_INIT;
+	daemon->asker = member->owner;
 	governor_seat(daemon->governor, id, daemon_now_ns(daemon));
+	daemon->asker = DAEMON_NOBODY;
 	governor_task_status(daemon->governor, id, &status);
 	if (status.phase == PHASE_ENDED) {
 		governor_vacate(daemon->governor, id);
@@ -258,10 +260,19 @@ int daemon_check(const struct daemon *daemon, const struct daemon_submission *su
 	return r < 0 ? r : choose_name(daemon, submission, ret_name, fault);
 }
 
-void daemon_confine(const struct daemon *daemon, const char *scope)
+void daemon_confine(const struct daemon *daemon, const char *scope, uid_t sender, const char *why)
 {
+	char text[FAULT_TEXT_MAX];
+	struct daemon_event event = {
+		.kind = "confined", .text = text, .has_sender = true, .sender = sender};
+	int r = -EOPNOTSUPP;
+
 	if (daemon->enforcer->ops->scope_confine)
-		(void)daemon->enforcer->ops->scope_confine(daemon->enforcer, scope);
+		r = daemon->enforcer->ops->scope_confine(daemon->enforcer, scope);
+	(void)snprintf(text, sizeof(text), "what is in %s is no task (%s), and %s", scope, why,
+		r < 0 ? "could not be limited: it has all that the slice has"
+		      : "has next to nothing until it ends");
+	(void)daemon_tell_whole(daemon, &event);
 }
 
 bool daemon_wants_scopes(const struct daemon *daemon)

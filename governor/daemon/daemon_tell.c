@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,10 +10,6 @@
 /* What is told of the tasks, and to whom. Nothing is decided here. */
 
 #define PRIORITY_TELL (SD_EVENT_PRIORITY_NORMAL + 50)
-
-/* A share is told of again where it differs by so much, and after so long. */
-#define SHARE_WORTH_TELLING 0.01
-#define SHARE_PAUSE_NS (10 * NSEC_PER_SEC)
 
 /* A slot can be made early: what was used is told per time that has passed, and over less than this part
  * of a slot it would say more of the moment than of the use. */
@@ -30,16 +27,10 @@ static bool is_same_number(double a, double b)
 	return (isnan(a) && isnan(b)) || !(a < b || a > b);
 }
 
-/* Whether it may run at all is always worth it. */
-static bool is_near(double a, double b)
-{
-	return (a > 0) == (b > 0) && fabs(a - b) < SHARE_WORTH_TELLING;
-}
-
 static bool is_same(const struct daemon_task_info *a, const struct daemon_task_info *b)
 {
 	return a->number == b->number && a->phase == b->phase && a->is_paused == b->is_paused &&
-		a->outcome == b->outcome && is_near(a->share_cpus, b->share_cpus) &&
+		a->outcome == b->outcome && !shares_differ(a->share_cpus, b->share_cpus) &&
 		a->cpu_ns == b->cpu_ns && is_same_number(a->value, b->value) &&
 		a->n_reports == b->n_reports && a->feed == b->feed && a->prospect == b->prospect &&
 		a->is_unheard == b->is_unheard && a->began_realtime_ns == b->began_realtime_ns &&
@@ -125,41 +116,56 @@ static struct daemon *of_recorder(struct recorder *recorder)
 	return (struct daemon *)((char *)recorder - offsetof(struct daemon, recorder));
 }
 
-void daemon_tell_event(const struct daemon *daemon, struct member *member, const char *kind,
-	const char *text, const struct outlook_numbers *numbers)
+bool daemon_tell_whole(const struct daemon *daemon, const struct daemon_event *event)
 {
-	struct daemon_event event = {
-		.kind = kind,
-		.text = text,
-		.chance = numbers ? numbers->chance : NAN,
-		.need_s = numbers ? numbers->need_s : NAN,
-		.left_s = numbers ? numbers->left_s : NAN,
-	};
-	struct task_status status;
-
-	if (!daemon->setup.keep_event)
-		return;
-	if (member) {
-		governor_task_status(daemon->governor, member->seat, &status);
-		event.number = member->number;
-		event.name = member->name;
-		event.owner = member->owner;
-		event.slot = daemon_now_ns(daemon) / daemon->setup.slot_ns;
-		event.share_cpus = status.share_cpus;
-		event.old_share_cpus = member->told_share_cpus;
-		event.value = status.value;
-		event.cpu_ns = status.cpu_ns;
-	}
-	daemon->setup.keep_event(daemon->setup.userdata, &event);
+	return !daemon->setup.keep_event || daemon->setup.keep_event(daemon->setup.userdata, event);
 }
 
-static void tell_event(
-	const struct daemon *daemon, struct member *member, const char *kind, const char *text)
+void daemon_tell_budget(
+	const struct daemon *daemon, double old_budget_cpus, uid_t sender, const char *text)
 {
-	daemon_tell_event(daemon, member, kind, text, /* numbers= */ NULL);
+	(void)daemon_tell_whole(daemon,
+		&(struct daemon_event){
+			.kind = "budget",
+			.text = text,
+			.has_sender = sender != DAEMON_NOBODY,
+			.sender = sender,
+			.budget_cpus = daemon->setup.budget_cpus,
+			.old_budget_cpus = old_budget_cpus,
+		});
 }
 
-static const char *reason_in_words(const struct member *member, const struct slot_task *row)
+void daemon_say(
+	const struct daemon *daemon, const char *kind, const char *name, const char *format, ...)
+{
+	char text[FAULT_TEXT_MAX];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	daemon_tell_whole(daemon, &(struct daemon_event){.kind = kind, .text = text, .name = name});
+}
+
+static void fill_event(const struct daemon *daemon, struct member *member,
+	const struct task_status *status, struct daemon_event *event)
+{
+	const struct outlook_numbers numbers = daemon_outlook_numbers(daemon, member, status);
+
+	event->number = member->number;
+	event->name = member->name;
+	event->owner = member->owner;
+	event->slot = daemon_now_ns(daemon) / daemon->setup.slot_ns;
+	event->share_cpus = status->share_cpus;
+	event->old_share_cpus = member->share_told.is_told ? member->share_told.cpus : NAN;
+	event->value = status->value;
+	event->cpu_ns = status->cpu_ns;
+	event->chance = numbers.chance;
+	event->need_s = numbers.need_s;
+	event->left_s = numbers.left_s;
+}
+
+static const char *reason_in_words(const struct member *member, const struct task_status *status)
 {
 	static const char *const words[] = {
 		[WHY_EQUAL] = "every task gets the same",
@@ -173,31 +179,106 @@ static const char *reason_in_words(const struct member *member, const struct slo
 		[WHY_PAUSED] = "it is paused",
 	};
 
-	if (row->why == WHY_EQUAL && (!member->has_target || row->seen.phase != PHASE_ALIVE))
+	if (status->why == WHY_EQUAL && (!member->has_target || status->phase != PHASE_ALIVE))
 		return "it has its part of what others leave";
-	return words[row->why];
+	return words[status->why];
 }
 
-/* A task whose share goes up and down is not told of each time. */
-static void tell_share(struct daemon *daemon, const struct slot_task *row, uint64_t now_ns)
+/* That in force, as the status has it. before: see struct daemon_event. False: it was left out. */
+static bool tell_share(const struct daemon *daemon, struct member *member,
+	const struct task_status *status, const char *before)
 {
-	struct member *member = daemon->stage.seats[row->seen.task];
-	bool is_first = isnan(member->told_share_cpus);
+	struct daemon_event event = {
+		.kind = "share",
+		.has_sender = before && daemon->asker != DAEMON_NOBODY,
+		.sender = daemon->asker,
+		.before = before,
+		.comes_later = !before,
+	};
 	char text[256];
 
-	if (!is_first &&
-		(fabs(row->share_cpus - member->told_share_cpus) < SHARE_WORTH_TELLING ||
-			nsec_sub(now_ns, member->told_ns) < SHARE_PAUSE_NS))
-		return;
-	if (is_first)
-		(void)snprintf(text, sizeof(text), "share %.2f CPUs: %s", row->share_cpus,
-			reason_in_words(member, row));
-	else
+	fill_event(daemon, member, status, &event);
+	if (member->share_told.is_told)
 		(void)snprintf(text, sizeof(text), "share %.2f CPUs, before %.2f: %s",
-			row->share_cpus, member->told_share_cpus, reason_in_words(member, row));
-	tell_event(daemon, member, "share", text);
-	member->told_share_cpus = row->share_cpus;
-	member->told_ns = now_ns;
+			status->share_cpus, member->share_told.cpus,
+			reason_in_words(member, status));
+	else
+		(void)snprintf(text, sizeof(text), "share %.2f CPUs: %s", status->share_cpus,
+			reason_in_words(member, status));
+	event.text = text;
+	if (!daemon_tell_whole(daemon, &event))
+		return false;
+	member->share_told = (struct share_told){
+		.is_told = true,
+		.cpus = status->share_cpus,
+		.at_ns = daemon_now_ns(daemon),
+	};
+	return true;
+}
+
+void daemon_tell_share(const struct daemon *daemon, struct member *member, const char *before)
+{
+	struct task_status status;
+
+	governor_task_status(daemon->governor, member->seat, &status);
+	if (share_told_differs(&member->share_told, status.share_cpus))
+		(void)tell_share(daemon, member, &status, before);
+}
+
+/* Whatever is told of a task, it was one that had its share: where that is not known yet it comes first. */
+void daemon_tell_event(
+	const struct daemon *daemon, struct member *member, const char *kind, const char *text)
+{
+	struct daemon_event event = {
+		.kind = kind,
+		.text = text,
+		.has_sender = daemon->asker != DAEMON_NOBODY,
+		.sender = daemon->asker,
+	};
+	struct task_status status;
+
+	if (!daemon->setup.keep_event)
+		return;
+	if (!member) {
+		(void)daemon_tell_whole(daemon, &event);
+		return;
+	}
+	governor_task_status(daemon->governor, member->seat, &status);
+	daemon_tell_share(daemon, member, kind);
+	fill_event(daemon, member, &status, &event);
+	(void)daemon_tell_whole(daemon, &event);
+	/* What was forecast of one that has learned is told with that. */
+	if (status.outcome == OUTCOME_LEARNED)
+		member->look.has_forecast = false;
+}
+
+/* As decided in a slot. A task whose share goes up and down is not told of each time. False: it has to wait. */
+static bool look_at_share(struct daemon *daemon, const struct slot_task *row, uint64_t now_ns)
+{
+	struct member *member = daemon->stage.seats[row->seen.task];
+	uint64_t pause_ns = daemon->setup.share_pause_ns > 0 ? daemon->setup.share_pause_ns
+							     : SHARE_PAUSE_NS;
+	struct task_status status;
+
+	if (!share_told_is_due(&member->share_told, row->share_cpus, now_ns, pause_ns))
+		return true;
+	governor_task_status(daemon->governor, member->seat, &status);
+	return tell_share(daemon, member, &status, /* before= */ NULL);
+}
+
+/* Where not all can be told in a slot, those that had to wait come first in the next. */
+static void look_at_shares(struct daemon *daemon, const struct slot_record *record)
+{
+	size_t turn = record->n_tasks, first = daemon->share_turn;
+
+	for (size_t i = 0; i < record->n_tasks; i++) {
+		size_t which = (first + i) % record->n_tasks;
+
+		if (!look_at_share(daemon, &record->tasks[which], record->now_ns) &&
+			turn == record->n_tasks)
+			turn = which;
+	}
+	daemon->share_turn = turn < record->n_tasks ? turn : 0;
 }
 
 static void count_used(struct daemon *daemon, const struct slot_record *record)
@@ -219,8 +300,7 @@ static void record_slot(struct recorder *recorder, const struct slot_record *rec
 	daemon->granted_cpus = (double)record->granted_ns / (double)record->slot_ns;
 	count_used(daemon, record);
 	daemon->has_slot_to_tell = true;
-	for (size_t i = 0; i < record->n_tasks; i++)
-		tell_share(daemon, &record->tasks[i], record->now_ns);
+	look_at_shares(daemon, record);
 }
 
 static void record_report(struct recorder *recorder, uint32_t task, const struct report *report)
@@ -228,6 +308,25 @@ static void record_report(struct recorder *recorder, uint32_t task, const struct
 	(void)recorder;
 	(void)task;
 	(void)report;
+}
+
+/* What does not die is killed again each time its grace is over: told once. */
+static void tell_stopping(struct stage_member *stage, uint32_t id, enum stop_step step)
+{
+	static const char *const texts[] = {
+		[STOP_ASK] = "stopping: it is asked to stop, by its progress page",
+		[STOP_TERM] = "stopping: all of it is sent SIGTERM",
+		[STOP_KILL] = "stopping: all of it is sent SIGKILL",
+	};
+	const struct daemon *daemon = (struct daemon *)((char *)stage -
+		offsetof(struct daemon, stage));
+	struct member *member = stage->seats[id];
+
+	if (member->is_told_to_stop && step <= member->told_step)
+		return;
+	member->is_told_to_stop = true;
+	member->told_step = step;
+	daemon_tell_event(daemon, member, "stopping", texts[step]);
 }
 
 /* That a share was given on shows in the shares. */
@@ -238,8 +337,8 @@ static void record_event(struct recorder *recorder, uint64_t now_ns, uint32_t ta
 
 	(void)now_ns;
 	if (strcmp(kind, "given-on") != 0)
-		tell_event(daemon, task == RECORD_NO_TASK ? NULL : daemon->stage.seats[task], kind,
-			text);
+		daemon_tell_event(daemon, task == RECORD_NO_TASK ? NULL : daemon->stage.seats[task],
+			kind, text);
 }
 
 static const struct recorder_ops recorder_ops = {
@@ -253,6 +352,7 @@ int daemon_set_up_telling(struct daemon *daemon, struct fault *fault)
 	int r = sd_event_add_defer(daemon->setup.event, &daemon->teller, on_tell, daemon);
 
 	daemon->recorder.ops = &recorder_ops;
+	daemon->stage.stopping = tell_stopping;
 	if (r >= 0)
 		r = sd_event_source_set_priority(daemon->teller, PRIORITY_TELL);
 	if (r >= 0)

@@ -134,14 +134,13 @@ static int do_set_budget(
 	double cpus = 0;
 	int r = sd_bus_message_rewind(message, /* complete= */ true);
 
-	(void)sender;
 	if (r >= 0)
 		r = sd_bus_message_read(message, "s", &text);
 	if (r < 0)
 		return r;
 	r = read_budget(bus, text, &cpus, &fault);
 	if (r >= 0)
-		r = daemon_set_budget(bus->setup.daemon, cpus, &fault);
+		r = daemon_set_budget(bus->setup.daemon, cpus, sender, &fault);
 	if (r < 0)
 		return fault_to_bus(&fault, r, error);
 	tell(bus, "BudgetCPUs");
@@ -153,12 +152,12 @@ static int do_drain(
 {
 	int is_on, r = sd_bus_message_rewind(message, /* complete= */ true);
 
-	(void)sender, (void)error;
+	(void)error;
 	if (r >= 0)
 		r = sd_bus_message_read(message, "b", &is_on);
 	if (r < 0)
 		return r;
-	daemon_drain(bus->setup.daemon, is_on);
+	daemon_drain(bus->setup.daemon, is_on, sender);
 	tell(bus, "IsDraining");
 	return sd_bus_reply_method_return(message, "");
 }
@@ -169,11 +168,10 @@ static int do_reload(
 	struct fault fault = FAULT_INIT;
 	int r;
 
-	(void)sender;
 	if (!bus->setup.reload)
 		return sd_bus_error_set(error, SD_BUS_ERROR_NOT_SUPPORTED,
 			"this governor has no configuration that it could read again");
-	r = bus->setup.reload(bus->setup.userdata, &fault);
+	r = bus->setup.reload(bus->setup.userdata, sender, &fault);
 	if (r < 0)
 		return fault_to_bus(&fault, r, error);
 	(void)sd_bus_emit_properties_changed(bus->bus, GOVERNOR_PATH, GOVERNOR_INTERFACE, "Policy",

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <systemd/sd-event.h>
 
 #include "bundle.h"
@@ -33,13 +34,15 @@ struct governor_bus_setup {
 	bool asks_polkit;
 	const char *version;
 	struct governor_bus_defaults defaults;
-	void *userdata;                                     /* of what follows; each may be NULL */
-	int (*reload)(void *userdata, struct fault *fault); /* reads the configuration again */
+	void *userdata; /* of what follows; each may be NULL */
+	/* Reads the configuration again; sender: who asks for it. */
+	int (*reload)(void *userdata, uid_t sender, struct fault *fault);
 	/* The configuration in force as text or JSON, given back by free(); NULL: no memory. */
 	char *(*describe)(void *userdata, bool is_json);
 	void (*lost)(void *userdata); /* the bus has gone. The tasks are governed on: free this, and
 				       * try again later */
-	void (*say)(const char *format, ...) __attribute__((format(printf, 1, 2)));
+	/* polkit was to be asked, and is not on the bus: told once. */
+	void (*no_polkit)(void *userdata, const char *sentence);
 };
 
 /* Takes the name on the bus; when it returns calls are answered. -EEXIST where another governor has

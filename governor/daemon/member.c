@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -69,7 +68,6 @@ int member_new(struct member **ret_member, const struct daemon_submission *submi
 		.threads = submission->threads,
 		.seat = MEMBER_NO_SEAT,
 		.news = {.advised_threads = 1},
-		.told_share_cpus = NAN,
 	};
 	if (submission->pidfd >= 0)
 		member->pidfd = fcntl(submission->pidfd, F_DUPFD_CLOEXEC, 3);

@@ -12,6 +12,7 @@
 #include "outlook.h"
 #include "page.h"
 #include "prior.h"
+#include "share_told.h"
 
 /* What the daemon knows of one task, while it runs and for a while after. Owns its strings, its pidfd and
  * its page. */
@@ -30,6 +31,7 @@ struct member {
 	uint64_t start_ticks; /* of that process, 0: not known */
 	sd_event_source *exit_source;
 	struct page *page;
+	bool has_lost_page; /* one that was heard of through it, taken over without it */
 	struct page_news news;
 	bool has_target;
 	struct target target;
@@ -48,9 +50,14 @@ struct member {
 	char feed[16];            /* likewise */
 	struct forecast forecast; /* as of so many reports; 0: none yet */
 	uint64_t forecast_reports;
-	struct prior prior;     /* by earlier runs, as of its start or its newest target */
-	double told_share_cpus; /* in the newest "share" event, which was told then; nan: never */
-	uint64_t told_ns;
+	/* As it was looked at last while it had no outcome. */
+	struct {
+		bool has_forecast; /* the one above */
+		double cpu_s;      /* used by then */
+		double left_s;     /* of CPU time that it could have until its deadline */
+	} look;
+	struct prior prior; /* by earlier runs, as of its start or its newest target */
+	struct share_told share_told;
 	/* As it was written down last: is it worth writing down again? */
 	struct {
 		uint64_t n_reports;
@@ -59,6 +66,8 @@ struct member {
 		bool is_paused;
 	} kept;
 	struct outlook outlook; /* and what was told of that */
+	bool is_told_to_stop; /* that it was made to stop, by the means that follow, has been told */
+	enum stop_step told_step;
 	/* As the listener was told last; number 0: not yet. */
 	struct daemon_task_info told;
 	/* For the listener, since it was last called. */

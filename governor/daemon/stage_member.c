@@ -156,6 +156,8 @@ static bool member_stop(struct stage *stage, uint32_t id, enum stop_step step)
 
 	member->news.should_stop = true;
 	page_tell(member->page, &member->news);
+	if (self->stopping)
+		self->stopping(self, id, step);
 	if (step == STOP_ASK || !member->is_placed)
 		return false;
 	descriptors_open_reserve();

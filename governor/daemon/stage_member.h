@@ -18,6 +18,8 @@ struct stage_member {
 	uint64_t epoch_ns;     /* CLOCK_MONOTONIC at loop time 0 */
 	struct fault fault;    /* of the start that failed last */
 	int error;             /* likewise: a negative errno */
+	/* Called when a task is made to stop, or made to by a stronger means; or NULL. */
+	void (*stopping)(struct stage_member *self, uint32_t id, enum stop_step step);
 };
 
 /* The member in that seat runs already, under a governor that has ended: it is found in its place, or put into

@@ -106,7 +106,8 @@ static void placed(void *userdata, int r, const struct fault *fault)
 	if (r < 0)
 		(void)sd_bus_reply_method_errno(placing->message, r, &error);
 	if (r < 0 && is_placed)
-		daemon_confine(placing->bus->setup.daemon, placing->scope);
+		daemon_confine(placing->bus->setup.daemon, placing->scope, placing->sender,
+			error.message ? error.message : strerror(-r));
 	(void)placing_free(placing);
 }
 

@@ -213,7 +213,6 @@ static int do_set(
 	char path[TASK_PATH_MAX];
 	int r = find_again(bus, message, &number, error);
 
-	(void)sender;
 	if (r >= 0)
 		r = sd_bus_message_rewind(message, /* complete= */ true);
 	if (r >= 0)
@@ -229,7 +228,7 @@ static int do_set(
 		.threads = options.threads,
 	};
 	options_done(&options);
-	r = daemon_change(bus->setup.daemon, number, &change, &fault);
+	r = daemon_change(bus->setup.daemon, number, &change, sender, &fault);
 	if (r >= 0)
 		(void)sd_bus_emit_properties_changed(bus->bus, task_path(path, number),
 			TASK_INTERFACE, "Target", "DeadlineRealtime", "Threads", "Prospect", NULL);
@@ -243,14 +242,14 @@ static int do_cancel(
 	uint64_t number;
 	int r = find_again(bus, message, &number, error);
 
-	(void)sender;
 	if (r < 0)
 		return r;
-	return reply(daemon_cancel(bus->setup.daemon, number, &fault), &fault, message, error);
+	return reply(
+		daemon_cancel(bus->setup.daemon, number, sender, &fault), &fault, message, error);
 }
 
-static int do_pause(
-	struct governor_bus *bus, sd_bus_message *message, bool is_paused, sd_bus_error *error)
+static int do_pause(struct governor_bus *bus, sd_bus_message *message, bool is_paused, uid_t sender,
+	sd_bus_error *error)
 {
 	struct fault fault = FAULT_INIT;
 	uint64_t number;
@@ -259,7 +258,7 @@ static int do_pause(
 
 	if (r < 0)
 		return r;
-	r = daemon_pause(bus->setup.daemon, number, is_paused, &fault);
+	r = daemon_pause(bus->setup.daemon, number, is_paused, sender, &fault);
 	if (r >= 0)
 		(void)sd_bus_emit_properties_changed(
 			bus->bus, task_path(path, number), TASK_INTERFACE, "Phase", NULL);
@@ -269,15 +268,13 @@ static int do_pause(
 static int do_pause_on(
 	struct governor_bus *bus, sd_bus_message *message, uid_t sender, sd_bus_error *error)
 {
-	(void)sender;
-	return do_pause(bus, message, /* is_paused= */ true, error);
+	return do_pause(bus, message, /* is_paused= */ true, sender, error);
 }
 
 static int do_pause_off(
 	struct governor_bus *bus, sd_bus_message *message, uid_t sender, sd_bus_error *error)
 {
-	(void)sender;
-	return do_pause(bus, message, /* is_paused= */ false, error);
+	return do_pause(bus, message, /* is_paused= */ false, sender, error);
 }
 
 /* Each is a new decision, and may be new quotas. */

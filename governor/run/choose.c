@@ -25,19 +25,22 @@ static void add_reason(struct reasons *reasons, const char *name, const char *wh
 		reasons->length += (size_t)n;
 }
 
-static void say_choice(
-	choose_say say, const char *what, const char *name, const struct reasons *reasons)
+static void tell_choice(const struct choose_listener *listener, const char *what, const char *name,
+	const struct reasons *reasons)
 {
-	if (!say)
+	char sentence[FAULT_TEXT_MAX + 64];
+
+	if (!listener)
 		return;
 	if (reasons->length > 0)
-		say("%s %s (%s)", what, name, reasons->text);
+		(void)snprintf(sentence, sizeof(sentence), "%s %s (%s)", what, name, reasons->text);
 	else
-		say("%s %s", what, name);
+		(void)snprintf(sentence, sizeof(sentence), "%s %s", what, name);
+	listener->chosen(listener->userdata, sentence);
 }
 
 int choose_enforcer(struct enforcer **ret_enforcer, const struct enforcer_setup *setup,
-	const char *forced, choose_say say, struct fault *fault)
+	const char *forced, const struct choose_listener *listener, struct fault *fault)
 {
 	struct reasons reasons = {0};
 	int r = -EINVAL;
@@ -51,9 +54,9 @@ int choose_enforcer(struct enforcer **ret_enforcer, const struct enforcer_setup 
 		if (r == 0)
 			r = (*ops)->open(ret_enforcer, setup, &why);
 		if (r == 0) {
-			say_choice(say, "enforcer", (*ops)->name, &reasons);
-			if (say && (*ret_enforcer)->warning)
-				say("%s", (*ret_enforcer)->warning);
+			tell_choice(listener, "enforcer", (*ops)->name, &reasons);
+			if (listener && (*ret_enforcer)->warning)
+				listener->warned(listener->userdata, (*ret_enforcer)->warning);
 			return 0;
 		}
 		add_reason(&reasons, (*ops)->name, why.text);
@@ -67,7 +70,7 @@ int choose_enforcer(struct enforcer **ret_enforcer, const struct enforcer_setup 
 }
 
 int choose_meter(struct meter **ret_meter, const struct enforcer *enforcer, uint32_t n_tasks_max,
-	const char *forced, choose_say say, struct fault *fault)
+	const char *forced, const struct choose_listener *listener, struct fault *fault)
 {
 	struct reasons reasons = {0};
 	int r = -EINVAL;
@@ -81,7 +84,7 @@ int choose_meter(struct meter **ret_meter, const struct enforcer *enforcer, uint
 		if (r == 0)
 			r = (*ops)->open(ret_meter, n_tasks_max, &why);
 		if (r == 0) {
-			say_choice(say, "meter", (*ops)->name, &reasons);
+			tell_choice(listener, "meter", (*ops)->name, &reasons);
 			return 0;
 		}
 		add_reason(&reasons, (*ops)->name, why.text);

@@ -257,6 +257,13 @@ static int open_trace(struct run *run, struct fault *fault)
 	return r;
 }
 
+static void chosen(void *userdata, const char *sentence)
+{
+	const struct run *run = userdata;
+
+	run->setup.say("%s", sentence);
+}
+
 /* What is made on the machine, and what watches it. */
 static int set_up_machine(struct run *run, enum run_error *ret_error, struct fault *fault)
 {
@@ -270,16 +277,19 @@ static int set_up_machine(struct run *run, enum run_error *ret_error, struct fau
 		.is_dry = run->setup.is_dry,
 		.task_uid = geteuid(),
 	};
+	const struct choose_listener listener = {
+		.userdata = run, .chosen = chosen, .warned = chosen};
 	int r;
 
-	r = choose_enforcer(&run->enforcer, &setup, run->setup.enforcer, run->setup.say, fault);
+	r = choose_enforcer(&run->enforcer, &setup, run->setup.enforcer,
+		run->setup.say ? &listener : NULL, fault);
 	if (r < 0) {
 		*ret_error = r == -EACCES || r == -EPERM ? RUN_ERROR_PERMISSION
 							 : RUN_ERROR_ENFORCER;
 		return r;
 	}
 	r = choose_meter(&run->meter, run->enforcer, setup.n_tasks_max, run->setup.meter,
-		run->setup.say, fault);
+		run->setup.say ? &listener : NULL, fault);
 	if (r < 0)
 		*ret_error = RUN_ERROR_ENFORCER;
 	return r;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,23 +21,17 @@ struct host {
 	const char *reload;
 };
 
-static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static void say(const char *format, ...)
+static void no_polkit(void *userdata, const char *sentence)
 {
-	va_list args;
-
-	va_start(args, format);
-	(void)fputs("say ", stdout);
-	(void)vprintf(format, args);
-	(void)putchar('\n');
-	va_end(args);
+	(void)userdata;
+	(void)printf("say %s\n", sentence);
 }
 
-static int reload(void *userdata, struct fault *fault)
+static int reload(void *userdata, uid_t sender, struct fault *fault)
 {
 	const struct host *host = userdata;
 
-	(void)puts("call reload");
+	(void)printf("call reload by %u\n", (unsigned)sender);
 	if (strcmp(host->reload, "bad") == 0)
 		return fault_set(fault, -EINVAL, "/etc/coregov/coregov.conf:3: budget has no unit");
 	return 0;
@@ -163,7 +156,7 @@ int main(int argc, char *argv[])
 		.version = "1.2.3",
 		.userdata = &host,
 		.lost = lost,
-		.say = say,
+		.no_polkit = no_polkit,
 	};
 	struct fault fault = FAULT_INIT;
 	bool wants_scopes = false;

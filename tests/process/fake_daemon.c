@@ -246,9 +246,9 @@ bool daemon_wants_scopes(const struct daemon *daemon)
 	return daemon->wants_scopes;
 }
 
-void daemon_confine(const struct daemon *daemon, const char *scope)
+void daemon_confine(const struct daemon *daemon, const char *scope, uid_t sender, const char *why)
 {
-	(void)daemon;
+	(void)daemon, (void)sender, (void)why;
 	(void)printf("call confine %s\n", scope);
 }
 
@@ -313,7 +313,7 @@ int daemon_ended(struct daemon *daemon, uint64_t number, int exit_status, struct
 }
 
 int daemon_change(struct daemon *daemon, uint64_t number, const struct daemon_change *change,
-	struct fault *fault)
+	uid_t sender, struct fault *fault)
 {
 	struct daemon_task_info *row;
 	int r = find_open(daemon, number, &row, fault);
@@ -336,24 +336,25 @@ int daemon_change(struct daemon *daemon, uint64_t number, const struct daemon_ch
 		(void)printf(" threads=%g", change->threads);
 		row->threads = change->threads;
 	}
-	(void)putchar('\n');
+	(void)printf(" by %u\n", (unsigned)sender);
 	return 0;
 }
 
-int daemon_cancel(struct daemon *daemon, uint64_t number, struct fault *fault)
+int daemon_cancel(struct daemon *daemon, uint64_t number, uid_t sender, struct fault *fault)
 {
 	struct daemon_task_info *row;
 	int r = find_open(daemon, number, &row, fault);
 
 	if (r < 0)
 		return r;
-	(void)printf("call cancel %s\n", row->name);
+	(void)printf("call cancel %s by %u\n", row->name, (unsigned)sender);
 	row->phase = PHASE_STOPPING;
 	row->outcome = OUTCOME_CANCELLED;
 	return 0;
 }
 
-int daemon_pause(struct daemon *daemon, uint64_t number, bool is_paused, struct fault *fault)
+int daemon_pause(
+	struct daemon *daemon, uint64_t number, bool is_paused, uid_t sender, struct fault *fault)
 {
 	struct daemon_task_info *row;
 	int r = find_open(daemon, number, &row, fault);
@@ -362,22 +363,23 @@ int daemon_pause(struct daemon *daemon, uint64_t number, bool is_paused, struct 
 		return r;
 	if (strcmp(row->name, "overloaded") == 0)
 		return fault_set(fault, -EDQUOT, "that is too much at once");
-	(void)printf("call %s %s\n", is_paused ? "pause" : "resume", row->name);
+	(void)printf(
+		"call %s %s by %u\n", is_paused ? "pause" : "resume", row->name, (unsigned)sender);
 	row->is_paused = is_paused;
 	return 0;
 }
 
-int daemon_set_budget(struct daemon *daemon, double budget_cpus, struct fault *fault)
+int daemon_set_budget(struct daemon *daemon, double budget_cpus, uid_t sender, struct fault *fault)
 {
 	(void)fault;
-	(void)printf("call budget %g\n", budget_cpus);
+	(void)printf("call budget %g by %u\n", budget_cpus, (unsigned)sender);
 	daemon->info.budget_cpus = budget_cpus;
 	return 0;
 }
 
-void daemon_drain(struct daemon *daemon, bool is_draining)
+void daemon_drain(struct daemon *daemon, bool is_draining, uid_t sender)
 {
-	(void)printf("call drain %d\n", is_draining);
+	(void)printf("call drain %d by %u\n", is_draining, (unsigned)sender);
 	daemon->info.is_draining = is_draining;
 }
 

@@ -248,9 +248,14 @@ class Adoption(Service):
         self.assertEqual((status, json.loads(out)["budget_cpus"]), (0, 0.3))
         refused = self.start("--require", "--", "true")
         self.assertIn("drained", refused.communicate(timeout=PATIENCE)[1])
+        self.assertIn("\nbudget 0.3 CPUs, and not 0.4 as the configuration says: it was set before the "
+                      "governor was started again\n", self.told())
+        self.assertIn("\ndraining, no new task is taken and those that run go on: so it was before the "
+                      "governor was started again\n", self.told())
         self.kill()
         self.conf.write_text("[governor]\nbudget = 0.2cpu\nslot = 100ms\n")
         self.restart()  # another configuration is the newer word
+        self.assertIn("\nbudget 0.2 CPUs, before 0.3: the configuration says so\n", self.told())
         self.assertEqual(json.loads(self.coregov("budget", "--json")[1])["budget_cpus"], 0.2)
         self.until(lambda: 0 < self.task_now("spin")["share_cpus"] <= 0.2)
 
@@ -326,7 +331,7 @@ class Adoption(Service):
         self.assertEqual((after["pid"], after["target"]), (before["pid"], None))
         self.assertGreater(after["number"], before["number"])
         self.assertGreaterEqual(after["cpu_seconds"], before["cpu_seconds"])
-        self.assertIn("nothing is known of it but its group", self.told())
+        self.assertIn("\ntask spin: stranger: nothing is known of it but its group", self.told())
         self.kill()  # and from now on it is known
         self.restart()
         self.assertEqual(self.task_now("spin")["number"], after["number"])

@@ -21,6 +21,7 @@ TASK = f"{NAME}.Task"
 FAKE_SYSTEMD = os.environ["FAKE_SYSTEMD"]
 SOURCE = pathlib.Path(os.environ["SOURCE"])
 FAR = 4102444800_000000  # the year 2100, in microseconds
+BY_US = f"by {os.geteuid()}"
 
 
 def task(number):
@@ -309,7 +310,7 @@ class Flood(BusCase):
                 f"error {ERROR}.OverLimit: user {NOBODY} changes tasks too often (20 times at once, "
                 "then 10 a second); try again in a moment"})
             calls = [line for line in self.host.take() if line.startswith("call")]
-            self.assertEqual(calls, [f"call {method.lower()} theirs"] * lines.count("done"))
+            self.assertEqual(calls, [f"call {method.lower()} theirs by {NOBODY}"] * lines.count("done"))
         self.assertEqual(self.send(task(2), f"{TASK}.Pause", user=SOMEBODY), (0, ""))
         lines = self.call(100, 3, "Pause", 0).communicate(timeout=PATIENCE)[0].splitlines()
         self.assertEqual(lines, ["done"] * 100)
@@ -470,7 +471,7 @@ class Change(BusCase):
     def test_own_task(self):
         for method, call in (("Pause", "pause"), ("Resume", "resume"), ("Cancel", "cancel")):
             self.assertEqual(self.call(1, method), (0, ""))
-            self.assertEqual(self.host.take(), [f"call {call} mine"])
+            self.assertEqual(self.host.take(), [f"call {call} mine {BY_US}"])
         self.assertEqual(self.call(2, "Pause", user=NOBODY), (0, ""))
         self.assertEqual(self.get(task(2), "Phase"), "paused")
 
@@ -482,7 +483,7 @@ class Change(BusCase):
             self.assertIn(f"{ERROR}.NotYours: user {NOBODY} may not change the tasks of others", text)
         self.assertEqual(self.host.take(), [])
         self.assertEqual(self.call(2, "Cancel"), (0, ""))  # root
-        self.assertEqual(self.host.take(), ["call cancel theirs"])
+        self.assertEqual(self.host.take(), [f"call cancel theirs {BY_US}"])
 
     def test_one_that_has_ended(self):
         self.host.tell("end mine learned")
@@ -496,7 +497,7 @@ class Change(BusCase):
         result = self.set("Target", "s", "0.1", "Threads", "u", "2", "DeadlineRealtime", "t", str(FAR))
         self.assertEqual((result.returncode, result.stderr), (0, ""))
         self.assertEqual(self.host.take(), [f"call change mine deadline=realtime:{FAR}000 "
-                                            "target=loss<=0.1*1 threads=2"])
+                                            f"target=loss<=0.1*1 threads=2 {BY_US}"])
         self.assertEqual(self.get(task(1), "DeadlineRealtime"), f"uint64 {FAR}")
         self.assertEqual(self.get(task(1), "Target"), "loss <= 0.1")
         for words, sentence in ((("Name", "s", "x"), "unknown option 'Name'"),
@@ -511,7 +512,7 @@ class Change(BusCase):
     def test_budget(self):
         for text, cpus in (("1.5cpu", "1.5"), ("75%", "3"), ("4cpu", "4")):
             self.assertEqual(self.send(PATH, f"{NAME}.SetBudget", f"string:{text}"), (0, ""))
-            self.assertEqual(self.host.take(), [f"call budget {cpus}"])
+            self.assertEqual(self.host.take(), [f"call budget {cpus} {BY_US}"])
         for text, words in (("1.5", "no unit"), ("0cpu", "nothing to share"), ("101%", "capacity of 4"),
                             ("5cpu", "above the capacity"), ("1e99cpu", "too much"),
                             ("nancpu", "not a share"), ("", "not a share")):
@@ -539,7 +540,7 @@ class Reload(BusCase):
 
     def test_reload(self):
         self.assertEqual(self.send(PATH, f"{NAME}.Reload"), (0, ""))
-        self.assertEqual(self.host.take(), ["call reload"])
+        self.assertEqual(self.host.take(), [f"call reload {BY_US}"])
 
 
 class BadReload(BusCase):
@@ -650,7 +651,7 @@ class Polkit(BusCase):
         _, text = self.send(task(1), f"{TASK}.Pause", user=NOBODY)
         self.assertIn(f"{ERROR}.NotYours", text)
         said = self.host.take()
-        self.assertEqual([line for line in said if line.startswith("call")], ["call pause theirs"])
+        self.assertEqual([line for line in said if line.startswith("call")], [f"call pause theirs by {NOBODY}"])
         self.assertEqual(len([line for line in said if "polkit is not on the bus" in line]), 1)
 
     def test_the_task_is_looked_at_again(self):

@@ -4,6 +4,7 @@
 import glob
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -194,6 +195,22 @@ class Tasks(Service):
         self.assertEqual(task.wait(PATIENCE), 128 + signal.SIGTERM)
         self.assertEqual(self.task_now("spin")["outcome"], "cancelled")
 
+    def test_what_is_asked_for_without_end_is_not_told_without_end(self):
+        """But how often, and what becomes of the task."""
+        self.started("spin", "--", *SPIN)
+        for _ in range(150):
+            self.assertEqual(self.coregov("pause", "spin")[0], 0)
+            self.assertEqual(self.coregov("resume", "spin")[0], 0)
+        told = re.findall(r"(?m)^task spin: (paused|resumed): ", self.log.read_text())
+        self.assertGreater(len(told), 50)
+        self.assertLess(len(told), 250)
+        self.assertEqual(self.coregov("cancel", "spin")[0], 0)
+        self.until(lambda: self.task_now("spin")["phase"] == "ended")
+        self.assertRegex(self.log.read_text(), r"task spin: cancelled\ntask spin: stopping: .*\n")
+        self.until(lambda: "left-out: " in self.log.read_text())
+        self.assertRegex(self.log.read_text(),
+                         rf"(?m)^left-out: \d+ lines that user {os.geteuid()} has caused: ")
+
     def test_deadline_passes(self):
         task = self.started("late", "--target", "loss <= 0.1", "--deadline", "now+1h", "--", *SPIN)
         self.assertEqual(self.coregov("set", "late", "deadline=now+1s")[0], 0)
@@ -275,6 +292,52 @@ class Configuration(Service):
         self.assertEqual(self.property("BudgetCPUs"), "0.2")
         self.assertEqual(self.property("Policy"), "edf")
         self.until(lambda: self.task_now("spin")["share_cpus"] <= 0.2)
+        told = self.log.read_text()
+        self.assertIn("\nbudget 0.2 CPUs, before 0.4: the configuration says so\n", told)
+        self.assertIn("\npolicy edf, before core: the configuration says so\n", told)
+        self.assertIn("\nreloaded: the configuration was read again and is in force; other than before: "
+                      "budget, policy\n", told)
+        self.assertNotIn("waits", told)
+
+    def test_what_waits_is_told(self):
+        self.conf.write_text(f"[governor]\nbudget = {BUDGET}\nslot = 200ms\ntasks-max = 9\n")
+        self.assertEqual(self.send(PATH, f"{NAME}.Reload")[0], 0)
+        told = self.log.read_text()
+        self.assertIn("other than before: slot, tasks-max\n", told)
+        self.assertIn("\nwaits: changed in the configuration, and in force from the next start: slot, "
+                      "tasks-max\n", told)
+        self.assertEqual(self.property("SlotUSec"), "100000")
+
+    def test_a_refused_budget_changes_nothing(self):
+        """A run has so much that another budget does not fit: the policy stays as it is, too."""
+        with open("/proc/self/stat", encoding="ascii") as stat:
+            start = stat.read().rsplit(")", 1)[1].split()[19]
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as claim:
+            claim.bind(f"\0coregov/budget/coregov-{os.getpid()}-{start}/500000")
+            most = float(self.property("CapacityCPUs"))
+            self.conf.write_text(
+                f"[governor]\nbudget = {most - 0.2:.3f}cpu\nslot = 100ms\npolicy = edf\n")
+            status, told = self.send(PATH, f"{NAME}.Reload")
+        self.assertNotEqual(status, 0)
+        self.assertIn("does not fit", told)
+        self.assertEqual((self.property("BudgetCPUs"), self.property("Policy")), ("0.4", "core"))
+        self.assertIn("\nnot-reloaded: the configuration was read again, and the old one stays in force: ",
+                      self.log.read_text())
+        self.assertNotIn("policy edf", self.log.read_text())
+
+    def test_its_own_life_is_told(self):
+        self.started("spin", "--", *SPIN)
+        self.assertEqual(self.coregov("drain")[0], 0)
+        self.assertEqual(self.coregov("drain", "--off")[0], 0)
+        self.assertEqual(self.stop(self.daemon), 0)
+        told = self.log.read_text()
+        self.assertRegex(told, r"(?m)^chosen: enforcer \w+")
+        self.assertRegex(told, r"(?m)^chosen: meter \w+")
+        self.assertRegex(told, r"(?m)^ready: policy core, budget 0\.4 of \S+ CPUs, a slot every 0\.1 s, 0 tasks$")
+        us = f"user {os.geteuid()} has asked for it"
+        self.assertIn(f"\ndraining, no new task is taken and those that run go on: {us}\n", told)
+        self.assertIn(f"\naccepting, new tasks are taken again: {us}\n", told)
+        self.assertRegex(told, r"(?m)^ending: 1 task runs on, limited by the budget around all of them alone")
 
     def test_reload_changes_the_defaults(self):
         self.conf.write_text(f"[governor]\nbudget = {BUDGET}\nslot = 100ms\n"
@@ -345,7 +408,7 @@ class Configuration(Service):
         self.conf.write_text(f"[governor]\nbudget = {BUDGET}\nbudgte = 1cpu\n")
         status, told = self.send(PATH, f"{NAME}.Reload")
         self.assertEqual(status, 0, told)
-        self.assertIn("coregov.conf:3:", self.log.read_text())
+        self.assertRegex(self.log.read_text(), r"(?m)^ignored: \S*coregov.conf:3:")
         self.assertIn("budget", self.log.read_text())
 
     def test_caps(self):
@@ -363,6 +426,8 @@ class Configuration(Service):
     def test_budget_command(self):
         self.assertEqual(self.coregov("budget", "0.3cpu")[0], 0)
         self.assertEqual(self.property("BudgetCPUs"), "0.3")
+        self.assertIn(f"\nbudget 0.3 CPUs, before 0.4: user {os.geteuid()} has asked for it\n",
+                      self.log.read_text())
         status, _, err = self.coregov("budget", "1000cpu")
         self.assertEqual(status, 65)
         self.assertIn("1000", err)

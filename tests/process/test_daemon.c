@@ -31,11 +31,13 @@
 
 #define SLOT_NS (50 * NSEC_PER_MSEC)
 #define N_TASKS 4
+#define ME 4711                         /* who asks */
 #define PATIENCE_NS (30 * NSEC_PER_SEC) /* only so that a broken test ends */
 
 enum job {
 	JOB_BUSY,
 	JOB_LEARN, /* reports a loss of 1/n, n = 1 .. 100, and is busy then */
+	JOB_GO_ON, /* likewise, without end */
 	JOB_SLEEP, /* until it is killed */
 	JOB_DEAF,  /* busy, and ignores SIGTERM */
 	JOB_LEAVE, /* forks a busy child into a session of its own, and ends */
@@ -56,7 +58,10 @@ static uint64_t
 static uint64_t last_ended;
 static char kinds[4096];                 /* of the events */
 static char texts[16384];                /* likewise, a line each */
+static char start_kinds[sizeof(kinds)];  /* of those from when it was opened */
+static char last_text[1280];             /* of that of no task that came last */
 static struct daemon_event last_numbers; /* of the event of a task that came last */
+static struct daemon_event last_whole;   /* that of no task */
 static struct daemon_info last_slot;     /* as when it was told */
 
 static void sleep_ms(long ms)
@@ -66,11 +71,11 @@ static void sleep_ms(long ms)
 	(void)nanosleep(&span, NULL);
 }
 
-static void learn(void)
+static void learn(uint64_t n_steps)
 {
 	if (coregov_open() < 0)
 		_exit(99);
-	for (uint64_t step = 1; step <= 100; step++) {
+	for (uint64_t step = 1; step <= n_steps; step++) {
 		(void)coregov_report(step, "loss", 1 / (double)step);
 		sleep_ms(2);
 	}
@@ -91,7 +96,9 @@ static void work(enum job job)
 	if (job == JOB_DEAF)
 		(void)signal(SIGTERM, SIG_IGN);
 	if (job == JOB_LEARN)
-		learn();
+		learn(100);
+	if (job == JOB_GO_ON)
+		learn(UINT64_MAX);
 	if (job == JOB_LEAVE)
 		leave();
 	if (job == JOB_END_7)
@@ -172,7 +179,7 @@ __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
 	printf("\n");
 }
 
-static void on_event(void *unused, const struct daemon_event *event)
+static bool on_event(void *unused, const struct daemon_event *event)
 {
 	(void)unused;
 	if (event->number == 0)
@@ -182,8 +189,13 @@ static void on_event(void *unused, const struct daemon_event *event)
 			event->share_cpus);
 	if (event->number > 0)
 		last_numbers = *event;
+	else
+		last_whole = *event;
+	if (event->number == 0)
+		(void)snprintf(last_text, sizeof(last_text), "%s", event->text);
 	(void)snprintf(kinds + strlen(kinds), sizeof(kinds) - strlen(kinds), "%s ", event->kind);
 	(void)snprintf(texts + strlen(texts), sizeof(texts) - strlen(texts), "%s\n", event->text);
+	return true;
 }
 
 static const struct daemon_setup usual = {
@@ -193,7 +205,6 @@ static const struct daemon_setup usual = {
 	.policy = "core",
 	.n_tasks_max = N_TASKS,
 	.keep_event = on_event,
-	.say = say,
 };
 
 static void open_daemon(const struct daemon_setup *from)
@@ -210,6 +221,8 @@ static void open_daemon(const struct daemon_setup *from)
 	(void)snprintf(*last_run, sizeof(*last_run), "%s", info.run);
 	n_slots = n_added = n_ended = 0;
 	unheard = 0;
+	(void)snprintf(start_kinds, sizeof(start_kinds), "%s", kinds);
+	kinds[0] = texts[0] = '\0';
 }
 
 /* A test that failed ran no teardown, and what it had runs on, as it should. */
@@ -348,6 +361,7 @@ START_TEST(a_task_comes_is_governed_and_goes)
 	ck_assert_int_eq(info_of(1).exit_status, 137);
 	ck_assert_uint_gt(info_of(1).finished_realtime_ns, info_of(1).began_realtime_ns);
 	ck_assert_uint_eq(daemon_find(service, "train_me"), 1);
+	ck_assert_str_eq(start_kinds, "chosen chosen "); /* enforcer and meter */
 	ck_assert_str_eq(kinds, "start share failed ");
 	ck_assert_ptr_nonnull(strstr(texts, "ended with status 137\n"));
 }
@@ -432,7 +446,7 @@ START_TEST(who_learns_is_not_killed_for_it)
 	ck_assert(info_of(1).share_cpus > 0);
 	ck_assert_int_eq(
 		daemon_change(service, 1,
-			&(struct daemon_change){.has_threads = true, .threads = 1}, &fault),
+			&(struct daemon_change){.has_threads = true, .threads = 1}, ME, &fault),
 		-EALREADY);
 	ck_assert_str_eq(fault.text, "task train_me has its outcome already: learned");
 }
@@ -477,16 +491,25 @@ START_TEST(what_cannot_be_taken_is_refused)
 	ck_assert_int_eq(submit(JOB_SLEEP, &absurd, 1), -EINVAL);
 	ck_assert_int_eq(submit(JOB_SLEEP, &patient, 1), -EINVAL);
 	ck_assert_str_eq(fault.text, "a grace of more than a day: say less");
-	daemon_drain(service, true);
+	kinds[0] = '\0';
+	daemon_drain(service, true, ME);
+	daemon_drain(service, true, ME); /* no change, no news */
+	ck_assert_str_eq(kinds, "draining ");
+	ck_assert_str_eq(last_text,
+		"draining, no new task is taken and those that run go on: user 4711 has asked for "
+		"it");
+	ck_assert(last_whole.has_sender);
+	ck_assert_uint_eq(last_whole.sender, ME);
 	ck_assert_int_eq(submit(JOB_SLEEP, &plain, 1), -ESHUTDOWN);
-	daemon_drain(service, false);
+	daemon_drain(service, false, ME);
+	ck_assert_str_eq(kinds, "draining accepting ");
 	/* What was refused has cost no number. */
 	ck_assert_int_eq(submit(JOB_SLEEP, &plain, 1), 2);
 	ck_assert_int_eq(submit(JOB_SLEEP, &plain, 2), -EDQUOT);
 	ck_assert_str_eq(fault.text,
 		"2 tasks of yours run already, and there may be no more (per-user-tasks)");
-	ck_assert_int_eq(daemon_cancel(service, 9, &fault), -ENOENT);
-	ck_assert_int_eq(daemon_pause(service, 0, true, &fault), -ENOENT);
+	ck_assert_int_eq(daemon_cancel(service, 9, ME, &fault), -ENOENT);
+	ck_assert_int_eq(daemon_pause(service, 0, true, ME, &fault), -ENOENT);
 }
 END_TEST
 
@@ -513,6 +536,14 @@ START_TEST(a_process_is_of_one_task)
 }
 END_TEST
 
+/* One that has its turn in a later slot stands still: it does not die before. */
+static void kill_and_see(int which, unsigned n_then)
+{
+	ck_assert_int_eq(kill(tasks[which].pid, SIGKILL), 0);
+	RUN_UNTIL(n_ended == n_then);
+	busy_end(&tasks[which]);
+}
+
 START_TEST(names_are_made_and_told_apart)
 {
 	open_daemon(&usual);
@@ -522,16 +553,13 @@ START_TEST(names_are_made_and_told_apart)
 	ck_assert_str_eq(info_of(4).name, "train_me-4");
 	ck_assert_uint_eq(daemon_find(service, "train_me-3"), 3);
 	ck_assert_uint_eq(daemon_find(service, "nobody"), 0);
-	busy_end(&tasks[1]);
-	RUN_UNTIL(n_ended == 1);
+	kill_and_see(1, /* n_then= */ 1);
 	ck_assert_int_eq(submit(JOB_SLEEP, &plain, 1), 5);
 	ck_assert_str_eq(info_of(5).name, "train_me-2");
 	ck_assert_uint_eq(daemon_find(service, "train_me-2"), 5);
-	busy_end(&tasks[0]);
-	RUN_UNTIL(n_ended == 2);
+	kill_and_see(0, /* n_then= */ 2);
 	ck_assert_int_eq(submit(JOB_SLEEP, &plain, 0), 6);
-	busy_end(&tasks[0]);
-	RUN_UNTIL(n_ended == 3);
+	kill_and_see(0, /* n_then= */ 3);
 	/* Of those that have ended it is the newest. */
 	ck_assert_uint_eq(daemon_find(service, "train_me"), 6);
 }
@@ -631,6 +659,75 @@ START_TEST(who_cannot_make_it_is_at_risk)
 }
 END_TEST
 
+/* Also on what became of a task, and what was done with it. */
+START_TEST(a_line_has_the_forecast_where_there_is_one)
+{
+	struct daemon_submission far = {
+		.has_target = true,
+		.target = {.metric = "loss", .value = 1e-12, .in_a_row = 1},
+		.on_target = AT_END_YIELD,
+		.on_deadline = AT_END_YIELD,
+	};
+	struct daemon_change change = {.has_target = true, .target = far.target};
+	struct timespec now;
+
+	open_daemon(&usual);
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	far.deadline.at_ns = ((uint64_t)now.tv_sec + 3600) * NSEC_PER_SEC;
+	ck_assert_int_eq(submit_only(JOB_GO_ON, &far, 0), 1);
+	ck_assert_str_eq(last_numbers.kind, "start"); /* it has not reported anything */
+	ck_assert(isnan(last_numbers.chance));
+	ck_assert(isnan(last_numbers.need_s));
+	ck_assert(isnan(last_numbers.left_s));
+	RUN_UNTIL(info_of(1).n_reports > 20 && strstr(kinds, "share "));
+	ck_assert_int_eq(daemon_pause(service, 1, true, ME, &fault), 0);
+	ck_assert_double_ge(last_numbers.chance, 0);
+	ck_assert_double_le(last_numbers.chance, 1);
+	ck_assert_double_gt(last_numbers.need_s, 0);
+	/* An hour of what the budget has, if it can use that. */
+	ck_assert_double_le(last_numbers.left_s, 3600 * 0.5);
+	ck_assert_double_gt(last_numbers.left_s, 0);
+	ck_assert_int_eq(daemon_pause(service, 1, false, ME, &fault), 0);
+	ck_assert_str_eq(last_numbers.kind, "resumed");
+	/* As soon as it is judged by what it is near to. */
+	change.target.value = info_of(1).value / 2;
+	ck_assert_int_eq(daemon_change(service, 1, &change, ME, &fault), 0);
+	ck_assert_str_eq(last_numbers.kind, "set");
+	ck_assert_double_gt(last_numbers.chance, 0);
+	ck_assert_double_gt(last_numbers.need_s, 0);
+	RUN_UNTIL(strstr(kinds, "learned "));
+	ck_assert_str_eq(last_numbers.kind, "learned");
+	ck_assert_double_gt(last_numbers.chance, 0);
+	ck_assert_double_gt(last_numbers.need_s, 0);
+	ck_assert_double_gt(last_numbers.left_s, 0);
+	ck_assert_int_eq(daemon_pause(service, 1, true, ME, &fault), 0);
+	ck_assert_str_eq(last_numbers.kind, "paused");
+	ck_assert(isnan(last_numbers.chance));
+}
+END_TEST
+
+START_TEST(who_is_too_late_is_told_with_what_it_lacks)
+{
+	struct daemon_submission soon = {
+		.has_target = true,
+		.target = {.metric = "loss", .value = 1e-12, .in_a_row = 1},
+		.deadline = {DAEMON_BOOTTIME, 0},
+		.on_deadline = AT_END_YIELD,
+	};
+	struct timespec now;
+
+	open_daemon(&usual);
+	(void)clock_gettime(CLOCK_BOOTTIME, &now);
+	soon.deadline.at_ns = (uint64_t)(now.tv_sec + 2) * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
+	ck_assert_int_eq(submit(JOB_GO_ON, &soon, 0), 1);
+	RUN_UNTIL(strstr(kinds, "missed-deadline "));
+	ck_assert_str_eq(last_numbers.kind, "missed-deadline");
+	ck_assert_double_eq_tol(last_numbers.chance, 0, 1e-9);
+	ck_assert_double_eq_tol(last_numbers.left_s, 0, 1e-9);
+	ck_assert_double_gt(last_numbers.need_s, 0);
+}
+END_TEST
+
 START_TEST(who_says_nothing_is_told_of)
 {
 	const struct daemon_submission silent = {
@@ -650,7 +747,7 @@ START_TEST(who_says_nothing_is_told_of)
 	ck_assert(isnan(last_numbers.chance));
 	/* Once; and neither those who speak nor those without a target. */
 	run_for(4 * SLOT_NS);
-	ck_assert_int_eq(daemon_cancel(service, 1, &fault), 0);
+	ck_assert_int_eq(daemon_cancel(service, 1, ME, &fault), 0);
 	RUN_UNTIL(n_ended == 1);
 	ck_assert_int_eq(submit(JOB_LEARN, &silent, 1), 2);
 	RUN_UNTIL(info_of(2).n_reports == 100);
@@ -663,6 +760,113 @@ START_TEST(who_says_nothing_is_told_of)
 }
 END_TEST
 
+/* Of what somebody has asked for, and of nothing else. */
+START_TEST(who_asked_is_told)
+{
+	const struct daemon_change change = {.has_threads = true, .threads = 2};
+	const struct daemon_submission of_root = {.owner = 0};
+
+	open_daemon(&usual);
+	ck_assert_int_eq(submit_only(JOB_BUSY, &of_root, 0), 1);
+	ck_assert_str_eq(last_numbers.kind, "start");
+	ck_assert(last_numbers.has_sender && last_numbers.sender == 0);
+	RUN_UNTIL(strcmp(last_numbers.kind, "share") == 0);
+	ck_assert(!last_numbers.has_sender);
+	ck_assert_int_eq(daemon_change(service, 1, &change, ME, &fault), 0);
+	ck_assert_str_eq(last_numbers.kind, "set");
+	ck_assert(last_numbers.has_sender && last_numbers.sender == ME);
+	ck_assert_int_eq(daemon_pause(service, 1, true, ME, &fault), 0);
+	ck_assert_str_eq(last_numbers.kind, "paused");
+	ck_assert(last_numbers.has_sender && last_numbers.sender == ME);
+	ck_assert_int_eq(daemon_pause(service, 1, false, DAEMON_NOBODY, &fault), 0);
+	ck_assert_str_eq(last_numbers.kind, "resumed");
+	ck_assert(!last_numbers.has_sender);
+	ck_assert_ptr_nonnull(strstr(kinds, "paused share resumed "));
+	ck_assert_int_eq(daemon_cancel(service, 1, ME, &fault), 0);
+	ck_assert_ptr_nonnull(strstr(kinds, "cancelled stopping "));
+	ck_assert_str_eq(last_numbers.kind, "stopping");
+	ck_assert(last_numbers.has_sender && last_numbers.sender == ME);
+	RUN_UNTIL(n_ended == 1);
+	ck_assert_str_eq(last_numbers.kind, "end");
+	ck_assert(!last_numbers.has_sender);
+}
+END_TEST
+
+/* What was told last, when a line comes that is not of a share itself, is what the task has. */
+static void assert_share_is_known(const char *kind)
+{
+	ck_assert_str_eq(last_numbers.kind, kind);
+	ck_assert_double_eq_tol(last_numbers.old_share_cpus, last_numbers.share_cpus, 0.01);
+	ck_assert_int_eq(last_numbers.old_share_cpus > 0, last_numbers.share_cpus > 0);
+}
+
+START_TEST(a_share_is_told_before_what_it_came_to)
+{
+	open_daemon(&usual);
+	ck_assert_int_eq(submit(JOB_BUSY, &plain, 0), 1);
+	RUN_UNTIL(strstr(kinds, "share "));
+	ck_assert_int_eq(daemon_set_budget(service, 0.3, ME, &fault), 0);
+	ck_assert_str_eq(kinds, "start share budget "); /* so soon it is not told by itself */
+	ck_assert_int_eq(daemon_pause(service, 1, true, ME, &fault), 0);
+	ck_assert_str_eq(kinds, "start share budget share paused ");
+	assert_share_is_known("paused");
+	ck_assert_double_le(last_numbers.share_cpus, 0.3 + 1e-6);
+	ck_assert_double_gt(last_numbers.share_cpus, 0);
+	ck_assert_int_eq(daemon_pause(service, 1, false, ME, &fault), 0);
+	ck_assert_str_eq(kinds, "start share budget share paused share resumed ");
+	ck_assert_ptr_nonnull(strstr(texts, ": it is paused\n"));
+	assert_share_is_known("resumed");
+	ck_assert_double_eq_tol(last_numbers.share_cpus, 0, 1e-9);
+	/* Nothing but that within the pause. */
+	run_for(8 * SLOT_NS);
+	ck_assert_str_eq(kinds, "start share budget share paused share resumed ");
+	ck_assert_int_eq(daemon_cancel(service, 1, ME, &fault), 0);
+	ck_assert_str_eq(
+		kinds, "start share budget share paused share resumed share cancelled stopping ");
+	ck_assert_ptr_nonnull(
+		strstr(texts, ", before 0.00: it has its part of what others leave\n"));
+}
+END_TEST
+
+/* It had none when it was told last, and learned on what it was given then. */
+START_TEST(nobody_learns_on_a_share_of_none)
+{
+	const struct daemon_submission learning = {
+		.has_target = true,
+		.target = {.metric = "loss", .value = 0.02, .in_a_row = 1},
+		.on_target = AT_END_YIELD,
+	};
+
+	open_daemon(&usual);
+	ck_assert_int_eq(submit(JOB_LEARN, &learning, 0), 1);
+	ck_assert_int_eq(daemon_pause(service, 1, true, ME, &fault), 0);
+	RUN_UNTIL(strstr(kinds, "paused share "));
+	ck_assert_int_eq(daemon_pause(service, 1, false, ME, &fault), 0);
+	RUN_UNTIL(strstr(kinds, "learned "));
+	ck_assert_ptr_nonnull(strstr(kinds, "resumed share learned "));
+	assert_share_is_known("learned");
+	ck_assert_double_gt(last_numbers.share_cpus, 0);
+}
+END_TEST
+
+START_TEST(a_share_is_told_when_the_pause_is_over)
+{
+	struct daemon_setup often = usual;
+
+	often.share_pause_ns = 10 * SLOT_NS;
+	open_daemon(&often);
+	ck_assert_int_eq(submit(JOB_BUSY, &plain, 0), 1);
+	RUN_UNTIL(strstr(kinds, "share "));
+	ck_assert_int_eq(daemon_set_budget(service, 0.3, ME, &fault), 0);
+	ck_assert_int_eq(daemon_set_budget(service, 0.4, ME, &fault), 0);
+	ck_assert_int_eq(daemon_set_budget(service, 0.2, ME, &fault), 0);
+	ck_assert_str_eq(kinds, "start share budget budget budget ");
+	RUN_UNTIL(strstr(kinds, "budget share "));
+	ck_assert_double_le(last_numbers.share_cpus, 0.2 + 1e-6);
+	ck_assert_double_gt(last_numbers.old_share_cpus, 0.2 + 1e-6);
+}
+END_TEST
+
 START_TEST(who_is_paused_stands_still)
 {
 	uint64_t cpu_ns;
@@ -670,19 +874,19 @@ START_TEST(who_is_paused_stands_still)
 	open_daemon(&usual);
 	ck_assert_int_eq(submit(JOB_BUSY, &plain, 0), 1);
 	RUN_UNTIL(info_of(1).cpu_ns > 10 * NSEC_PER_MSEC);
-	ck_assert_int_eq(daemon_pause(service, 1, true, &fault), 0);
+	ck_assert_int_eq(daemon_pause(service, 1, true, ME, &fault), 0);
 	ck_assert(info_of(1).is_paused);
 	run_for(2 * SLOT_NS);
 	cpu_ns = info_of(1).cpu_ns;
 	run_for(6 * SLOT_NS);
 	ck_assert_uint_eq(info_of(1).cpu_ns, cpu_ns);
-	ck_assert_int_eq(daemon_pause(service, 1, false, &fault), 0);
+	ck_assert_int_eq(daemon_pause(service, 1, false, ME, &fault), 0);
 	RUN_UNTIL(info_of(1).cpu_ns > cpu_ns + 10 * NSEC_PER_MSEC);
-	ck_assert_int_eq(daemon_cancel(service, 1, &fault), 0);
+	ck_assert_int_eq(daemon_cancel(service, 1, ME, &fault), 0);
 	RUN_UNTIL(n_ended == 1); /* nobody tells how: it is seen */
 	ck_assert_int_eq(info_of(1).outcome, OUTCOME_CANCELLED);
 	ck_assert_int_eq(info_of(1).exit_status, -1);
-	ck_assert_int_eq(daemon_cancel(service, 1, &fault), -EALREADY);
+	ck_assert_int_eq(daemon_cancel(service, 1, ME, &fault), -EALREADY);
 }
 END_TEST
 
@@ -693,12 +897,18 @@ START_TEST(who_is_cancelled_twice_is_killed)
 	open_daemon(&usual);
 	ck_assert_int_eq(submit(JOB_DEAF, &deaf, 0), 1);
 	RUN_UNTIL(info_of(1).cpu_ns > 10 * NSEC_PER_MSEC);
-	ck_assert_int_eq(daemon_cancel(service, 1, &fault), 0);
+	ck_assert_int_eq(daemon_cancel(service, 1, ME, &fault), 0);
 	run_for(4 * SLOT_NS);
 	ck_assert_int_eq(info_of(1).phase, PHASE_STOPPING);
-	ck_assert_int_eq(daemon_cancel(service, 1, &fault), 0);
+	ck_assert_int_eq(daemon_cancel(service, 1, ME, &fault), 0);
 	RUN_UNTIL(n_ended == 1);
 	ck_assert_int_eq(info_of(1).outcome, OUTCOME_CANCELLED);
+	/* Each means once, also where a share is told in between. */
+	ck_assert_ptr_nonnull(strstr(kinds, "cancelled stopping "));
+	ck_assert_ptr_nonnull(strstr(texts, "\nstopping: all of it is sent SIGTERM\n"));
+	ck_assert_ptr_nonnull(strstr(texts, "\nstopping: all of it is sent SIGKILL\n"));
+	ck_assert_ptr_null(strstr(strstr(texts, "SIGTERM") + 1, "SIGTERM"));
+	ck_assert_ptr_null(strstr(strstr(texts, "SIGKILL") + 1, "SIGKILL"));
 }
 END_TEST
 
@@ -717,7 +927,7 @@ START_TEST(what_forks_away_is_governed_on)
 	RUN_UNTIL(info_of(1).cpu_ns > cpu_ns + 20 * NSEC_PER_MSEC);
 	daemon_info(service, &info);
 	ck_assert_uint_eq(info.n_tasks, 1);
-	ck_assert_int_eq(daemon_cancel(service, 1, &fault), 0);
+	ck_assert_int_eq(daemon_cancel(service, 1, ME, &fault), 0);
 	RUN_UNTIL(n_ended == 1);
 	ck_assert_int_eq(info_of(1).exit_status, 0);
 }
@@ -741,12 +951,12 @@ START_TEST(a_deadline_can_be_moved_and_passes)
 	run_for(2 * SLOT_NS);
 	ck_assert_int_eq(info_of(1).outcome, OUTCOME_NONE);
 	change.deadline.at_ns = 1;
-	ck_assert_int_eq(daemon_change(service, 1, &change, &fault), -ERANGE);
+	ck_assert_int_eq(daemon_change(service, 1, &change, ME, &fault), -ERANGE);
 	ck_assert_int_eq(info_of(1).deadline.clock, DAEMON_REALTIME);
 	(void)clock_gettime(CLOCK_BOOTTIME, &now);
 	change.deadline.at_ns = (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec +
 		3 * SLOT_NS;
-	ck_assert_int_eq(daemon_change(service, 1, &change, &fault), 0);
+	ck_assert_int_eq(daemon_change(service, 1, &change, ME, &fault), 0);
 	ck_assert_int_eq(info_of(1).outcome, OUTCOME_NONE);
 	RUN_UNTIL(info_of(1).outcome != OUTCOME_NONE);
 	ck_assert_int_eq(info_of(1).outcome, OUTCOME_MISSED_DEADLINE);
@@ -772,7 +982,7 @@ START_TEST(a_change_may_come_later_than_the_deadline_was_seen)
 	sleep_ms(999);
 	sleep_ms(10); /* no event loop sees it pass */
 	ck_assert_int_eq(info_of(1).outcome, OUTCOME_NONE);
-	ck_assert_int_eq(daemon_change(service, 1, &change, &fault), 0);
+	ck_assert_int_eq(daemon_change(service, 1, &change, ME, &fault), 0);
 	ck_assert_int_eq(info_of(1).outcome, OUTCOME_MISSED_DEADLINE);
 }
 END_TEST
@@ -813,15 +1023,15 @@ START_TEST(a_target_can_be_moved_within_its_metric)
 	ck_assert_int_eq(submit(JOB_LEARN, &far, 0), 1);
 	RUN_UNTIL(info_of(1).n_reports > 5);
 	ck_assert_int_ne(info_of(1).prospect, PROSPECT_UNKNOWN);
-	ck_assert_int_eq(daemon_change(service, 1, &change, &fault), -EINVAL);
+	ck_assert_int_eq(daemon_change(service, 1, &change, ME, &fault), -EINVAL);
 	ck_assert_str_eq(
 		fault.text, "task train_me has to be judged by 'loss <=', as when it was started");
 	ck_assert_int_eq(info_of(1).outcome, OUTCOME_NONE);
 	change.target = (struct target){.metric = ""};
-	ck_assert_int_eq(daemon_change(service, 1, &change, &fault), 0);
+	ck_assert_int_eq(daemon_change(service, 1, &change, ME, &fault), 0);
 	ck_assert(!info_of(1).has_target);
 	change.target = (struct target){.metric = "loss", .value = 0.02, .in_a_row = 1};
-	ck_assert_int_eq(daemon_change(service, 1, &change, &fault), 0);
+	ck_assert_int_eq(daemon_change(service, 1, &change, ME, &fault), 0);
 	RUN_UNTIL(info_of(1).outcome != OUTCOME_NONE);
 	ck_assert_int_eq(info_of(1).outcome, OUTCOME_LEARNED);
 	ck_assert_double_eq_tol(info_of(1).target.value, 0.02, 1e-12);
@@ -835,19 +1045,31 @@ START_TEST(the_budget_can_be_changed)
 	open_daemon(&usual);
 	ck_assert_int_eq(submit(JOB_BUSY, &plain, 0), 1);
 	ck_assert_int_eq(submit(JOB_BUSY, &plain, 1), 2);
-	ck_assert_int_eq(daemon_set_budget(service, 0.2, &fault), 0);
+	ck_assert_int_eq(daemon_set_budget(service, 0.2, ME, &fault), 0);
+	ck_assert_str_eq(last_whole.kind, "budget");
+	ck_assert_str_eq(last_text, "budget 0.2 CPUs, before 0.5: user 4711 has asked for it");
+	ck_assert_uint_eq(last_whole.sender, ME);
+	ck_assert_double_eq_tol(last_whole.budget_cpus, 0.2, 1e-9);
+	ck_assert_double_eq_tol(last_whole.old_budget_cpus, 0.5, 1e-9);
+	last_whole = (struct daemon_event){.kind = ""};
 	ck_assert_double_eq_tol(info_of(1).share_cpus + info_of(2).share_cpus, 0.2, 1e-6);
 	daemon_info(service, &info);
 	ck_assert_double_eq_tol(info.budget_cpus, 0.2, 1e-9);
 	/* Less, where more than the budget has been used before. */
 	ck_assert_double_le(info.granted_cpus, 0.2 + 1e-6);
-	ck_assert_int_eq(daemon_set_budget(service, 2.5, &fault), -ERANGE);
-	ck_assert_int_eq(daemon_set_budget(service, 0, &fault), -ERANGE);
-	ck_assert_int_eq(daemon_set_budget(service, NAN, &fault), -ERANGE);
-	ck_assert_int_eq(daemon_set_budget(service, 1e-6, &fault), -ERANGE);
+	ck_assert_int_eq(daemon_set_budget(service, 2.5, ME, &fault), -ERANGE);
+	ck_assert_int_eq(daemon_set_budget(service, 0, ME, &fault), -ERANGE);
+	ck_assert_int_eq(daemon_set_budget(service, NAN, ME, &fault), -ERANGE);
+	ck_assert_int_eq(daemon_set_budget(service, 1e-6, ME, &fault), -ERANGE);
 	ck_assert_str_eq(fault.text, "a budget of 1e-06 CPUs is too small to be enforced");
 	daemon_info(service, &info);
 	ck_assert_double_eq_tol(info.budget_cpus, 0.2, 1e-9);
+	/* What is refused, or no change, is no news. */
+	ck_assert_int_eq(daemon_set_budget(service, 0.2, ME, &fault), 0);
+	ck_assert_str_ne(last_whole.kind, "budget");
+	ck_assert_int_eq(daemon_configure_budget(service, 0.3, DAEMON_NOBODY, &fault), 0);
+	ck_assert_str_eq(last_text, "budget 0.3 CPUs, before 0.2: the configuration says so");
+	ck_assert(!last_whole.has_sender);
 }
 END_TEST
 
@@ -869,14 +1091,14 @@ START_TEST(an_early_slot_tells_what_was_used)
 	cpu_ns = info_of(1).cpu_ns;
 	run_for(400 * NSEC_PER_MSEC);
 	n_slots = 0;
-	ck_assert_int_eq(daemon_set_budget(service, 0.4, &fault), 0);
+	ck_assert_int_eq(daemon_set_budget(service, 0.4, ME, &fault), 0);
 	used_cpus = (double)(info_of(1).cpu_ns - cpu_ns) / (double)(busy_clock_ns() - from_ns);
 	daemon_info(service, &info);
 	ck_assert_double_gt(used_cpus, 0.1);
 	ck_assert_double_eq_tol(info.used_cpus, used_cpus, 0.35 * used_cpus);
 	/* At once again: too little time has passed to tell anything else. */
 	used_cpus = info.used_cpus;
-	ck_assert_int_eq(daemon_set_budget(service, 0.45, &fault), 0);
+	ck_assert_int_eq(daemon_set_budget(service, 0.45, ME, &fault), 0);
 	daemon_info(service, &info);
 	ck_assert_double_eq_tol(info.used_cpus, used_cpus, 1e-9);
 }
@@ -923,8 +1145,13 @@ START_TEST(the_policy_and_the_floor_can_be_changed)
 	early.deadline.at_ns = ((uint64_t)now.tv_sec + 3600) * NSEC_PER_SEC;
 	ck_assert_int_eq(submit(JOB_BUSY, &early, 1), 2);
 	ck_assert_double_eq_tol(info_of(1).share_cpus, 0.25, 1e-6);
-	ck_assert_int_eq(daemon_set_policy(service, "script", NULL, &fault), -EINVAL);
-	ck_assert_int_eq(daemon_set_policy(service, "edf", NULL, &fault), 0);
+	ck_assert_int_eq(
+		daemon_set_policy(service, "script", NULL, DAEMON_NOBODY, &fault), -EINVAL);
+	ck_assert_int_eq(daemon_set_policy(service, "edf", NULL, ME, &fault), 0);
+	ck_assert_str_eq(last_whole.kind, "policy");
+	ck_assert_str_eq(last_whole.policy, "edf");
+	ck_assert_str_eq(last_whole.old_policy, "equal");
+	ck_assert_uint_eq(last_whole.sender, ME);
 	ck_assert_double_eq_tol(info_of(1).share_cpus, 0, 1e-6);
 	ck_assert_double_eq_tol(info_of(2).share_cpus, 0.5, 1e-6);
 	daemon_set_floor(service, 0.05);
@@ -940,7 +1167,7 @@ START_TEST(who_still_runs_at_the_end_is_let_go)
 
 	open_daemon(&usual);
 	ck_assert_int_eq(submit(JOB_BUSY, &plain, 0), 1);
-	ck_assert_int_eq(daemon_pause(service, 1, true, &fault), 0);
+	ck_assert_int_eq(daemon_pause(service, 1, true, ME, &fault), 0);
 	run_for(2 * SLOT_NS);
 	daemon_info(service, &info);
 	(void)snprintf(run, sizeof(run), "%s", info.run);
@@ -995,12 +1222,12 @@ START_TEST(two_budgets_beyond_the_machine_are_refused)
 	(void)close(fd);
 	open_daemon(&usual);
 	/* Its own claim does not stand in its way. */
-	ck_assert_msg(daemon_set_budget(service, 1.9, &fault) == 0, "%s", fault.text);
+	ck_assert_msg(daemon_set_budget(service, 1.9, ME, &fault) == 0, "%s", fault.text);
 	ck_assert_int_eq(neighbours_claim(run, 1.6, 2, &fd, &fault), -EDQUOT);
-	ck_assert_int_eq(daemon_set_budget(service, 0.1, &fault), 0);
+	ck_assert_int_eq(daemon_set_budget(service, 0.1, ME, &fault), 0);
 	ck_assert_int_eq(neighbours_claim(run, 1.6, 2, &fd, &fault), 0);
 	/* What is refused leaves the claim that was there. */
-	ck_assert_int_eq(daemon_set_budget(service, 1.9, &fault), -EDQUOT);
+	ck_assert_int_eq(daemon_set_budget(service, 1.9, ME, &fault), -EDQUOT);
 	(void)close(fd);
 	ck_assert_int_eq(neighbours_claim(run, 1.95, 2, &fd, &fault), -EDQUOT);
 }
@@ -1026,7 +1253,13 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, a_process_that_is_dead_is_not_taken);
 	tcase_add_test(tcase, a_start_that_fails_says_why);
 	tcase_add_test(tcase, who_cannot_make_it_is_at_risk);
+	tcase_add_test(tcase, a_line_has_the_forecast_where_there_is_one);
+	tcase_add_test(tcase, who_is_too_late_is_told_with_what_it_lacks);
 	tcase_add_test(tcase, who_says_nothing_is_told_of);
+	tcase_add_test(tcase, who_asked_is_told);
+	tcase_add_test(tcase, a_share_is_told_before_what_it_came_to);
+	tcase_add_test(tcase, nobody_learns_on_a_share_of_none);
+	tcase_add_test(tcase, a_share_is_told_when_the_pause_is_over);
 	tcase_add_test(tcase, who_is_paused_stands_still);
 	tcase_add_test(tcase, who_is_cancelled_twice_is_killed);
 	tcase_add_test(tcase, what_forks_away_is_governed_on);

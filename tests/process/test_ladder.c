@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,15 +27,14 @@ static struct meter *meter;
 static struct busy busy = {.gate_fd = -EBADF};
 static struct fault fault;
 
-__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
+static void chosen(void *unused, const char *sentence)
 {
-	va_list arguments;
-
-	va_start(arguments, format);
-	(void)vsnprintf(said, sizeof(said), format, arguments);
-	va_end(arguments);
+	(void)unused;
+	(void)snprintf(said, sizeof(said), "%s", sentence);
 	printf("# %s\n", said);
 }
+
+static const struct choose_listener listener = {.chosen = chosen, .warned = chosen};
 
 /* 0, or why there is no enforcer that makes groups. */
 static int open_enforcer(void)
@@ -77,8 +75,8 @@ START_TEST(the_next_one_counts_where_the_best_is_full)
 	const uint64_t end_ns = busy_clock_ns() + 30 * NSEC_PER_SEC;
 	struct meter_reading reading = {0};
 
-	ck_assert_msg(
-		choose_meter(&meter, enforcer, N_TASKS, NULL, say, &fault) == 0, "%s", fault.text);
+	ck_assert_msg(choose_meter(&meter, enforcer, N_TASKS, NULL, &listener, &fault) == 0, "%s",
+		fault.text);
 	ck_assert_str_eq(meter->ops->name, "cgroup");
 	ck_assert_ptr_nonnull(strstr(said, "meter cgroup (bpf: it counts at most 4096 groups"));
 	ck_assert_ptr_nonnull(strstr(said, "divide them among several runs"));
@@ -102,7 +100,7 @@ END_TEST
 
 START_TEST(the_one_asked_for_is_not_replaced)
 {
-	ck_assert_int_eq(choose_meter(&meter, enforcer, N_TASKS, "bpf", say, &fault), -E2BIG);
+	ck_assert_int_eq(choose_meter(&meter, enforcer, N_TASKS, "bpf", &listener, &fault), -E2BIG);
 	ck_assert_ptr_null(meter);
 	ck_assert_ptr_nonnull(strstr(fault.text, "at most 4096 groups"));
 	ck_assert_str_eq(said, "");

@@ -672,6 +672,35 @@ START_TEST(shows_parameters)
 }
 END_TEST
 
+START_TEST(tells_what_differs)
+{
+	_cleanup_config_ struct config *old = take(
+		"[governor]\nbudget = 1cpu\npolicy = edf\n[user anna]\ntasks = 3\n", NULL);
+	_cleanup_config_ struct config *new = take("[governor]\nbudget = 50%\npolicy = edf\n"
+						   "slot = 1s\n[defaults]\nthreads = 2\n"
+						   "[user 1000]\ncpus = 1cpu\n",
+		NULL);
+	char text[256], little[16];
+
+	config_differences(old, old, text, sizeof(text));
+	ck_assert_str_eq(text, "");
+	/* A default that is written down is the same. */
+	config_differences(old, new, text, sizeof(text));
+	ck_assert_str_eq(text, "budget, threads, [user anna] tasks, [user 1000] cpus");
+	config_differences(new, old, text, sizeof(text));
+	ck_assert_str_eq(text, "budget, threads, [user 1000] cpus, [user anna] tasks");
+	/* Of parameters those that are not the same, of whichever policy. */
+	_cleanup_config_ struct config *other = take(
+		"[governor]\nbudget = 1cpu\npolicy = edf\n[user anna]\ntasks = 3\n"
+		"[policy core]\nunseen-part = 0.3\ncharge-due = 0.03\n",
+		NULL);
+	config_differences(old, other, text, sizeof(text));
+	ck_assert_str_eq(text, "[policy core] unseen-part");
+	config_differences(old, new, little, sizeof(little));
+	ck_assert_str_eq(little, "budget, threads");
+}
+END_TEST
+
 START_TEST(shows_json)
 {
 	_cleanup_config_ struct config *config = take(
@@ -720,6 +749,7 @@ int main(void)
 	tcase_add_test(tcase, shows_what_reads_back);
 	tcase_add_test(tcase, shows_what_is_in_force);
 	tcase_add_test(tcase, shows_parameters);
+	tcase_add_test(tcase, tells_what_differs);
 	tcase_add_test(tcase, shows_json);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);

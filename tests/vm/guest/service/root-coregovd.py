@@ -286,7 +286,8 @@ class Service(Governed):
         told = [json.loads(line) for line in subprocess.run(
             [*words, "-o", "json"], text=True, capture_output=True, check=True).stdout.splitlines()]
         self.assertEqual([line["COREGOV_EVENT"] for line in told][:2], ["start", "share"])
-        self.assertEqual([line["COREGOV_EVENT"] for line in told][-2:], ["cancelled", "end"])
+        self.assertEqual([line["COREGOV_EVENT"] for line in told][-3:],
+                         ["cancelled", "stopping", "end"])
         self.assertIn("set", [line["COREGOV_EVENT"] for line in told])
         for line in told:
             self.assertEqual((line["COREGOV_TASK"], line["_SYSTEMD_UNIT"]),
