@@ -21,11 +21,6 @@ import tap
 BUDGET = 0.5
 SPIN = ["sh", "-c", "while :; do :; done"]
 WINDOW_SECONDS = 3
-BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
- "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig><listen>unix:path=/run/dbus/system_bus_socket</listen><auth>EXTERNAL</auth>
-<policy context="default"><allow user="*"/><allow own="*"/><allow send_destination="*"/>
-<allow receive_sender="*"/></policy></busconfig>"""
 # Groups that no manager knows of, which were given the cpu controller: one for what the container is made of, as
 # runtimes have it, and the container's.
 MAKE = ("d=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup); mkdir $d/outer $d/inner && echo $$ >$d/outer/cgroup.procs && "
@@ -44,10 +39,9 @@ class Inside(unittest.TestCase):
 
     def setUp(self):
         self.tasks = {}
-        pathlib.Path("/run/bus.conf").write_text(BUS, encoding="ascii")
         pathlib.Path("/run/coregov/coregov.conf.d/10-test.conf").write_text(
             f"[governor]\nbudget = {BUDGET}cpu\nslot = 200ms\nmeter = cgroup\n", encoding="ascii")
-        self.bus = subprocess.Popen(["dbus-daemon", "--config-file=/run/bus.conf", "--nofork", "--print-address"],
+        self.bus = subprocess.Popen(["dbus-daemon", "--system", "--nofork", "--nopidfile", "--print-address"],
                                     stdout=subprocess.PIPE)
         self.addCleanup(self.end_bus)
         self.bus.stdout.readline()
