@@ -25,14 +25,14 @@ static void tell_silent(
 	const struct scene *scene, const struct scene_governor *governor, struct finding *finding)
 {
 	found_broken(finding,
-		"process %d is one, and does not answer: %s; its tasks keep the shares that "
-		"they have",
+		"process %d is one, and does not answer: %s; its tasks keep the shares that they "
+		"have",
 		(int)governor->pid, governor->why);
 	if (scene->is_booted && governor->option[0])
 		found_remedy(finding, "%ssystemctl %srestart coregovd", sudo_for(scene, governor),
 			strcmp(governor->option, " --user") == 0 ? "--user " : "");
 	else
-		found_remedy(finding, "kill -KILL %d, and start coregovd again: its tasks go on",
+		found_remedy(finding, "kill -KILL %d  # and start coregovd again: its tasks go on",
 			(int)governor->pid);
 }
 

@@ -72,7 +72,7 @@ void check_cgroups(const struct scene *scene, struct finding *finding)
 
 	if (read_mounts(scene, &mounts) < 0) {
 		found_broken(finding, "/proc/self/mounts cannot be read");
-		found_remedy(finding, "mount -t proc proc /proc");
+		found_remedy(finding, "%smount -t proc proc /proc", remedy_sudo(scene));
 		return;
 	}
 	mode = mounts.has_v1 && mounts.has_v2 ? "hybrid (v1 and v2)"
@@ -105,15 +105,15 @@ void check_systemd(const struct scene *scene, struct finding *finding)
 		found_ok(finding, "does not run this machine: groups are made where we are");
 	} else if (version <= 0) {
 		found_degraded(finding, "runs this machine, but cannot be asked");
-		found_remedy(finding, "sudo apt install dbus && sudo systemctl start dbus");
+		found_remedy(finding, "%sapt install dbus && %ssystemctl start dbus",
+			remedy_sudo(scene), remedy_sudo(scene));
 	} else if (version < 252) {
 		found_degraded(finding,
 			"%s: before 252 users are not given the cpu controller, and coregov is not "
 			"tested",
 			scene->systemd);
-		found_remedy(finding,
-			"upgrade to Debian 12 or newer, or: sudo systemctl edit "
-			"user@.service: [Service] Delegate=cpu memory pids");
+		remedy_of_unit(scene, "user@.service", "Delegate=cpu memory pids",
+			"  # then log in again", finding);
 	} else {
 		found_ok(finding, "%s", scene->systemd);
 	}
@@ -192,8 +192,8 @@ static void remedy_of_lack(
 	if (scene->is_booted || !way->lacking[0])
 		remedy_of_groups(scene, finding);
 	else
-		found_remedy(finding, "echo +cpu | sudo tee '%s%s%.*s/cgroup.subtree_control'",
-			scene->base.mount, slash ? "/" : "",
+		found_remedy(finding, "echo +cpu | %stee '%s%s%.*s/cgroup.subtree_control'",
+			remedy_sudo(scene), scene->base.mount, slash ? "/" : "",
 			slash ? (int)(slash - way->lacking) : 0, way->lacking);
 }
 
@@ -235,19 +235,22 @@ static bool ends_with(const char *text, const char *end)
 static void remedy_of_quota(const struct scene *scene, const char *path, struct finding *finding)
 {
 	const char *name = strrchr(path, '/');
+	bool is_users;
 
 	name = name ? name + 1 : path;
+	is_users = strstr(path, "/user@") && !strstr(name, "user@");
 	if (strcmp(path, scene->base.mount) == 0)
-		found_remedy(finding, "start the container with more, as in: podman run --cpus %g",
+		found_remedy(finding, "podman run --cpus %g ...  # outside, for the container",
 			scene->n_cpus);
 	else if (ends_with(name, ".service") || ends_with(name, ".scope") ||
 		ends_with(name, ".slice"))
-		found_remedy(finding, "systemctl %sset-property --runtime '%s' CPUQuota=",
-			strstr(path, "/user@") && !strstr(name, "user@") ? "--user " : "", name);
+		found_remedy(finding, "%ssystemctl %sset-property --runtime '%s' CPUQuota=",
+			is_users ? "" : remedy_sudo(scene), is_users ? "--user " : "", name);
 	else if (scene->base.is_unified)
-		found_remedy(finding, "echo max | sudo tee '%s/cpu.max'", path);
+		found_remedy(finding, "echo max | %stee '%s/cpu.max'", remedy_sudo(scene), path);
 	else
-		found_remedy(finding, "echo -1 | sudo tee '%s/cpu.cfs_quota_us'", path);
+		found_remedy(
+			finding, "echo -1 | %stee '%s/cpu.cfs_quota_us'", remedy_sudo(scene), path);
 }
 
 void check_quota(const struct scene *scene, struct finding *finding)
@@ -258,7 +261,8 @@ void check_quota(const struct scene *scene, struct finding *finding)
 	if (scene->capacity_error < 0) {
 		found_broken(finding, "what this process may use cannot be known: %s",
 			scene->capacity_why);
-		found_remedy(finding, "mount -t proc proc /proc; mount -t sysfs sysfs /sys");
+		found_remedy(finding, "%smount -t proc proc /proc; %smount -t sysfs sysfs /sys",
+			remedy_sudo(scene), remedy_sudo(scene));
 		return;
 	}
 	cpus = scene->has_base ? machine_least_quota(&scene->base, scene->n_cpus, path) : 0;

@@ -6,17 +6,31 @@
 
 #include "cleanup.h"
 #include "doctor_internal.h"
+#include "marks.h"
 #include "process.h"
 #include "tree.h"
 
 /* What else is going on: other runs, what dead ones have left, programs that are known to change groups
  * or stop processes of others. */
 
+/* A run is called after its process. */
+static void remedy_of_claims(const struct scene *scene, struct finding *finding)
+{
+	int pid;
+
+	if (sscanf(scene->claims, RUN_NAME "-%d-", &pid) == 1)
+		found_remedy(
+			finding, "%skill %d  # or wait until a run ends", remedy_sudo(scene), pid);
+	else
+		found_remedy(finding,
+			"wait until they end, or end one: kill PID (the first number in its name)");
+}
+
 void check_claims(const struct scene *scene, struct finding *finding)
 {
 	if (scene->claims_error < 0) {
 		found_broken(finding, "%s", scene->claims);
-		found_remedy(finding, "mount -t proc proc /proc");
+		found_remedy(finding, "%smount -t proc proc /proc", remedy_sudo(scene));
 	} else if (scene->claimed_cpus <= 0) {
 		found_ok(finding, "no other run is there");
 	} else if (scene->claimed_cpus < scene->capacity_cpus - 1e-6) {
@@ -28,8 +42,7 @@ void check_claims(const struct scene *scene, struct finding *finding)
 	} else {
 		found_degraded(finding, "all of %g CPUs are other runs', a new one is refused: %s",
 			scene->capacity_cpus, scene->claims);
-		found_remedy(finding,
-			"wait until they end, or end one: kill PID (the first number in its name)");
+		remedy_of_claims(scene, finding);
 	}
 }
 
@@ -37,14 +50,14 @@ void check_leftovers(const struct scene *scene, struct finding *finding)
 {
 	if (scene->n_leftovers < 0) {
 		found_broken(finding, "%s", scene->leftovers);
-		found_remedy(finding, "mount -t proc proc /proc");
+		found_remedy(finding, "%smount -t proc proc /proc", remedy_sudo(scene));
 	} else if (scene->n_leftovers == 0) {
 		found_ok(finding, "none of dead runs");
 	} else {
 		found_degraded(finding, "groups or processes of dead runs: %s", scene->leftovers);
 		found_remedy(finding,
-			"the next run of their user clears them, as in: coregov "
-			"bundle FILE");
+			"printf '[bundle]\\nbudget = 1%%%%\\n' | coregov bundle /dev/stdin  # as "
+			"their user: the next run of a user clears them, this is one of no tasks");
 	}
 }
 
@@ -78,7 +91,7 @@ DIR *open_processes(const struct scene *scene, struct finding *finding)
 		fd = -EBADF; /* the stream's now */
 	} else {
 		found_broken(finding, "/proc cannot be read");
-		found_remedy(finding, "mount -t proc proc /proc");
+		found_remedy(finding, "%smount -t proc proc /proc", remedy_sudo(scene));
 	}
 	return proc;
 }
@@ -102,9 +115,10 @@ void check_meddlers(const struct scene *scene, struct finding *finding)
 			continue;
 		found_degraded(finding, "process %d, %s: %s", (int)pid, name, meddler->does);
 		if (meddler->unit)
-			found_remedy(finding, "sudo systemctl stop %s", meddler->unit);
+			found_remedy(
+				finding, "%ssystemctl stop %s", remedy_sudo(scene), meddler->unit);
 		else
-			found_remedy(finding, "kill %d", (int)pid);
+			found_remedy(finding, "%skill %d", remedy_sudo(scene), (int)pid);
 		return;
 	}
 	found_ok(finding, "none of the programs that are known to change others' groups runs");

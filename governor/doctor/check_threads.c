@@ -150,9 +150,8 @@ static void remedy_of_threads(const struct trained *trained, const char *variabl
 			variables);
 	else
 		found_remedy(finding,
-			"start it anew: env %s coregov run --threads %.0f -- COMMAND (of a bundle "
-			"that "
-			"was submitted, [task %s]: threads = %.0f and environment = %s)",
+			"env %s coregov run --threads %.0f -- COMMAND  # to start it anew; in a "
+			"bundle that was submitted, [task %s]: threads = %.0f and environment = %s",
 			variables, n_threads, trained->name, n_threads, variables);
 }
 
@@ -162,8 +161,8 @@ static void tell_crowd(const struct trained *trained, pid_t pid, struct finding 
 	char variables[96];
 
 	found_degraded(finding,
-		"task %s of %s: process %d has %u threads for %.3g CPUs, and they may "
-		"spin while they wait",
+		"task %s of %s: process %d has %u threads for %.3g CPUs, and they may spin while "
+		"they wait",
 		trained->name, trained->group.path[0] ? trained->group.run : "a governor", (int)pid,
 		trained->n_threads, trained->cpus);
 	(void)snprintf(variables, sizeof(variables), "OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=%.0f",
@@ -218,8 +217,8 @@ void check_threads(const struct scene *scene, struct finding *finding)
 		return;
 	}
 	found_ok(finding,
-		n_seen > 0 ? "%u processes of tasks, none with threads that spin for more "
-			     "than their share, or told to start more than it may have"
+		n_seen > 0 ? "%u processes of tasks, none with threads that spin for more than "
+			     "their share, or told to start more than it may have"
 			   : "no process of a task under a quota can be seen",
 		n_seen);
 }

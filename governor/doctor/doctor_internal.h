@@ -52,6 +52,16 @@ void remedy_of_groups(const struct scene *scene, struct finding *finding);
 /* What would make the eBPF meter load. */
 void remedy_of_bpf(const struct scene *scene, struct finding *finding);
 
+/* "" for root, else "sudo ": before a command that is for root. */
+const char *remedy_sudo(const struct scene *scene);
+/* The kernel's command line has that word from the next boot on. */
+void remedy_of_boot(const struct scene *scene, const char *word, struct finding *finding);
+/* A unit of the system's has that line in its section [Service]; `then` comes after that. */
+void remedy_of_unit(const struct scene *scene, const char *unit, const char *line, const char *then,
+	struct finding *finding);
+/* The service that we run in, of the system's manager: its name. NULL where it is none. */
+const char *own_service(const struct scene *scene);
+
 /* True where the kernel was told to do without the cpu controller. */
 bool is_cpu_switched_off(const struct scene *scene);
 /* True where the kernel lets no program read its memory. */

@@ -496,6 +496,63 @@ class Parameters(Service):
                          {name: numbers[name] for name in ("late", "soon")})
 
 
+class Foreground(Service):
+    """coregovd --foreground, as in a container without systemd, on each enforcer that there may be here."""
+
+    enforcer = "cgroup1"
+    excess = 1.1  # of what is used beyond the budget in some seconds
+
+    def setUp(self):
+        self.configuration = Service.configuration + f"enforcer = {self.enforcer}\n"
+        super().setUp()
+
+    def start_daemon(self, *options):
+        daemon = super().start_daemon("--foreground", *options)
+        if daemon.poll() is not None and "does not work here" in self.log.read_text():
+            self.skipTest(self.log.read_text().splitlines()[-1])
+        return daemon
+
+    def test_it_governs(self):
+        """Two tasks within the budget, changed under them, and nothing left of it after Ctrl-C."""
+        self.assertIsNone(self.daemon.poll(), self.log.read_text())  # it is what was started
+        governor = json.loads(self.coregov("list", "--json")[1])["governor"]
+        self.assertEqual(governor["enforcer"], self.enforcer)
+        names = ["a", "b"]
+        for name in names:
+            self.started(name, "--", *SPIN)
+        self.assertEqual(bool(groups(self.daemon.pid)), self.enforcer != "signal")
+        for budget in (0.4, 0.2):
+            self.assertEqual(self.coregov("budget", f"{budget}cpu")[0], 0)
+            self.until(lambda most=budget: 0 < self.shares() <= most * 1.001)
+            before, begun = self.used(), time.monotonic()
+            time.sleep(3)
+            used = (self.used() - before) / (time.monotonic() - begun)
+            self.assertLess(used, budget * self.excess)
+            self.assertGreater(used, budget / 3)
+        pids = [self.task_now(name)["pid"] for name in names]
+        for name in names:
+            self.assertEqual(self.coregov("cancel", name)[0], 0)
+        for task in self.tasks:
+            self.assertEqual(task.wait(PATIENCE), 128 + signal.SIGTERM)
+        self.until(lambda: not self.tasks_now())
+        self.daemon.send_signal(signal.SIGINT)
+        self.assertEqual(self.daemon.wait(PATIENCE), 0, self.log.read_text())
+        self.assertEqual(groups(self.daemon.pid), [])
+        for pid in pids:
+            self.assertFalse(os.path.exists(f"/proc/{pid}"))
+
+    def shares(self):
+        return sum(task["share_cpus"] for task in self.tasks_now().values())
+
+    def used(self):
+        return sum(task["cpu_seconds"] for task in self.tasks_now().values())
+
+
+class ForegroundBySignals(Foreground):
+    enforcer = "signal"
+    excess = 1.5  # stopping and continuing is coarse
+
+
 class Starts(BusCase):
     host_options = None
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <json-c/json.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "cleanup.h"
 #include "scene.h"
@@ -164,6 +165,36 @@ static const struct finding *look(const char *name)
 	return NULL;
 }
 
+/* A remedy is a command that a shell takes, but for the few that there is none for. */
+static void assert_command(const struct finding *finding)
+{
+	static const char *const none[] = {
+		"add ",            /* to a command line that is nobody knows where */
+		"in the bundle, ", /* a line of a file */
+		"let ",
+		"mend that line",
+		"report it",
+		"take ",
+		"wait until ",
+	};
+	int status;
+	pid_t pid;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(none); i++)
+		if (strncmp(finding->remedy, none[i], strlen(none[i])) == 0)
+			return;
+	pid = fork();
+	if (pid == 0) {
+		(void)execl("/bin/sh", "sh", "-n", "-c", finding->remedy, NULL);
+		_exit(127);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_msg(status == 0, "%s: %s", finding->name, finding->remedy);
+	/* It begins with what is to be called, not with a word of ours. */
+	ck_assert_msg(
+		strcspn(finding->remedy, " ") < strlen(finding->remedy), "%s", finding->remedy);
+}
+
 /* `found` and `remedy` are parts of the sentences. */
 static void expect(
 	const char *name, enum finding_state state, const char *found, const char *remedy)
@@ -175,6 +206,8 @@ static void expect(
 		"%s: %s: %s -> %s", name, finding_state_to_string(finding->state), finding->found,
 		finding->remedy);
 	ck_assert_int_eq(finding->remedy[0] == '\0', state == OK);
+	if (state != OK)
+		assert_command(finding);
 }
 
 static void no_groups(int error, const char *why)
@@ -186,6 +219,27 @@ static void no_groups(int error, const char *why)
 	rung(&scene->meters, "bpf", -EOPNOTSUPP, "no groups");
 	rung(&scene->meters, "cgroup", -EOPNOTSUPP, "no groups");
 	rung(&scene->meters, "proc", 0, "");
+}
+
+/* What is in the file of GRUB after the edit of a remedy: "sudo sed -i 'EDIT' /etc/default/grub && ...". */
+static const char *edited(const char *name, const char *grub)
+{
+	static char text[256];
+	char edit[256], command[1024];
+	FILE *file;
+
+	put("/etc/default/grub", grub);
+	ck_assert_int_eq(
+		sscanf(strstr(look(name)->remedy, "sed -i "), "sed -i '%255[^']'", edit), 1);
+	assert_command(look(name));
+	(void)snprintf(
+		command, sizeof(command), "sed -i '%s' '%s'", edit, below("/etc/default/grub"));
+	ck_assert_int_eq(system(command), 0);
+	file = fopen(below("/etc/default/grub"), "re");
+	ck_assert_ptr_nonnull(file);
+	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+	ck_assert_int_eq(fclose(file), 0);
+	return text;
 }
 
 /* ---- all ---- */
@@ -262,7 +316,7 @@ static const struct file_case {
 	{"library", "/lib/libcoregov-progress.so.0", NULL, DEGRADED, "do not start",
 		"meson install"},
 	{"presets", "/presets/mine.preset", "[preset]\nnonsense = 1\n", BROKEN, "mine.preset:2",
-		"mend that line"},
+		"/presets/mine.preset.off'  # or mend that line"},
 	{"meddlers", "/proc/77/comm", "cgrulesengd\n", DEGRADED, "process 77, cgrulesengd",
 		"systemctl stop cgred"},
 	{"meddlers", "/proc/77/comm", "ananicy\n", DEGRADED, "ananicy", "stop ananicy"},
@@ -280,6 +334,70 @@ START_TEST(states_that_a_file_decides)
 	else
 		hide(one->path);
 	expect(one->check, one->state, one->found, one->remedy);
+}
+END_TEST
+
+#define GRUB(words) "GRUB_TIMEOUT=5\nGRUB_CMDLINE_LINUX=\"" words "\"\n"
+
+START_TEST(the_kernels_command_line)
+{
+	hide("/proc/pressure/cpu");
+	expect("pressure", DEGRADED, "", "add psi=1 to the kernel's command line");
+	ck_assert_str_eq(edited("pressure", GRUB("quiet")), GRUB("psi=1 quiet"));
+	expect("pressure", DEGRADED, "", "/etc/default/grub && update-grub && reboot");
+	scene->uid = USER;
+	expect("pressure", DEGRADED, "", "sudo sed -i ");
+	expect("pressure", DEGRADED, "", "&& sudo update-grub && sudo reboot");
+	put("/proc/cgroups", GROUPS_HEAD "cpu\t0\t9\t0\n");
+	scene->has_base = scene->has_home = false;
+	ck_assert_str_eq(edited("delegation", GRUB("quiet cgroup_disable=cpu splash")),
+		GRUB("quiet  splash"));
+	put("/sys/kernel/security/lockdown", "none integrity [confidentiality]\n");
+	ck_assert_str_eq(
+		edited("btf", GRUB("lockdown=confidentiality")), GRUB("lockdown=integrity"));
+	put("/proc/cgroups", GROUPS_HEAD "cpu\t0\t9\t1\n");
+	put("/proc/self/mounts", MOUNTS_V1);
+	scene->has_base = true;
+	scene->base.is_unified = false;
+	ck_assert_str_eq(edited("cgroups", GRUB("")), GRUB("systemd.unified_cgroup_hierarchy=1 "));
+	expect("cgroups", DEGRADED, "", "# or run coregov as root: sudo coregov");
+}
+END_TEST
+
+START_TEST(another_clock)
+{
+	static const char path[] = "/sys/devices/system/clocksource/clocksource0/";
+	char current[128], available[128];
+
+	(void)snprintf(current, sizeof(current), "%scurrent_clocksource", path);
+	(void)snprintf(available, sizeof(available), "%savailable_clocksource", path);
+	put(current, "hpet\n");
+	expect("clock", DEGRADED, "'hpet' is slow", "add tsc=reliable to");
+	put(available, "hpet acpi_pm \n");
+	expect("clock", DEGRADED, "'hpet' is slow", "add tsc=reliable to");
+	put(available, "hpet kvm-clock tsc \n");
+	expect("clock", DEGRADED, "'hpet' is slow", "echo kvm-clock | tee /sys/devices/system/");
+}
+END_TEST
+
+/* What is set in a unit is mended there. */
+START_TEST(in_a_service)
+{
+	no_groups(-EROFS, "read-only");
+	expect("enforcer", DEGRADED, "signal", "podman run");
+	scene->is_booted = true;
+	expect("enforcer", DEGRADED, "signal",
+		"mkdir -p /etc/systemd/system/b.service.d && printf "
+		"'[Service]\\nProtectControlGroups=no\\n' | tee "
+		"/etc/systemd/system/b.service.d/50-coregov.conf && systemctl daemon-reload && "
+		"systemctl restart b.service");
+	scene->n_files_max = 256;
+	expect("limits", DEGRADED, "21 tasks", "[Service]\\nLimitNOFILE=65536\\n");
+	strcpy(scene->base.own, "user.slice/user@4711.service/x.service");
+	expect("limits", DEGRADED, "21 tasks",
+		"echo 'root hard nofile 65536' | tee -a /etc/security/limits.conf");
+	scene->uid = USER;
+	expect("limits", DEGRADED, "21 tasks", "echo '* hard nofile 65536' | sudo tee -a ");
 }
 END_TEST
 
@@ -386,7 +504,8 @@ START_TEST(delegation_by_systemd)
 	put_group("/a.slice/b.service", "memory\n");
 	scene->enforcers.n_rungs = 0;
 	rung(&scene->enforcers, "cgroup2", -EOPNOTSUPP, "systemd did not get it");
-	expect("delegation", DEGRADED, "b.service (no cpu)", "systemctl edit user@.service");
+	expect("delegation", DEGRADED, "b.service (no cpu)",
+		"tee /etc/systemd/system/user@.service.d/50-coregov.conf");
 }
 END_TEST
 
@@ -422,6 +541,8 @@ START_TEST(quotas_of_groups_that_are_no_units)
 	put_group("/mine", "cpu\n");
 	strcpy(scene->base.own, "mine");
 	put("/cg/mine/cpu.max", "50000 100000\n");
+	expect("quota", DEGRADED, "/cg/mine'", "echo max | tee");
+	scene->uid = USER;
 	expect("quota", DEGRADED, "/cg/mine'", "echo max | sudo tee");
 	hide("/cg/mine/cpu.max");
 	put("/cg/mine/cpu.cfs_quota_us", "20000\n");
@@ -467,7 +588,7 @@ static const struct {
 	{-EXDEV, false, 0, "podman exec"},
 	{-ECONNREFUSED, true, 0, "apt install dbus"},
 	{-ECONNREFUSED, true, USER, "loginctl enable-linger 4711"},
-	{-EOPNOTSUPP, true, USER, "systemctl edit user@.service"},
+	{-EOPNOTSUPP, true, USER, "printf '[Service]\\nDelegate=cpu memory pids\\n' | sudo tee "},
 	{-EOPNOTSUPP, false, 0, "echo +cpu"},
 	{-EACCES, false, USER, "sudo chown -R 4711"},
 };
@@ -526,7 +647,9 @@ START_TEST(claims)
 	strcpy(scene->claims, "coregov-7-9 (1.5)");
 	expect("claims", OK, "1.5 of 4 CPUs are other runs': coregov-7-9 (1.5)", "");
 	scene->claimed_cpus = 4;
-	expect("claims", DEGRADED, "a new one is refused", "kill PID");
+	expect("claims", DEGRADED, "a new one is refused", "kill 7  # or wait");
+	scene->uid = USER;
+	expect("claims", DEGRADED, "a new one is refused", "sudo kill 7");
 	scene->is_service_there = true;
 	expect("claims", OK, "for 'coregov run'", "");
 	scene->claims_error = -EIO;
@@ -539,7 +662,8 @@ START_TEST(leftovers)
 	expect("leftovers", OK, "none of dead runs", "");
 	scene->n_leftovers = 2;
 	strcpy(scene->leftovers, "coregov-7-9, coregov-8-9");
-	expect("leftovers", DEGRADED, "dead runs: coregov-7-9, coregov-8-9", "coregov bundle FILE");
+	expect("leftovers", DEGRADED, "dead runs: coregov-7-9, coregov-8-9",
+		"| coregov bundle /dev/stdin");
 	scene->n_leftovers = -EIO;
 	expect("leftovers", BROKEN, "coregov-7-9", "mount -t proc");
 }
@@ -942,6 +1066,9 @@ int main(void)
 	tcase_add_test(tcase, a_machine_that_is_well);
 	tcase_add_test(tcase, names_are_in_the_manual);
 	tcase_add_loop_test(tcase, states_that_a_file_decides, 0, (int)ARRAY_LENGTH(file_cases));
+	tcase_add_test(tcase, the_kernels_command_line);
+	tcase_add_test(tcase, another_clock);
+	tcase_add_test(tcase, in_a_service);
 	tcase_add_test(tcase, sched_ext);
 	tcase_add_test(tcase, limits);
 	tcase_add_test(tcase, cgroups_on_v1_for_a_user);

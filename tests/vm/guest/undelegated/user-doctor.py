@@ -8,7 +8,7 @@ import tap
 
 class User(inside.Case):
     def test_the_gap_and_the_remedy(self):
-        remedy = "systemctl edit user@.service: [Service] Delegate=cpu memory pids"
+        remedy = "printf '[Service]\\nDelegate=cpu memory pids\\n' | sudo tee /etc/systemd/system/user@.service.d/"
         checks = self.doctor()
         self.assert_found(checks, "cgroups", "ok", "unified")
         self.assert_found(checks, "delegation", "degraded",
