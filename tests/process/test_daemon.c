@@ -171,9 +171,17 @@ __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
 	printf("\n");
 }
 
+/* As where there are too many lines: so many shares by themselves are let through. */
+static unsigned n_shares_left = UINT32_MAX;
+
 static bool on_event(void *unused, const struct daemon_event *event)
 {
 	(void)unused;
+	if (strcmp(event->kind, "share") == 0 && event->comes_later) {
+		if (n_shares_left == 0)
+			return false;
+		n_shares_left--;
+	}
 	if (event->number == 0)
 		say("%s: %s", event->kind, event->text);
 	else
@@ -834,6 +842,31 @@ START_TEST(a_share_is_told_when_the_pause_is_over)
 }
 END_TEST
 
+/* Those that had to wait come first. */
+START_TEST(a_share_that_is_left_out_comes_later)
+{
+	static const double budgets[] = {0.4, 0.3, 0.45, 0.35, 0.25, 0.2};
+	struct daemon_setup often = usual;
+
+	often.share_pause_ns = 1;
+	often.policy = "equal";
+	open_daemon(&often);
+	n_shares_left = 0;
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(submit(JOB_BUSY, &plain, i), i + 1);
+	n_slots = 0;
+	RUN_UNTIL(n_slots >= 3);
+	ck_assert_ptr_null(strstr(kinds, "share"));
+	for (unsigned i = 0; i < ARRAY_LENGTH(budgets); i++) {
+		n_shares_left = 1;
+		ck_assert_int_eq(daemon_set_budget(service, budgets[i], ME, &fault), 0);
+		ck_assert_str_eq(last_numbers.kind, "share");
+		ck_assert_uint_eq(n_shares_left, 0);
+		ck_assert_uint_eq(last_numbers.number, i % 3 + 1);
+	}
+}
+END_TEST
+
 START_TEST(who_is_paused_stands_still)
 {
 	uint64_t cpu_ns;
@@ -1225,6 +1258,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, a_share_is_told_before_what_it_came_to);
 	tcase_add_test(tcase, nobody_learns_on_a_share_of_none);
 	tcase_add_test(tcase, a_share_is_told_when_the_pause_is_over);
+	tcase_add_test(tcase, a_share_that_is_left_out_comes_later);
 	tcase_add_test(tcase, who_is_paused_stands_still);
 	tcase_add_test(tcase, who_is_cancelled_twice_is_killed);
 	tcase_add_test(tcase, what_forks_away_is_governed_on);
