@@ -54,7 +54,8 @@ struct daemon {
 	bool is_draining;
 	uid_t asker; /* of what the loop is being told about a task; DAEMON_NOBODY */
 	bool has_slot_to_tell;
-	size_t share_turn; /* which of the slot's tasks is the first whose share may be told */
+	uint64_t n_changes; /* of grants, as of the last slot */
+	size_t share_turn;  /* which of the slot's tasks is the first whose share may be told */
 	double granted_cpus, used_cpus;  /* in the last slot */
 	uint64_t used_ns, used_since_ns; /* used since then, not in used_cpus yet */
 };

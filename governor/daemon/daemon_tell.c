@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -291,14 +292,54 @@ static void count_used(struct daemon *daemon, const struct slot_record *record)
 	daemon->used_since_ns = record->now_ns;
 }
 
+static bool is_chosen(const struct daemon *daemon, const struct slot_task *row)
+{
+	return row->seen.phase == PHASE_ALIVE && row->share_cpus > 0 &&
+		row->why != WHY_WRITTEN_OFF && row->why != WHY_PAUSED &&
+		daemon->stage.seats[row->seen.task]->has_target;
+}
+
+/* Nobody pays for this who does not want it. */
+static void tell_slot(
+	const struct daemon *daemon, const struct slot_record *record, uint64_t n_changed)
+{
+	struct daemon_slot made = {
+		.slot = record->now_ns / record->slot_ns,
+		.n_tasks = (uint32_t)record->n_tasks,
+		.granted_cpus = daemon->granted_cpus,
+		.used_cpus = daemon->used_cpus,
+		.budget_cpus = (double)record->budget_ns / (double)record->slot_ns,
+		.late_ns = record->late_ns,
+		.n_changed = n_changed,
+	};
+	char text[256];
+
+	for (size_t i = 0; i < record->n_tasks; i++)
+		made.n_chosen += is_chosen(daemon, &record->tasks[i]);
+	(void)snprintf(text, sizeof(text),
+		"slot %" PRIu64 ": %" PRIu32 " task%s, %" PRIu32
+		" chosen; %.2f of %.4g CPUs granted, %" PRIu64
+		" grants changed; %.2f used before; %.3f ms late",
+		made.slot, made.n_tasks, made.n_tasks == 1 ? "" : "s", made.n_chosen,
+		made.granted_cpus, made.budget_cpus, made.n_changed, made.used_cpus,
+		(double)made.late_ns / (double)NSEC_PER_MSEC);
+	(void)daemon_tell_whole(
+		daemon, &(struct daemon_event){.kind = "slot", .text = text, .made = &made});
+}
+
 static void record_slot(struct recorder *recorder, const struct slot_record *record)
 {
 	struct daemon *daemon = of_recorder(recorder);
+	struct governor_totals totals;
 
+	governor_totals(daemon->governor, &totals);
 	daemon->granted_cpus = (double)record->granted_ns / (double)record->slot_ns;
 	count_used(daemon, record);
 	daemon->has_slot_to_tell = true;
 	look_at_shares(daemon, record);
+	if (daemon->setup.wants_slots && daemon->setup.wants_slots(daemon->setup.userdata))
+		tell_slot(daemon, record, totals.n_grant_changes - daemon->n_changes);
+	daemon->n_changes = totals.n_grant_changes;
 }
 
 static void record_report(struct recorder *recorder, uint32_t task, const struct report *report)

@@ -342,6 +342,8 @@ static int add_objects(struct governor_bus *bus)
 	if (r >= 0)
 		r = task_add_vtable(bus);
 	if (r >= 0)
+		r = log_control_add(bus);
+	if (r >= 0)
 		r = sd_bus_match_signal(bus->bus, /* slot= */ NULL, /* sender= */ NULL,
 			"/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local", "Disconnected",
 			heard_lost, bus);

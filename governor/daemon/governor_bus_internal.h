@@ -158,6 +158,9 @@ int options_read(sd_bus_message *message, enum options_of of, struct options *re
 	sd_bus_error *error);
 void options_done(struct options *options);
 
+/* log_control_bus.c */
+int log_control_add(struct governor_bus *bus);
+
 /* submit_bus.c */
 int submit_method(sd_bus_message *message, void *userdata, sd_bus_error *error);
 /* Answers for tasks that have their share now, or will never have one. */

@@ -299,6 +299,70 @@ class Configuration(Service):
                       self.log.read_text())
         self.assertNotIn("policy edf", self.log.read_text())
 
+    def level(self, *words, user=None):
+        """Through org.freedesktop.LogControl1, as systemctl service-log-level does."""
+        path, name = "/org/freedesktop/LogControl1", "org.freedesktop.LogControl1"
+        if words:
+            return self.send(path, "org.freedesktop.DBus.Properties.Set", f"string:{name}",
+                             f"string:{words[0]}", f"variant:string:{words[1]}", user=user)
+        return self.send(path, "org.freedesktop.DBus.Properties.Get", f"string:{name}",
+                         "string:LogLevel", user=user)
+
+    def slots(self):
+        return re.findall(r"(?m)^slot \d+: .*$", self.log.read_text())
+
+    def test_slots_are_told_at_debug(self):
+        self.started("spin", "--", *SPIN)
+        self.assertEqual(self.level()[1].split()[-1], "info")
+        time.sleep(0.5)
+        self.assertEqual(self.slots(), [])
+        self.assertEqual(self.level("LogLevel", "debug"), (0, ""))
+        self.until(lambda: len(self.slots()) >= 5)
+        self.assertEqual(self.level()[1].split()[-1], "debug")
+        self.assertRegex(self.slots()[-1], r"^slot \d+: 1 task, 0 chosen; 0\.\d\d of 0\.4 CPUs granted, "
+                         r"\d+ grants changed; \d\.\d\d used before; \d+\.\d{3} ms late$")
+        self.assertIn(f"\nlog-level debug, before info: user {os.geteuid()} has asked for it\n",
+                      self.log.read_text())
+        # Idle there is no slot.
+        self.assertEqual(self.coregov("cancel", "spin")[0], 0)
+        self.until(lambda: self.task_now("spin")["phase"] == "ended")
+        time.sleep(0.3)
+        before = len(self.slots())
+        time.sleep(0.5)
+        self.assertEqual(len(self.slots()), before)
+        self.assertEqual(self.level("LogLevel", "info"), (0, ""))
+        self.started("again", "--", *SPIN)
+        time.sleep(0.5)
+        self.assertEqual(len(self.slots()), before)
+
+    def test_who_sets_the_level(self):
+        status, told = self.level("LogLevel", "debgu")
+        self.assertEqual(status, 1)
+        self.assertIn("'debgu' is no level; did you mean 'debug'?", told)
+        status, told = self.level("LogTarget", "null")
+        self.assertEqual(status, 1)
+        self.assertIn("what is told goes to the console", told)
+        if os.geteuid() == 0:
+            status, told = self.level("LogLevel", "debug", user=NOBODY)
+            self.assertEqual(status, 1)
+            self.assertIn("AccessDenied", told)
+        self.assertEqual(self.level()[1].split()[-1], "info")
+
+    def test_the_level_at_start(self):
+        for options, variable, level, told in (
+                (["--log-level", "warning"], "debug", "warning", ""),
+                ([], "debug", "debug", "ready: "),
+                ([], "4", "warning", ""),
+                ([], "loud", "info", "ignored: SYSTEMD_LOG_LEVEL: 'loud' is no level")):
+            self.assertEqual(self.stop(self.daemon), 0)
+            self.log.write_text("")
+            self.env["SYSTEMD_LOG_LEVEL"] = variable
+            with self.subTest(options=options, variable=variable):
+                self.daemon = self.start_daemon(*options)
+                self.assertEqual(self.level()[1].split()[-1], level)
+                self.assertIn(told, self.log.read_text())
+                self.assertEqual("ready: " in self.log.read_text(), level != "warning")
+
     def test_its_own_life_is_told(self):
         self.started("spin", "--", *SPIN)
         self.assertEqual(self.coregov("drain")[0], 0)
@@ -406,6 +470,7 @@ class Starts(BusCase):
         for status, sentence, words, more in (
                 (64, "unknown option '--budgte'", ["--budgte", "1cpu"], {}),
                 (64, "--budget", ["--budget", "1"], {}),
+                (64, "did you mean 'debug'?", ["--log-level", "debgu"], {}),
                 (64, "too many", ["now"], {}),
                 (64, "--root is for --check-config", ["--root", "/"], {}),
                 (65, "coregov.conf:2:", [], {"text": "[governor]\nslot = 1\n"}),

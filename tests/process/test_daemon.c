@@ -60,7 +60,9 @@ static char start_kinds[sizeof(kinds)];  /* of those from when it was opened */
 static char last_text[1280];             /* of that of no task that came last */
 static struct daemon_event last_numbers; /* of the event of a task that came last */
 static struct daemon_event last_whole;   /* that of no task */
-static struct daemon_info last_slot;     /* as when it was told */
+static struct daemon_slot last_made;     /* of the newest "slot" */
+static unsigned n_made;
+static struct daemon_info last_slot; /* as when it was told */
 
 static void sleep_ms(long ms)
 {
@@ -187,6 +189,11 @@ static bool on_event(void *unused, const struct daemon_event *event)
 	else
 		say("task %s: %s: %s (%.2f CPUs)", event->name, event->kind, event->text,
 			event->share_cpus);
+	if (event->made) {
+		last_made = *event->made;
+		n_made++;
+		return true;
+	}
 	if (event->number > 0)
 		last_numbers = *event;
 	else
@@ -329,6 +336,11 @@ static void reap_and_tell(int which, int number)
 		}                                                        \
 	} while (0)
 
+static bool wants_slots(void *wants)
+{
+	return *(const bool *)wants;
+}
+
 static const struct daemon_submission plain = {.has_target = false};
 
 static struct daemon_caps caps_of(void *userdata, uid_t owner)
@@ -398,6 +410,48 @@ START_TEST(without_a_task_nothing_wakes_up)
 	/* And it wakes again. */
 	ck_assert_int_eq(submit(JOB_BUSY, &plain, 0), 2);
 	RUN_UNTIL(n_slots >= 2);
+}
+END_TEST
+
+/* One line of each, where that is wanted; and none while there is no slot. */
+START_TEST(slots_are_told_where_they_are_wanted)
+{
+	const struct daemon_submission aimed = {
+		.has_target = true,
+		.target = {.metric = "loss", .value = 0.1, .in_a_row = 1},
+	};
+	struct daemon_setup with = usual;
+	bool wants = false;
+
+	with.policy = "equal";
+	with.wants_slots = wants_slots;
+	with.userdata = &wants;
+	open_daemon(&with);
+	wants = true;
+	run_for(4 * SLOT_NS);
+	ck_assert_uint_eq(n_made, 0);
+	wants = false;
+	ck_assert_int_eq(submit(JOB_BUSY, &aimed, 0), 1);
+	ck_assert_int_eq(submit(JOB_BUSY, &plain, 1), 2);
+	RUN_UNTIL(n_slots >= 3);
+	ck_assert_uint_eq(n_made, 0);
+	wants = true;
+	n_slots = 0;
+	RUN_UNTIL(n_slots >= 3);
+	ck_assert_uint_eq(n_made, n_slots);
+	ck_assert_uint_eq(last_made.n_tasks, 2);
+	ck_assert_uint_eq(last_made.n_chosen, 1); /* the other has what is left */
+	ck_assert_double_eq_tol(last_made.budget_cpus, 0.5, 1e-6);
+	ck_assert_double_eq_tol(last_made.granted_cpus, last_slot.granted_cpus, 1e-9);
+	ck_assert_double_eq_tol(last_made.used_cpus, last_slot.used_cpus, 1e-9);
+	/* It is that of the lines of tasks. */
+	ck_assert_int_eq(daemon_pause(service, 2, true, ME, &fault), 0);
+	ck_assert_uint_ge(last_numbers.slot, last_made.slot);
+	ck_assert_uint_le(last_numbers.slot, last_made.slot + 1);
+	ck_assert_int_eq(daemon_set_budget(service, 0.4, ME, &fault), 0);
+	ck_assert_double_eq_tol(last_made.budget_cpus, 0.4, 1e-6);
+	ck_assert_uint_ge(last_made.n_changed, 1);
+	ck_assert_uint_eq(last_made.late_ns, 0);
 }
 END_TEST
 
@@ -1243,6 +1297,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, a_task_comes_is_governed_and_goes);
 	tcase_add_test(tcase, a_status_that_nobody_tells_is_not_told);
 	tcase_add_test(tcase, without_a_task_nothing_wakes_up);
+	tcase_add_test(tcase, slots_are_told_where_they_are_wanted);
 	tcase_add_test(tcase, who_learns_is_not_killed_for_it);
 	tcase_add_test(tcase, who_is_to_stop_at_its_target_is_asked_and_then_ended);
 	tcase_add_test(tcase, what_cannot_be_taken_is_refused);
