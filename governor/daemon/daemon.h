@@ -271,11 +271,12 @@ struct daemon_listener {
 	void *userdata;
 	void (*added)(void *userdata, uint64_t number);
 	void (*removed)(void *userdata, uint64_t number); /* forgotten */
-	/* Once a slot at most, where something is other than it was, and at an end. False: it could not be passed
-	 * on, and is told again. */
+	/* Something about it may be other than it was: after each slot, a change that was asked for, and its end.
+	 * False: it could not be passed on, and is told again. */
 	bool (*changed)(void *userdata, uint64_t number);
 	void (*ended)(void *userdata, uint64_t number);
-	void (*slot)(void *userdata); /* after each slot */
+	void (*slot)(
+		void *userdata); /* after each slot, and where something about the whole is other than it was */
 };
 void daemon_listen(struct daemon *daemon, const struct daemon_listener *listener);
 

@@ -127,6 +127,8 @@ int daemon_set_up_telling(struct daemon *daemon, struct fault *fault);
 void daemon_take_down_telling(struct daemon *daemon);
 /* The listener is called when the event loop comes by. */
 void daemon_tell_later(struct daemon *daemon);
+/* Also where there is no slot. */
+void daemon_tell_whole_later(struct daemon *daemon);
 /* member NULL: of the whole. */
 void daemon_tell_event(
 	const struct daemon *daemon, struct member *member, const char *kind, const char *text);

@@ -23,37 +23,10 @@ void daemon_tell_later(struct daemon *daemon)
 	(void)sd_event_source_set_enabled(daemon->teller, SD_EVENT_ONESHOT);
 }
 
-static bool is_same_number(double a, double b)
+void daemon_tell_whole_later(struct daemon *daemon)
 {
-	return (isnan(a) && isnan(b)) || !(a < b || a > b);
-}
-
-static bool is_same(const struct daemon_task_info *a, const struct daemon_task_info *b)
-{
-	return a->number == b->number && a->phase == b->phase && a->is_paused == b->is_paused &&
-		a->outcome == b->outcome && !shares_differ(a->share_cpus, b->share_cpus) &&
-		a->cpu_ns == b->cpu_ns && is_same_number(a->value, b->value) &&
-		a->n_reports == b->n_reports && a->feed == b->feed && a->prospect == b->prospect &&
-		a->is_unheard == b->is_unheard && a->began_realtime_ns == b->began_realtime_ns &&
-		a->has_target == b->has_target &&
-		is_same_number(a->target.value, b->target.value) &&
-		a->target.in_a_row == b->target.in_a_row &&
-		a->deadline.at_ns == b->deadline.at_ns && is_same_number(a->threads, b->threads);
-}
-
-/* Many tasks that stand still, or wait for their turn, are nobody's news: each would be a message to everyone
- * who listens, in each slot. */
-static void tell_change(struct daemon *daemon, struct member *member)
-{
-	const struct daemon_listener *listener = &daemon->listener;
-	struct daemon_task_info info;
-
-	if (!listener->changed || !daemon_task(daemon, member->number, &info))
-		return;
-	if (!member->has_ended && is_same(&info, &member->told))
-		return;
-	if (listener->changed(listener->userdata, member->number))
-		member->told = info;
+	daemon->has_slot_to_tell = true;
+	daemon_tell_later(daemon);
 }
 
 static void tell(struct daemon *daemon, struct member *member)
@@ -62,11 +35,11 @@ static void tell(struct daemon *daemon, struct member *member)
 
 	if (member->is_new && listener->added)
 		listener->added(listener->userdata, member->number);
-	if (member->has_changed)
-		tell_change(daemon, member);
+	if (member->has_changed && listener->changed)
+		member->has_changed = !listener->changed(listener->userdata, member->number);
 	if (member->has_ended && listener->ended)
 		listener->ended(listener->userdata, member->number);
-	member->is_new = member->has_changed = member->has_ended = false;
+	member->is_new = member->has_ended = false;
 }
 
 /* Only so many that have ended are remembered. */

@@ -299,6 +299,52 @@ class Configuration(Service):
                       self.log.read_text())
         self.assertNotIn("policy edf", self.log.read_text())
 
+    def changes_until(self, lines, path, name):
+        """Those of one object, up to the one that has the property."""
+        found = []
+        while not found or name not in found[-1]:
+            changed_path, changed = self.next_change(lines)
+            if changed_path == path:
+                found.append(changed)
+        return found
+
+    def test_a_change_is_told_wherever_it_comes_from(self):
+        with self.monitor(f"sender={NAME}") as lines:
+            # By a signal, of a governor that has nothing to do.
+            self.conf.write_text("[governor]\nbudget = 0.2cpu\nslot = 100ms\npolicy = edf\n")
+            self.daemon.send_signal(signal.SIGHUP)
+            self.assertEqual(self.next_change(lines), (PATH, {"BudgetCPUs": "0.2", "Policy": '"edf"'}))
+            # By another client.
+            self.assertEqual(self.coregov("budget", "0.3cpu")[0], 0)
+            self.assertEqual(self.next_change(lines), (PATH, {"BudgetCPUs": "0.3"}))
+            self.assertEqual(self.coregov("drain")[0], 0)
+            self.assertEqual(self.next_change(lines), (PATH, {"IsDraining": "true"}))
+            self.assertEqual(self.coregov("drain", "--off")[0], 0)
+            self.assertEqual(self.next_change(lines), (PATH, {"IsDraining": "false"}))
+            # And while slots are made.
+            self.started("spin", "--", *SPIN)
+            self.assertEqual(self.changes_until(lines, PATH, "NTasks")[-1]["NTasks"], "1")
+            self.daemon.send_signal(signal.SIGHUP)
+            changed = self.changes_until(lines, PATH, "BudgetCPUs")
+            self.assertEqual(changed[-1]["BudgetCPUs"], "0.2")
+            # It is what it was before: only what has changed is told.
+            self.assertFalse([name for change in changed for name in change if name in (
+                "Policy", "SlotUSec", "CapacityCPUs", "Enforcer", "Meter", "Guarantee", "IsDraining")])
+
+    def test_what_is_set_is_told_once(self):
+        """A deadline that was given as a span is no other in each slot."""
+        self.started("spin", "--target", "loss <= 0.1", "--deadline", "5min", "--", *SPIN)
+        path = f"{PATH}/task/_1"
+        with self.monitor(f"sender={NAME}") as lines:
+            seen = [change for _ in range(10) for change in self.changes_until(lines, path, "CPUUSec")]
+            self.assertFalse([change for change in seen if "DeadlineRealtime" in change])
+            self.assertEqual(self.coregov("set", "spin", "target=loss <= 0.2", "deadline=1h")[0], 0)
+            changed = self.changes_until(lines, path, "DeadlineRealtime")[-1]
+            self.assertEqual(changed["Target"], '"loss <= 0.2"')
+            self.assertNotIn("Threads", changed)
+            self.assertEqual(self.coregov("set", "spin", "threads=2")[0], 0)
+            self.assertEqual(self.changes_until(lines, path, "Threads")[-1]["Threads"], "2")
+
     def level(self, *words, user=None):
         """Through org.freedesktop.LogControl1, as systemctl service-log-level does."""
         path, name = "/org/freedesktop/LogControl1", "org.freedesktop.LogControl1"
