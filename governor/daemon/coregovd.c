@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sysexits.h>
+#include <syslog.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 #include <time.h>
@@ -24,6 +25,7 @@
 #include "fd_store.h"
 #include "governor_bus.h"
 #include "journal.h"
+#include "log_level.h"
 #include "machine.h"
 #include "monotonic.h"
 #include "nsec.h"
@@ -57,6 +59,8 @@ struct options {
 	struct config_setup config;
 	struct share budget;
 	bool has_budget, is_check;
+	int log_level;
+	bool has_log_level;
 };
 
 __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
@@ -132,6 +136,7 @@ static void print_help(void)
 		"  -b, --budget CPUS   such as 1.5cpu or 75%%, instead of the configuration's\n"
 		"  -c, --check-config  only check the configuration\n"
 		"  -f, --foreground    stay in the foreground, as it does anyway\n"
+		"  -l, --log-level L   debug, info, notice, warning or err\n"
 		"  -r, --root DIR      with --check-config: that below DIR\n"
 		"  -u, --user          the governor of one user, on his bus\n"
 		"  -h, --help          this text\n"
@@ -165,6 +170,11 @@ static int take_option(int option, const char *word, struct options *options)
 		return 0;
 	case 'f':
 		return 0;
+	case 'l':
+		if (log_level_parse(optarg, &options->log_level, &fault) < 0)
+			return usage_error("--log-level: %s", fault.text);
+		options->has_log_level = true;
+		return 0;
 	case 'r':
 		options->config.root = optarg;
 		return 0;
@@ -190,6 +200,7 @@ static int parse(int argc, char *argv[], struct options *options)
 		{"budget", required_argument, NULL, 'b'},
 		{"check-config", no_argument, NULL, 'c'},
 		{"foreground", no_argument, NULL, 'f'},
+		{"log-level", required_argument, NULL, 'l'},
 		{"root", required_argument, NULL, 'r'},
 		{"user", no_argument, NULL, 'u'},
 		{"help", no_argument, NULL, 'h'},
@@ -199,7 +210,7 @@ static int parse(int argc, char *argv[], struct options *options)
 	int option, status = 0;
 
 	opterr = 0;
-	while (status == 0 && (option = getopt_long(argc, argv, ":b:cfr:uhV", known, NULL)) >= 0)
+	while (status == 0 && (option = getopt_long(argc, argv, ":b:cfl:r:uhV", known, NULL)) >= 0)
 		status = take_option(option, argv[optind - 1], options);
 	if (status == 0 && optind < argc)
 		status = usage_error("'%s' is too many", argv[optind]);
@@ -393,6 +404,24 @@ static void no_polkit(void *userdata, const char *sentence)
 	tell("no-polkit", DAEMON_NOBODY, "%s", sentence);
 }
 
+static int log_level(void *userdata)
+{
+	(void)userdata;
+	return journal_level();
+}
+
+static void set_log_level(void *userdata, int level, uid_t sender)
+{
+	int old_level = journal_level();
+
+	(void)userdata;
+	journal_set_level(level);
+	if (level != old_level)
+		tell("log-level", sender, "log-level %s, before %s: user %u has asked for it",
+			log_level_to_string(level), log_level_to_string(old_level),
+			(unsigned)sender);
+}
+
 static int open_bus(struct service *service, struct fault *fault)
 {
 	const struct governor_bus_setup setup = {
@@ -407,6 +436,9 @@ static int open_bus(struct service *service, struct fault *fault)
 		.describe = describe,
 		.lost = lost,
 		.no_polkit = no_polkit,
+		.log_level = log_level,
+		.set_log_level = set_log_level,
+		.log_target = journal_is_there() ? "journal" : "console",
 	};
 
 	return governor_bus_new(&service->bus, &setup, fault);
@@ -489,6 +521,12 @@ static bool keep_event(void *userdata, const struct daemon_event *event)
 	return is_told;
 }
 
+static bool wants_slots(void *userdata)
+{
+	(void)userdata;
+	return journal_level() >= LOG_DEBUG;
+}
+
 static void keep_slot(void *userdata)
 {
 	struct service *service = userdata;
@@ -563,6 +601,7 @@ static int open_daemon(struct service *service, struct fault *fault)
 		.userdata = service,
 		.caps_of = caps_of,
 		.keep_event = keep_event,
+		.wants_slots = wants_slots,
 		.keep_fd = keep_fd,
 		.take_fd = take_fd,
 		.drop_fd = drop_fd,
@@ -680,11 +719,26 @@ static int serve(struct service *service)
 	return EXIT_SUCCESS;
 }
 
+/* The command line's word, else the environment's: that is for all programs of a unit. */
+static void set_up_log_level(const struct options *options)
+{
+	const char *text = getenv("SYSTEMD_LOG_LEVEL");
+	struct fault fault = FAULT_INIT;
+	int level = LOG_INFO;
+
+	if (options->has_log_level)
+		level = options->log_level;
+	else if (text && log_level_parse(text, &level, &fault) < 0)
+		tell_ignored("SYSTEMD_LOG_LEVEL: %s (ignored)", fault.text);
+	journal_set_level(level);
+}
+
 static int load(struct service *service, const struct options *options)
 {
 	struct fault fault = FAULT_INIT;
 	int r;
 
+	set_up_log_level(options);
 	service->config_setup = options->config;
 	service->config_setup.say = options->is_check ? say : tell_ignored;
 	service->budget = options->budget;

@@ -258,6 +258,7 @@ static int change_budget(struct daemon *daemon, double budget_cpus, uid_t sender
 	daemon_tell_budget(daemon, old_cpus, sender, text);
 	daemon_keep_whole(daemon);
 	daemon_slot_now(daemon);
+	daemon_tell_whole_later(daemon);
 	return 0;
 }
 
@@ -332,6 +333,7 @@ int daemon_set_policy(struct daemon *daemon, const char *name, const double para
 			event.old_policy);
 	(void)daemon_tell_whole(daemon, &event);
 	daemon_slot_now(daemon);
+	daemon_tell_whole_later(daemon);
 	return 0;
 }
 
@@ -366,8 +368,7 @@ void daemon_drain(struct daemon *daemon, bool is_draining, uid_t sender)
 	(void)daemon_tell_whole(daemon, &event);
 	daemon->is_draining = is_draining;
 	daemon_keep_whole(daemon);
-	daemon->has_slot_to_tell = true;
-	daemon_tell_later(daemon);
+	daemon_tell_whole_later(daemon);
 }
 
 /* ---- and is asked for ---- */

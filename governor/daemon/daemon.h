@@ -43,14 +43,25 @@ struct daemon_caps {
 /* Who asks for something, where that is nobody on the bus: the configuration, a signal. */
 #define DAEMON_NOBODY ((uid_t)-1)
 
+/* What was seen and decided in one slot, in figures. */
+struct daemon_slot {
+	uint64_t slot;
+	uint32_t n_tasks; /* that run */
+	uint32_t
+		n_chosen; /* of those with a target, the ones that have a share by the policy's own choice */
+	double granted_cpus, used_cpus, budget_cpus;
+	uint64_t late_ns;   /* after its time */
+	uint64_t n_changed; /* grants that are others than in the slot before */
+};
+
 /* What has happened, for whoever keeps it. Strings are valid during the call. */
 struct daemon_event {
 	/* Of a task "start", "adopted", "share", "learned", "missed-deadline", "missed-target", "failed",
 	 * "cancelled", "stopping", "end", "set", "paused", "resumed", "unlikely", "likely", "unheard",
 	 * "page-lost", "stranger", "not-adopted", "meter"; of the whole "budget", "policy", "draining",
 	 * "accepting", "not-kept", "waits", "chosen", "moved", "confined", "enforce", "foreign", "excess",
-	 * "meter"; of the service around it "ready", "ending", "gave-up", "reloaded", "not-reloaded",
-	 * "ignored", "bus-lost", "bus-back", "no-polkit"; of the lines themselves "left-out". */
+	 * "meter", "slot"; of the service around it "ready", "ending", "gave-up", "reloaded", "not-reloaded",
+	 * "ignored", "bus-lost", "bus-back", "no-polkit", "log-level"; of the lines themselves "left-out". */
 	const char *kind;
 	const char *text; /* a sentence */
 	bool has_sender;  /* somebody on the bus has asked for it */
@@ -75,6 +86,7 @@ struct daemon_event {
 	/* 0 or NULL where it is of something else. */
 	double budget_cpus, old_budget_cpus;
 	const char *policy, *old_policy;
+	const struct daemon_slot *made; /* of "slot" */
 };
 
 struct daemon_setup {
@@ -102,6 +114,8 @@ struct daemon_setup {
 	struct daemon_caps (*caps_of)(void *userdata, uid_t owner);
 	/* Or NULL. False: it was left out, since there are too many. */
 	bool (*keep_event)(void *userdata, const struct daemon_event *event);
+	/* Is an event "slot" of each slot wanted, too? NULL: never. */
+	bool (*wants_slots)(void *userdata);
 	/* Descriptors that are there when the next daemon starts, by name: kept, taken out (owned by the
 	 * caller then, or -ENOENT), and let go of. All three, or NULL. */
 	void (*keep_fd)(void *userdata, const char *name, int fd);
@@ -266,13 +280,14 @@ struct daemon_listener {
 	void *userdata;
 	void (*added)(void *userdata, uint64_t number);
 	void (*removed)(void *userdata, uint64_t number); /* forgotten */
-	/* Once a slot at most, where something is other than it was, and at an end. False: it could not be passed
-	 * on, and is told again. */
+	/* Something about it may be other than it was: after each slot, a change that was asked for, and its end.
+	 * False: it could not be passed on, and is told again. */
 	bool (*changed)(void *userdata, uint64_t number);
 	void (*unheard)(void *userdata,
 		uint64_t number); /* has a target and has reported nothing for too long */
 	void (*ended)(void *userdata, uint64_t number);
-	void (*slot)(void *userdata); /* after each slot */
+	void (*slot)(
+		void *userdata); /* after each slot, and where something about the whole is other than it was */
 };
 void daemon_listen(struct daemon *daemon, const struct daemon_listener *listener);
 

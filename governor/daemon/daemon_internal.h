@@ -55,7 +55,8 @@ struct daemon {
 	bool is_draining;
 	uid_t asker; /* of what the loop is being told about a task; DAEMON_NOBODY */
 	bool has_slot_to_tell;
-	size_t share_turn; /* which of the slot's tasks is the first whose share may be told */
+	uint64_t n_changes; /* of grants, as of the last slot */
+	size_t share_turn;  /* which of the slot's tasks is the first whose share may be told */
 	double granted_cpus, used_cpus;  /* in the last slot */
 	uint64_t used_ns, used_since_ns; /* used since then, not in used_cpus yet */
 };
@@ -127,6 +128,8 @@ int daemon_set_up_telling(struct daemon *daemon, struct fault *fault);
 void daemon_take_down_telling(struct daemon *daemon);
 /* The listener is called when the event loop comes by. */
 void daemon_tell_later(struct daemon *daemon);
+/* Also where there is no slot. */
+void daemon_tell_whole_later(struct daemon *daemon);
 /* member NULL: of the whole. */
 void daemon_tell_event(
 	const struct daemon *daemon, struct member *member, const char *kind, const char *text);

@@ -77,8 +77,7 @@ static void rest(struct daemon *daemon)
 			return;
 	daemon->is_awake = false;
 	daemon->granted_cpus = daemon->used_cpus = 0;
-	daemon->has_slot_to_tell = true; /* that nothing is used any more */
-	daemon_tell_later(daemon);
+	daemon_tell_whole_later(daemon); /* that nothing is used any more */
 	(void)sd_event_source_set_enabled(daemon->slot_timer, SD_EVENT_OFF);
 	(void)sd_event_source_set_enabled(daemon->deadline_timer, SD_EVENT_OFF);
 	(void)sd_event_source_set_enabled(daemon->tick_timer, SD_EVENT_OFF);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,37 +23,10 @@ void daemon_tell_later(struct daemon *daemon)
 	(void)sd_event_source_set_enabled(daemon->teller, SD_EVENT_ONESHOT);
 }
 
-static bool is_same_number(double a, double b)
+void daemon_tell_whole_later(struct daemon *daemon)
 {
-	return (isnan(a) && isnan(b)) || !(a < b || a > b);
-}
-
-static bool is_same(const struct daemon_task_info *a, const struct daemon_task_info *b)
-{
-	return a->number == b->number && a->phase == b->phase && a->is_paused == b->is_paused &&
-		a->outcome == b->outcome && !shares_differ(a->share_cpus, b->share_cpus) &&
-		a->cpu_ns == b->cpu_ns && is_same_number(a->value, b->value) &&
-		a->n_reports == b->n_reports && a->feed == b->feed && a->prospect == b->prospect &&
-		a->is_unheard == b->is_unheard && a->began_realtime_ns == b->began_realtime_ns &&
-		a->has_target == b->has_target &&
-		is_same_number(a->target.value, b->target.value) &&
-		a->target.in_a_row == b->target.in_a_row &&
-		a->deadline.at_ns == b->deadline.at_ns && is_same_number(a->threads, b->threads);
-}
-
-/* Many tasks that stand still, or wait for their turn, are nobody's news: each would be a message to everyone
- * who listens, in each slot. */
-static void tell_change(struct daemon *daemon, struct member *member)
-{
-	const struct daemon_listener *listener = &daemon->listener;
-	struct daemon_task_info info;
-
-	if (!listener->changed || !daemon_task(daemon, member->number, &info))
-		return;
-	if (!member->has_ended && is_same(&info, &member->told))
-		return;
-	if (listener->changed(listener->userdata, member->number))
-		member->told = info;
+	daemon->has_slot_to_tell = true;
+	daemon_tell_later(daemon);
 }
 
 static void tell(struct daemon *daemon, struct member *member)
@@ -61,13 +35,13 @@ static void tell(struct daemon *daemon, struct member *member)
 
 	if (member->is_new && listener->added)
 		listener->added(listener->userdata, member->number);
-	if (member->has_changed)
-		tell_change(daemon, member);
+	if (member->has_changed && listener->changed)
+		member->has_changed = !listener->changed(listener->userdata, member->number);
 	if (member->has_gone_unheard && listener->unheard)
 		listener->unheard(listener->userdata, member->number);
 	if (member->has_ended && listener->ended)
 		listener->ended(listener->userdata, member->number);
-	member->is_new = member->has_changed = member->has_gone_unheard = member->has_ended = false;
+	member->is_new = member->has_gone_unheard = member->has_ended = false;
 }
 
 /* Only so many that have ended are remembered. */
@@ -293,14 +267,54 @@ static void count_used(struct daemon *daemon, const struct slot_record *record)
 	daemon->used_since_ns = record->now_ns;
 }
 
+static bool is_chosen(const struct daemon *daemon, const struct slot_task *row)
+{
+	return row->seen.phase == PHASE_ALIVE && row->share_cpus > 0 &&
+		row->why != WHY_WRITTEN_OFF && row->why != WHY_PAUSED &&
+		daemon->stage.seats[row->seen.task]->has_target;
+}
+
+/* Nobody pays for this who does not want it. */
+static void tell_slot(
+	const struct daemon *daemon, const struct slot_record *record, uint64_t n_changed)
+{
+	struct daemon_slot made = {
+		.slot = record->now_ns / record->slot_ns,
+		.n_tasks = (uint32_t)record->n_tasks,
+		.granted_cpus = daemon->granted_cpus,
+		.used_cpus = daemon->used_cpus,
+		.budget_cpus = (double)record->budget_ns / (double)record->slot_ns,
+		.late_ns = record->late_ns,
+		.n_changed = n_changed,
+	};
+	char text[256];
+
+	for (size_t i = 0; i < record->n_tasks; i++)
+		made.n_chosen += is_chosen(daemon, &record->tasks[i]);
+	(void)snprintf(text, sizeof(text),
+		"slot %" PRIu64 ": %" PRIu32 " task%s, %" PRIu32
+		" chosen; %.2f of %.4g CPUs granted, %" PRIu64
+		" grants changed; %.2f used before; %.3f ms late",
+		made.slot, made.n_tasks, made.n_tasks == 1 ? "" : "s", made.n_chosen,
+		made.granted_cpus, made.budget_cpus, made.n_changed, made.used_cpus,
+		(double)made.late_ns / (double)NSEC_PER_MSEC);
+	(void)daemon_tell_whole(
+		daemon, &(struct daemon_event){.kind = "slot", .text = text, .made = &made});
+}
+
 static void record_slot(struct recorder *recorder, const struct slot_record *record)
 {
 	struct daemon *daemon = of_recorder(recorder);
+	struct governor_totals totals;
 
+	governor_totals(daemon->governor, &totals);
 	daemon->granted_cpus = (double)record->granted_ns / (double)record->slot_ns;
 	count_used(daemon, record);
 	daemon->has_slot_to_tell = true;
 	look_at_shares(daemon, record);
+	if (daemon->setup.wants_slots && daemon->setup.wants_slots(daemon->setup.userdata))
+		tell_slot(daemon, record, totals.n_grant_changes - daemon->n_changes);
+	daemon->n_changes = totals.n_grant_changes;
 }
 
 static void record_report(struct recorder *recorder, uint32_t task, const struct report *report)

@@ -19,6 +19,15 @@
 
 DEFINE_CLEANUP_FUNC(struct governor_bus, governor_bus_free)
 
+static void fill_shown(struct governor_bus *bus, struct governor_shown *shown)
+{
+	shown->bus = bus;
+	daemon_info(bus->setup.daemon, &shown->info);
+	shown->slot_us = shown->info.slot_ns / NSEC_PER_USEC;
+	shown->worst_late_us = shown->info.worst_late_ns / NSEC_PER_USEC;
+	shown->is_draining = shown->info.is_draining;
+}
+
 static int show(sd_bus *sd, const char *path, const char *interface, void *userdata,
 	void **ret_found, sd_bus_error *error)
 {
@@ -28,11 +37,7 @@ static int show(sd_bus *sd, const char *path, const char *interface, void *userd
 	(void)sd, (void)interface, (void)error;
 	if (strcmp(path, GOVERNOR_PATH) != 0)
 		return 0;
-	shown->bus = bus;
-	daemon_info(bus->setup.daemon, &shown->info);
-	shown->slot_us = shown->info.slot_ns / NSEC_PER_USEC;
-	shown->worst_late_us = shown->info.worst_late_ns / NSEC_PER_USEC;
-	shown->is_draining = shown->info.is_draining;
+	fill_shown(bus, shown);
 	*ret_found = shown;
 	return 1;
 }
@@ -101,11 +106,7 @@ static int method_ended(sd_bus_message *message, void *userdata, sd_bus_error *e
 	return r < 0 ? fault_to_bus(&fault, r, error) : sd_bus_reply_method_return(message, "");
 }
 
-static void tell(struct governor_bus *bus, const char *property)
-{
-	(void)sd_bus_emit_properties_changed(
-		bus->bus, GOVERNOR_PATH, GOVERNOR_INTERFACE, property, NULL);
-}
+static void tell_changed(struct governor_bus *bus);
 
 static int read_budget(
 	struct governor_bus *bus, const char *text, double *ret_cpus, struct fault *fault)
@@ -143,7 +144,7 @@ static int do_set_budget(
 		r = daemon_set_budget(bus->setup.daemon, cpus, sender, &fault);
 	if (r < 0)
 		return fault_to_bus(&fault, r, error);
-	tell(bus, "BudgetCPUs");
+	tell_changed(bus);
 	return sd_bus_reply_method_return(message, "");
 }
 
@@ -158,7 +159,7 @@ static int do_drain(
 	if (r < 0)
 		return r;
 	daemon_drain(bus->setup.daemon, is_on, sender);
-	tell(bus, "IsDraining");
+	tell_changed(bus);
 	return sd_bus_reply_method_return(message, "");
 }
 
@@ -174,8 +175,7 @@ static int do_reload(
 	r = bus->setup.reload(bus->setup.userdata, sender, &fault);
 	if (r < 0)
 		return fault_to_bus(&fault, r, error);
-	(void)sd_bus_emit_properties_changed(bus->bus, GOVERNOR_PATH, GOVERNOR_INTERFACE, "Policy",
-		"SlotUSec", "CapacityCPUs", "BudgetCPUs", NULL);
+	tell_changed(bus);
 	return sd_bus_reply_method_return(message, "");
 }
 
@@ -286,6 +286,20 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_VTABLE_END,
 };
 
+/* What is other than it was told. What is not taken by the bus now is told with the next slot. */
+static void tell_changed(struct governor_bus *bus)
+{
+	const char *names[TOLD_NAMES_MAX];
+	struct governor_shown now;
+
+	fill_shown(bus, &now);
+	if (!told_differs(vtable, &bus->told, &now, names) || is_backed_up(bus))
+		return;
+	(void)sd_bus_emit_properties_changed_strv(
+		bus->bus, GOVERNOR_PATH, GOVERNOR_INTERFACE, (char **)names);
+	told_take(vtable, &bus->told, &now);
+}
+
 static void heard_added(void *userdata, uint64_t number)
 {
 	task_tell_added(userdata, number);
@@ -326,28 +340,12 @@ static void heard_ended(void *userdata, uint64_t number)
 	tell_ended(bus, number, info.name, outcome_to_string(info.outcome));
 }
 
-static bool differs(double a, double b)
-{
-	return a < b || a > b;
-}
-
 static void heard_slot(void *userdata)
 {
 	struct governor_bus *bus = userdata;
-	struct daemon_info now, *told = &bus->told;
 
 	submit_answer_held(bus);
-	daemon_info(bus->setup.daemon, &now);
-	if (!differs(now.granted_cpus, told->granted_cpus) &&
-		!differs(now.used_cpus, told->used_cpus) && now.n_tasks == told->n_tasks &&
-		now.n_at_risk == told->n_at_risk && now.n_missed == told->n_missed &&
-		now.n_late == told->n_late)
-		return;
-	if (is_backed_up(bus))
-		return;
-	*told = now;
-	(void)sd_bus_emit_properties_changed(bus->bus, GOVERNOR_PATH, GOVERNOR_INTERFACE,
-		"GrantedCPUs", "UsedCPUs", "NTasks", "NAtRisk", "NSlotsMissed", "NSlotsLate", NULL);
+	tell_changed(bus);
 }
 
 static int heard_lost(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -369,6 +367,8 @@ static int add_objects(struct governor_bus *bus)
 			GOVERNOR_INTERFACE, vtable, show, bus);
 	if (r >= 0)
 		r = task_add_vtable(bus);
+	if (r >= 0)
+		r = log_control_add(bus);
 	if (r >= 0)
 		r = sd_bus_match_signal(bus->bus, /* slot= */ NULL, /* sender= */ NULL,
 			"/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local", "Disconnected",
@@ -417,6 +417,8 @@ int governor_bus_new(
 	r = take_name(bus, fault);
 	if (r < 0)
 		return r;
+	fill_shown(bus, &bus->told);
+	task_tell_begin(bus);
 	listener.userdata = bus;
 	daemon_listen(setup->daemon, &listener);
 	*ret_bus = TAKE_PTR(bus);
@@ -438,6 +440,7 @@ struct governor_bus *governor_bus_free(struct governor_bus *bus)
 	daemon_listen(bus->setup.daemon, &nobody);
 	questions_done(bus);
 	submit_done(bus);
+	task_tell_done(bus);
 	(void)sd_bus_flush_close_unref(bus->bus);
 	free(bus);
 	return NULL;

@@ -43,6 +43,11 @@ struct governor_bus_setup {
 				       * try again later */
 	/* polkit was to be asked, and is not on the bus: told once. */
 	void (*no_polkit)(void *userdata, const char *sentence);
+	/* How much is told, a level of syslog(3): both, or it cannot be asked for and set. log_target: where to,
+	 * "journal" or "console". */
+	int (*log_level)(void *userdata);
+	void (*set_log_level)(void *userdata, int level, uid_t sender);
+	const char *log_target;
 };
 
 /* Takes the name on the bus; when it returns calls are answered. -EEXIST where another governor has

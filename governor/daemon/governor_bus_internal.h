@@ -82,13 +82,22 @@ struct governor_shown {
 	int is_draining; /* a D-Bus boolean */
 };
 
+/* A task as it was told last. */
+struct task_told {
+	uint64_t number;
+	struct task_shown shown;
+};
+
 struct governor_bus {
 	struct governor_bus_setup setup;
 	sd_bus *bus;
 	struct task_shown task; /* the one that the message at hand is about */
 	struct governor_shown governor;
-	struct daemon_info told; /* with the last PropertiesChanged */
-	bool is_telling_all;     /* a signal is being made, which anybody may read */
+	/* As they were told last, or were when this began: then whoever listens has read them since. */
+	struct governor_shown told;
+	struct task_told **told_tasks; /* n_told of them, by number */
+	size_t n_told, n_told_room;
+	bool is_telling_all; /* a signal is being made, which anybody may read */
 	bool has_said_no_polkit;
 	struct sender senders[SENDERS_KEPT];
 	size_t next_sender;
@@ -130,11 +139,23 @@ bool task_number(const char *path, uint64_t *ret_number);
 int task_add_vtable(struct governor_bus *bus);
 void task_tell_added(struct governor_bus *bus, uint64_t number);
 void task_tell_removed(struct governor_bus *bus, uint64_t number);
-/* False where too much waits to be sent already. */
+/* What is other than it was told, if anything is. False where too much waits to be sent already. */
 bool task_tell_changed(struct governor_bus *bus, uint64_t number);
 void task_tell_unheard(struct governor_bus *bus, uint64_t number);
+/* Those that are there by now need not be told of. */
+void task_tell_begin(struct governor_bus *bus);
+void task_tell_done(struct governor_bus *bus);
 /* Is the bus so far behind that what can be left out is? Counts. */
 bool is_backed_up(struct governor_bus *bus);
+
+/* told_bus.c: told and now are what the vtable reads, of one object. */
+#define TOLD_NAMES_MAX 32
+/* The properties that emit a change and are not as they were told, NULL-ended; told NULL: all of them. True where
+ * they are worth a signal. */
+bool told_differs(const struct sd_bus_vtable *vtable, const void *told, const void *now,
+	const char *ret_names[static TOLD_NAMES_MAX]);
+/* They have been told. Strings stay where they are. */
+void told_take(const struct sd_bus_vtable *vtable, void *told, const void *now);
 
 /* options_bus.c: what Submit() and Set() are given, checked. Strings are the message's. */
 struct options {
@@ -158,6 +179,9 @@ enum options_of {
 int options_read(sd_bus_message *message, enum options_of of, struct options *ret_options,
 	sd_bus_error *error);
 void options_done(struct options *options);
+
+/* log_control_bus.c */
+int log_control_add(struct governor_bus *bus);
 
 /* submit_bus.c */
 int submit_method(sd_bus_message *message, void *userdata, sd_bus_error *error);

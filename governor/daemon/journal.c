@@ -74,13 +74,15 @@ static const struct {
 	{"bus-lost", "f72fff0c523a4f508966d51b15b45996", LOG_WARNING, LIMITED_NOT},
 	{"bus-back", "f3c54424a62048a397cf1c2f001e7360", LOG_INFO, LIMITED_NOT},
 	{"no-polkit", "98985a4125594eb59c253689d75a18c9", LOG_NOTICE, LIMITED_NOT},
+	{"log-level", "3ec09dcc83444b06bb97f78140210607", LOG_NOTICE, LIMITED_OUTCOME},
 	{"left-out", "2caa8263291945a49497e0fc2c23855d", LOG_NOTICE, LIMITED_NOT},
 	{"confined", "6de08087e6fa486298dd928a14178dcc", LOG_NOTICE, LIMITED_LIFE},
 	{"enforce", "304fc81cec5d419d8c03a9fa7aaee82a", LOG_WARNING, LIMITED_AGAIN},
 	{"foreign", "e60628031b8744e186eff74a2dc76024", LOG_WARNING, LIMITED_AGAIN},
 	{"excess", "41b159532b904b5b9002f52e41878aa9", LOG_WARNING, LIMITED_AGAIN},
-	{"meter", "803b46fbb8aa466d9cf479fc6d9258e3", LOG_WARNING,
-		LIMITED_AGAIN}, /* of a task, too */
+	/* Of a task, too: then each is told. */
+	{"meter", "803b46fbb8aa466d9cf479fc6d9258e3", LOG_WARNING, LIMITED_AGAIN},
+	{"slot", "08d045ad248c48f9bd92365bb23efdb9", LOG_DEBUG, LIMITED_NOT},
 };
 
 static struct {
@@ -89,6 +91,7 @@ static struct {
 } told[ARRAY_LENGTH(kinds)];
 
 static struct limit limit;
+static int max_level = LOG_INFO;
 
 /* ARRAY_LENGTH(kinds) where there is none. */
 static size_t find_kind(const char *kind)
@@ -107,6 +110,16 @@ const char *journal_message_id(const char *kind)
 	return i < ARRAY_LENGTH(kinds) ? kinds[i].message_id : NULL;
 }
 
+void journal_set_level(int level)
+{
+	max_level = level;
+}
+
+int journal_level(void)
+{
+	return max_level;
+}
+
 /* systemd names the stream that it has made, so that what is written to it can be told from a file's. */
 static bool is_journal(int fd)
 {
@@ -116,6 +129,11 @@ static bool is_journal(int fd)
 
 	return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
 		fstat(fd, &stat) == 0 && stat.st_dev == device && stat.st_ino == inode;
+}
+
+bool journal_is_there(void)
+{
+	return is_journal(STDERR_FILENO);
 }
 
 /* How many were left out since, or -1: this one is, too. */
@@ -205,6 +223,18 @@ static void add_change(struct fields *fields, const struct daemon_event *event)
 		add(fields, "COREGOV_OLD_POLICY=%s", event->old_policy);
 }
 
+static void add_slot(struct fields *fields, const struct daemon_slot *made)
+{
+	add(fields, "COREGOV_SLOT=%" PRIu64, made->slot);
+	add(fields, "COREGOV_TASKS=%" PRIu32, made->n_tasks);
+	add(fields, "COREGOV_CHOSEN=%" PRIu32, made->n_chosen);
+	add_number(fields, "COREGOV_GRANTED", made->granted_cpus);
+	add_number(fields, "COREGOV_USED", made->used_cpus);
+	add_number(fields, "COREGOV_BUDGET", made->budget_cpus);
+	add_number(fields, "COREGOV_LATE_SECONDS", nsec_to_seconds(made->late_ns));
+	add(fields, "COREGOV_GRANTS_CHANGED=%" PRIu64, made->n_changed);
+}
+
 static void add_line(struct fields *fields, size_t kind, const char *sentence, const char *text)
 {
 	add(fields, "MESSAGE=%s", sentence);
@@ -226,6 +256,8 @@ static void send(size_t kind, const struct daemon_event *event, const char *sent
 	if (event->number > 0)
 		add_task(&fields, event);
 	add_change(&fields, event);
+	if (event->made)
+		add_slot(&fields, event->made);
 	(void)sd_journal_sendv(fields.vectors, fields.n);
 }
 
@@ -245,7 +277,8 @@ bool journal_event(const struct daemon_event *event)
 	uint64_t now_ns = monotonic_ns();
 	int n, left_out = 0;
 
-	if (kind == ARRAY_LENGTH(kinds))
+	/* What is not wanted is not left out. */
+	if (kind == ARRAY_LENGTH(kinds) || kinds[kind].priority > max_level)
 		return true;
 	if (!event->name && kinds[kind].limited == LIMITED_AGAIN)
 		left_out = n_left_out(kind, now_ns);
@@ -296,5 +329,6 @@ void journal_tell_left_out(bool is_end)
 	uid_t uid;
 
 	while (limit_next_due(&limit, now_ns, &uid, &n_left_out))
-		tell_left_out(uid, n_left_out);
+		if (kinds[find_kind("left-out")].priority <= max_level)
+			tell_left_out(uid, n_left_out);
 }

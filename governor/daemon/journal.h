@@ -15,5 +15,11 @@ bool journal_event(const struct daemon_event *event);
 uint64_t journal_due_ns(void);
 void journal_tell_left_out(bool is_end);
 
+/* Lines of a level above are not wanted; LOG_INFO at first. */
+void journal_set_level(int level);
+int journal_level(void);
+/* Is standard error the journal's? */
+bool journal_is_there(void);
+
 /* The MESSAGE_ID of a kind of event, or NULL. For the test of the catalog. */
 const char *journal_message_id(const char *kind);

@@ -68,8 +68,6 @@ struct member {
 	struct outlook outlook; /* and what was told of that */
 	bool is_told_to_stop; /* that it was made to stop, by the means that follow, has been told */
 	enum stop_step told_step;
-	/* As the listener was told last; number 0: not yet. */
-	struct daemon_task_info told;
 	/* For the listener, since it was last called. */
 	bool is_new, has_changed, has_gone_unheard, has_ended;
 };

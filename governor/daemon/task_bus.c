@@ -85,10 +85,9 @@ static void show_target(struct task_shown *shown)
 			" for %" PRIu32, target->in_a_row);
 }
 
-/* Fills bus->task; false where there is no such task. */
-static bool show(struct governor_bus *bus, uint64_t number)
+/* False where there is no such task. */
+static bool fill_shown(struct governor_bus *bus, uint64_t number, struct task_shown *shown)
 {
-	struct task_shown *shown = &bus->task;
 	const struct daemon_task_info *info = &shown->info;
 
 	if (!daemon_task(bus->setup.daemon, number, &shown->info))
@@ -110,6 +109,12 @@ static bool show(struct governor_bus *bus, uint64_t number)
 	shown->exit_status = info->exit_status;
 	shown->is_unheard = info->is_unheard;
 	return true;
+}
+
+/* Fills bus->task. */
+static bool show(struct governor_bus *bus, uint64_t number)
+{
+	return fill_shown(bus, number, &bus->task);
 }
 
 static int find(sd_bus *sd, const char *path, const char *interface, void *userdata,
@@ -210,7 +215,6 @@ static int do_set(
 	struct daemon_change change;
 	struct options options;
 	uint64_t number;
-	char path[TASK_PATH_MAX];
 	int r = find_again(bus, message, &number, error);
 
 	if (r >= 0)
@@ -230,8 +234,7 @@ static int do_set(
 	options_done(&options);
 	r = daemon_change(bus->setup.daemon, number, &change, sender, &fault);
 	if (r >= 0)
-		(void)sd_bus_emit_properties_changed(bus->bus, task_path(path, number),
-			TASK_INTERFACE, "Target", "DeadlineRealtime", "Threads", "Prospect", NULL);
+		(void)task_tell_changed(bus, number);
 	return reply(r, &fault, message, error);
 }
 
@@ -244,8 +247,10 @@ static int do_cancel(
 
 	if (r < 0)
 		return r;
-	return reply(
-		daemon_cancel(bus->setup.daemon, number, sender, &fault), &fault, message, error);
+	r = daemon_cancel(bus->setup.daemon, number, sender, &fault);
+	if (r >= 0)
+		(void)task_tell_changed(bus, number);
+	return reply(r, &fault, message, error);
 }
 
 static int do_pause(struct governor_bus *bus, sd_bus_message *message, bool is_paused, uid_t sender,
@@ -253,15 +258,13 @@ static int do_pause(struct governor_bus *bus, sd_bus_message *message, bool is_p
 {
 	struct fault fault = FAULT_INIT;
 	uint64_t number;
-	char path[TASK_PATH_MAX];
 	int r = find_again(bus, message, &number, error);
 
 	if (r < 0)
 		return r;
 	r = daemon_pause(bus->setup.daemon, number, is_paused, sender, &fault);
 	if (r >= 0)
-		(void)sd_bus_emit_properties_changed(
-			bus->bus, task_path(path, number), TASK_INTERFACE, "Phase", NULL);
+		(void)task_tell_changed(bus, number);
 	return reply(r, &fault, message, error);
 }
 
@@ -366,6 +369,92 @@ bool is_backed_up(struct governor_bus *bus)
 	return true;
 }
 
+/* ---- what was told ---- */
+
+/* The place of the first that has this number or a higher one. */
+static size_t told_place(const struct governor_bus *bus, uint64_t number)
+{
+	size_t first = 0, end = bus->n_told;
+
+	while (first < end) {
+		size_t middle = first + (end - first) / 2;
+
+		if (bus->told_tasks[middle]->number < number)
+			first = middle + 1;
+		else
+			end = middle;
+	}
+	return first;
+}
+
+/* NULL: it was not told of, or there is no memory to know. */
+static struct task_told *find_told(const struct governor_bus *bus, uint64_t number)
+{
+	size_t place = told_place(bus, number);
+
+	return place < bus->n_told && bus->told_tasks[place]->number == number
+		? bus->told_tasks[place]
+		: NULL;
+}
+
+static struct task_told *add_told(struct governor_bus *bus, uint64_t number)
+{
+	size_t place = told_place(bus, number);
+	struct task_told *told;
+
+	if (bus->n_told == bus->n_told_room) {
+		size_t n_room = bus->n_told_room * 2 + 64;
+		struct task_told **grown = reallocarray(
+			bus->told_tasks, n_room, sizeof(struct task_told *));
+
+		if (!grown)
+			return NULL;
+		bus->told_tasks = grown;
+		bus->n_told_room = n_room;
+	}
+	told = calloc(1, sizeof(*told));
+	if (!told)
+		return NULL;
+	told->number = number;
+	memmove(&bus->told_tasks[place + 1], &bus->told_tasks[place],
+		(bus->n_told - place) * sizeof(struct task_told *));
+	bus->told_tasks[place] = told;
+	bus->n_told++;
+	return told;
+}
+
+/* As in bus->task. Its text of the target has a place of its own. */
+static void take_told(struct governor_bus *bus, uint64_t number)
+{
+	struct task_told *told = find_told(bus, number);
+
+	if (!told)
+		told = add_told(bus, number);
+	if (!told)
+		return;
+	told_take(vtable, &told->shown, &bus->task);
+	(void)strcpy(told->shown.target, bus->task.target);
+	told->shown.target_text = told->shown.target;
+}
+
+void task_tell_begin(struct governor_bus *bus)
+{
+	struct daemon_task_info info = {0};
+
+	while (daemon_next_task(bus->setup.daemon, info.number, &info))
+		if (show(bus, info.number))
+			take_told(bus, info.number);
+}
+
+void task_tell_done(struct governor_bus *bus)
+{
+	for (size_t i = 0; i < bus->n_told; i++)
+		free(bus->told_tasks[i]);
+	free(bus->told_tasks);
+	bus->told_tasks = NULL;
+	bus->n_told = bus->n_told_room = 0;
+}
+
 void task_tell_added(struct governor_bus *bus, uint64_t number)
 {
 	char path[TASK_PATH_MAX];
@@ -373,25 +462,39 @@ void task_tell_added(struct governor_bus *bus, uint64_t number)
 	bus->is_telling_all = true;
 	(void)sd_bus_emit_object_added(bus->bus, task_path(path, number));
 	bus->is_telling_all = false;
+	if (show(bus, number))
+		take_told(bus, number);
 }
 
 void task_tell_removed(struct governor_bus *bus, uint64_t number)
 {
+	size_t place = told_place(bus, number);
 	char path[TASK_PATH_MAX];
 
 	(void)sd_bus_emit_interfaces_removed(
 		bus->bus, task_path(path, number), TASK_INTERFACE, NULL);
+	if (place == bus->n_told || bus->told_tasks[place]->number != number)
+		return;
+	free(bus->told_tasks[place]);
+	bus->n_told--;
+	memmove(&bus->told_tasks[place], &bus->told_tasks[place + 1],
+		(bus->n_told - place) * sizeof(struct task_told *));
 }
 
 bool task_tell_changed(struct governor_bus *bus, uint64_t number)
 {
+	const struct task_told *told = find_told(bus, number);
+	const char *names[TOLD_NAMES_MAX];
 	char path[TASK_PATH_MAX];
 
+	if (!show(bus, number) ||
+		!told_differs(vtable, told ? &told->shown : NULL, &bus->task, names))
+		return true;
 	if (is_backed_up(bus))
 		return false;
-	(void)sd_bus_emit_properties_changed(bus->bus, task_path(path, number), TASK_INTERFACE,
-		"Phase", "Outcome", "ShareCPUs", "CPUUSec", "Value", "NReports", "Feed",
-		"IsUnheard", "Prospect", "BeganRealtime", "FinishedRealtime", "ExitStatus", NULL);
+	(void)sd_bus_emit_properties_changed_strv(
+		bus->bus, task_path(path, number), TASK_INTERFACE, (char **)names);
+	take_told(bus, number);
 	return true;
 }
 

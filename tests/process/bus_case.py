@@ -4,6 +4,7 @@
 import contextlib
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -173,3 +174,16 @@ class BusCase(unittest.TestCase):
             process.terminate()
             process.wait(PATIENCE)
             process.stdout.close()
+
+    @staticmethod
+    def next_change(lines):
+        """(path, {name: value}) of the next PropertiesChanged."""
+        for line in lines:
+            if "member=PropertiesChanged" in line:
+                break
+        path, text = re.search(r"path=([^;]+);", line)[1], ""
+        for line in lines:
+            text += line
+            if text.count("\n   ]") == 2:  # what has changed, and what is not known any more
+                break
+        return path, dict(re.findall(r'dict entry\(\s*string "(\w+)"\s*variant\s+(?:\w+ )*(.*?)\s*\)\n', text))

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fake_daemon.h"
@@ -15,6 +16,7 @@
  * has been told; standard input's end is the end. */
 
 struct host {
+	struct governor_bus_setup setup;
 	sd_event *event;
 	struct daemon *daemon;
 	struct governor_bus *bus;
@@ -64,6 +66,52 @@ static void end(struct daemon *daemon, struct daemon_task_info *row, const char 
 	fake_listener(daemon)->ended(fake_listener(daemon)->userdata, row->number);
 }
 
+static uint64_t boottime_ns(double seconds_ahead)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec +
+		(uint64_t)(seconds_ahead * (double)NSEC_PER_SEC);
+}
+
+/* What is to be with the governor as a whole, which nobody has asked for: true where it is known. */
+static bool change_whole(struct daemon_info *info, const char *what, const char *value)
+{
+	double number = strtod(value, NULL);
+	uint32_t count = (uint32_t)number;
+
+	if (strcmp(what, "policy") == 0)
+		info->policy = "edf";
+	else if (strcmp(what, "enforcer") == 0)
+		info->enforcer = "signal";
+	else if (strcmp(what, "meter") == 0)
+		info->meter = "proc";
+	else if (strcmp(what, "guarantee") == 0)
+		info->guarantee = "cooperative";
+	else if (strcmp(what, "slot-seconds") == 0)
+		info->slot_ns = (uint64_t)(number * (double)NSEC_PER_SEC);
+	else if (strcmp(what, "capacity") == 0)
+		info->capacity_cpus = number;
+	else if (strcmp(what, "budget") == 0)
+		info->budget_cpus = number;
+	else if (strcmp(what, "granted") == 0)
+		info->granted_cpus = number;
+	else if (strcmp(what, "used") == 0)
+		info->used_cpus = number;
+	else if (strcmp(what, "tasks") == 0)
+		info->n_tasks = count;
+	else if (strcmp(what, "at-risk") == 0)
+		info->n_at_risk = count;
+	else if (strcmp(what, "missed") == 0)
+		info->n_missed = count;
+	else if (strcmp(what, "draining") == 0)
+		info->is_draining = count > 0;
+	else
+		return strcmp(what, "nothing") == 0;
+	return true;
+}
+
 /* What is to be with the row of a task; true where it is known. */
 static bool change_row(struct daemon_task_info *row, const char *what, const char *value)
 {
@@ -83,6 +131,20 @@ static bool change_row(struct daemon_task_info *row, const char *what, const cha
 		row->exit_status = (int)number;
 	else if (strcmp(what, "target") == 0)
 		row->has_target = parse_target("accuracy >= 0.9 for 3", &row->target, NULL) == 0;
+	else if (strcmp(what, "threads") == 0)
+		row->threads = number;
+	else if (strcmp(what, "reports") == 0)
+		row->n_reports = (uint64_t)number;
+	else if (strcmp(what, "feed") == 0)
+		row->feed = strcmp(value, "shm") == 0 ? "shm" : "launcher";
+	else if (strcmp(what, "outcome") == 0)
+		row->outcome = read_outcome(value);
+	else if (strcmp(what, "began") == 0)
+		row->began_realtime_ns = (uint64_t)number * NSEC_PER_SEC;
+	else if (strcmp(what, "finished") == 0)
+		row->finished_realtime_ns = (uint64_t)number * NSEC_PER_SEC;
+	else if (strcmp(what, "due-in") == 0) /* on the other clock */
+		row->deadline = (struct daemon_deadline){DAEMON_BOOTTIME, boottime_ns(number)};
 	else
 		return false;
 	return true;
@@ -102,6 +164,16 @@ static bool happen(struct host *host, char *line)
 		fake_info(host->daemon)->used_cpus += 0.25;
 		listener->slot(listener->userdata);
 		return true;
+	}
+	if (strcmp(what, "rejoin") == 0) { /* as after the bus was lost */
+		host->bus = governor_bus_free(host->bus);
+		return governor_bus_new(&host->bus, &host->setup, /* fault= */ NULL) == 0;
+	}
+	if (strcmp(what, "whole") == 0) {
+		bool is_known = change_whole(fake_info(host->daemon), name, value);
+
+		listener->slot(listener->userdata);
+		return is_known;
 	}
 	if (!row)
 		return false;
@@ -178,6 +250,7 @@ int main(int argc, char *argv[])
 		fake_want_scopes(host.daemon);
 	setup.event = host.event;
 	setup.daemon = host.daemon;
+	host.setup = setup;
 	if (governor_bus_new(&host.bus, &setup, &fault) < 0) {
 		(void)fprintf(stderr, "%s\n", fault.text);
 		return 1;

@@ -597,6 +597,117 @@ class Signals(BusCase):
             self.read_until(lines, "PropertiesChanged", "Phase", '"paused"')
 
 
+class Changes(BusCase):
+    """Each property that is declared to emit a change does, whatever the change comes from, and no other is told
+    with it."""
+
+    WHOLE = {
+        "Policy": ("policy x", '"edf"'), "SlotUSec": ("slot-seconds 2", "2000000"),
+        "CapacityCPUs": ("capacity 8", "8"), "BudgetCPUs": ("budget 2.5", "2.5"),
+        "GrantedCPUs": ("granted 1.5", "1.5"), "UsedCPUs": ("used 1.25", "1.25"),
+        "Enforcer": ("enforcer x", '"signal"'), "Meter": ("meter x", '"proc"'),
+        "Guarantee": ("guarantee x", '"cooperative"'), "NTasks": ("tasks 7", "7"),
+        "NAtRisk": ("at-risk 3", "3"), "NSlotsMissed": ("missed 5", "5"),
+        "IsDraining": ("draining 1", "true"),
+    }
+    OF_TASK = {
+        "Target": ("target", '"accuracy >= 0.9 for 3"'), "DeadlineRealtime": ("due-in", ""),
+        "Threads": ("threads", "5"), "Phase": ("phase", '"waiting"'), "Outcome": ("outcome", '"failed"'),
+        "ShareCPUs": ("share", "5"), "CPUUSec": ("cpu", "5000000"), "Value": ("value", "5"),
+        "NReports": ("reports", "5"), "Feed": ("feed", '"launcher"'), "IsUnheard": ("unheard", "true"),
+        "Prospect": ("prospect", '"unlikely"'), "BeganRealtime": ("began", "5000000"),
+        "FinishedRealtime": ("finished", "5000000"), "ExitStatus": ("status", "5"),
+    }
+    WORDS = {"outcome": "failed", "unheard": "yes"}
+
+    def declared(self, path, interface):
+        """The properties of an interface that emit a change, by its introspection."""
+        _, text = self.send(path, "org.freedesktop.DBus.Introspectable.Introspect")
+        body = re.search(rf'<interface name="{re.escape(interface)}">(.*?)</interface>', text,
+                         re.DOTALL)[1]
+        return {name for name, rest in re.findall(r'<property name="(\w+)"[^>]*?(?:/>|>(.*?)</property>)',
+                                                  body, re.DOTALL) if "EmitsChangedSignal" not in rest}
+
+    def test_of_the_governor(self):
+        self.assertEqual(set(self.WHOLE), self.declared(PATH, NAME))
+        with self.monitor(f"sender={NAME}") as lines:
+            for name, (change, value) in self.WHOLE.items():
+                self.host.tell(f"whole {change}")
+                self.assertEqual(self.next_change(lines), (PATH, {name: value}))
+            # And nothing where nothing is otherwise; then several at once.
+            self.host.tell("whole nothing x")
+            self.host.tell("whole policy x")
+            self.host.tell("slot")
+            self.assertEqual(self.next_change(lines), (PATH, {"UsedCPUs": "1.5"}))
+
+    def test_of_a_task(self):
+        self.host.tell(f"task a {os.geteuid()}")
+        self.assertEqual(set(self.OF_TASK), self.declared(task(1), TASK))
+        with self.monitor(f"sender={NAME}") as lines:
+            for name, (change, value) in self.OF_TASK.items():
+                self.host.tell(f"{change} a {self.WORDS.get(change, 5)}")
+                path, changed = self.next_change(lines)
+                self.assertEqual((path, set(changed)), (task(1), {name}))
+                self.assertIn(value, changed[name])
+
+    def test_what_is_no_news(self):
+        """Of a share a little waits for more, and a deadline on another clock is no other each time."""
+        self.host.tell(f"task a {os.geteuid()}")
+        self.host.tell("share a 0.5")
+        self.host.tell("due-in a 3600")
+        with self.monitor(f"sender={NAME}") as lines:
+            for _ in range(20):
+                self.host.tell("share a 0.505")
+            self.host.tell("cpu a 1")
+            self.assertEqual(self.next_change(lines),
+                             (task(1), {"ShareCPUs": "0.505", "CPUUSec": "1000000"}))
+            self.host.tell("due-in a 3700")
+            self.assertEqual(set(self.next_change(lines)[1]), {"DeadlineRealtime"})
+            self.host.tell("share a 0")
+            self.assertEqual(self.next_change(lines)[1], {"ShareCPUs": "0"})
+            self.host.tell("share a 0.004")
+            self.assertEqual(self.next_change(lines)[1], {"ShareCPUs": "0.004"})
+
+    def test_of_a_call(self):
+        """Once, however it is heard of."""
+        self.host.tell(f"task a {os.geteuid()}")
+        self.host.tell("whole nothing x")
+        with self.monitor(f"sender={NAME}") as lines:
+            self.assertEqual(self.send(PATH, f"{NAME}.SetBudget", "string:1cpu"), (0, ""))
+            self.assertEqual(self.next_change(lines), (PATH, {"BudgetCPUs": "1"}))
+            self.host.tell("whole nothing x")
+            self.assertEqual(self.send(PATH, f"{NAME}.SetBudget", "string:1cpu"), (0, ""))
+            self.assertEqual(self.send(task(1), f"{TASK}.Pause"), (0, ""))
+            self.assertEqual(self.next_change(lines), (task(1), {"Phase": '"paused"'}))
+            self.assertEqual(self.send(task(1), f"{TASK}.Cancel"), (0, ""))
+            path, changed = self.next_change(lines)
+            self.assertEqual((path, changed["Outcome"]), (task(1), '"cancelled"'))
+
+    def test_those_that_were_there_before(self):
+        """A governor that was on another bus before: what was told there is not told again."""
+        self.host.tell(f"task a {os.geteuid()}")
+        self.host.tell("share a 0.5")
+        self.host.tell("rejoin")
+        with self.monitor(f"sender={NAME}") as lines:
+            self.host.tell("share a 0.5")
+            self.host.tell("whole nothing x")
+            self.host.tell("cpu a 2")
+            self.assertEqual(self.next_change(lines), (task(1), {"CPUUSec": "2000000"}))
+
+    def test_many_come_and_go(self):
+        """What was told of each is its own."""
+        for i in range(1, 31):
+            self.host.tell(f"task t{i} {os.geteuid()}")
+        for i in range(1, 31, 3):
+            self.host.tell(f"forget t{i}")
+        with self.monitor(f"sender={NAME}") as lines:
+            for i in range(30, 0, -1):
+                if i % 3 != 1:
+                    self.host.tell(f"share t{i} {i}")
+                    self.host.tell(f"share t{i} {i}")
+                    self.assertEqual(self.next_change(lines), (task(i), {"ShareCPUs": str(i)}))
+
+
 class Polkit(BusCase):
     """With a polkit whose answers the test knows."""
 

@@ -325,6 +325,116 @@ class Configuration(Service):
                       self.log.read_text())
         self.assertNotIn("policy edf", self.log.read_text())
 
+    def changes_until(self, lines, path, name):
+        """Those of one object, up to the one that has the property."""
+        found = []
+        while not found or name not in found[-1]:
+            changed_path, changed = self.next_change(lines)
+            if changed_path == path:
+                found.append(changed)
+        return found
+
+    def test_a_change_is_told_wherever_it_comes_from(self):
+        with self.monitor(f"sender={NAME}") as lines:
+            # By a signal, of a governor that has nothing to do.
+            self.conf.write_text("[governor]\nbudget = 0.2cpu\nslot = 100ms\npolicy = edf\n")
+            self.daemon.send_signal(signal.SIGHUP)
+            self.assertEqual(self.next_change(lines), (PATH, {"BudgetCPUs": "0.2", "Policy": '"edf"'}))
+            # By another client.
+            self.assertEqual(self.coregov("budget", "0.3cpu")[0], 0)
+            self.assertEqual(self.next_change(lines), (PATH, {"BudgetCPUs": "0.3"}))
+            self.assertEqual(self.coregov("drain")[0], 0)
+            self.assertEqual(self.next_change(lines), (PATH, {"IsDraining": "true"}))
+            self.assertEqual(self.coregov("drain", "--off")[0], 0)
+            self.assertEqual(self.next_change(lines), (PATH, {"IsDraining": "false"}))
+            # And while slots are made.
+            self.started("spin", "--", *SPIN)
+            self.assertEqual(self.changes_until(lines, PATH, "NTasks")[-1]["NTasks"], "1")
+            self.daemon.send_signal(signal.SIGHUP)
+            changed = self.changes_until(lines, PATH, "BudgetCPUs")
+            self.assertEqual(changed[-1]["BudgetCPUs"], "0.2")
+            # It is what it was before: only what has changed is told.
+            self.assertFalse([name for change in changed for name in change if name in (
+                "Policy", "SlotUSec", "CapacityCPUs", "Enforcer", "Meter", "Guarantee", "IsDraining")])
+
+    def test_what_is_set_is_told_once(self):
+        """A deadline that was given as a span is no other in each slot."""
+        self.started("spin", "--target", "loss <= 0.1", "--deadline", "5min", "--", *SPIN)
+        path = f"{PATH}/task/_1"
+        with self.monitor(f"sender={NAME}") as lines:
+            seen = [change for _ in range(10) for change in self.changes_until(lines, path, "CPUUSec")]
+            self.assertFalse([change for change in seen if "DeadlineRealtime" in change])
+            self.assertEqual(self.coregov("set", "spin", "target=loss <= 0.2", "deadline=1h")[0], 0)
+            changed = self.changes_until(lines, path, "DeadlineRealtime")[-1]
+            self.assertEqual(changed["Target"], '"loss <= 0.2"')
+            self.assertNotIn("Threads", changed)
+            self.assertEqual(self.coregov("set", "spin", "threads=2")[0], 0)
+            self.assertEqual(self.changes_until(lines, path, "Threads")[-1]["Threads"], "2")
+
+    def level(self, *words, user=None):
+        """Through org.freedesktop.LogControl1, as systemctl service-log-level does."""
+        path, name = "/org/freedesktop/LogControl1", "org.freedesktop.LogControl1"
+        if words:
+            return self.send(path, "org.freedesktop.DBus.Properties.Set", f"string:{name}",
+                             f"string:{words[0]}", f"variant:string:{words[1]}", user=user)
+        return self.send(path, "org.freedesktop.DBus.Properties.Get", f"string:{name}",
+                         "string:LogLevel", user=user)
+
+    def slots(self):
+        return re.findall(r"(?m)^slot \d+: .*$", self.log.read_text())
+
+    def test_slots_are_told_at_debug(self):
+        self.started("spin", "--", *SPIN)
+        self.assertEqual(self.level()[1].split()[-1], "info")
+        time.sleep(0.5)
+        self.assertEqual(self.slots(), [])
+        self.assertEqual(self.level("LogLevel", "debug"), (0, ""))
+        self.until(lambda: len(self.slots()) >= 5)
+        self.assertEqual(self.level()[1].split()[-1], "debug")
+        self.assertRegex(self.slots()[-1], r"^slot \d+: 1 task, 0 chosen; 0\.\d\d of 0\.4 CPUs granted, "
+                         r"\d+ grants changed; \d\.\d\d used before; \d+\.\d{3} ms late$")
+        self.assertIn(f"\nlog-level debug, before info: user {os.geteuid()} has asked for it\n",
+                      self.log.read_text())
+        # Idle there is no slot.
+        self.assertEqual(self.coregov("cancel", "spin")[0], 0)
+        self.until(lambda: self.task_now("spin")["phase"] == "ended")
+        time.sleep(0.3)
+        before = len(self.slots())
+        time.sleep(0.5)
+        self.assertEqual(len(self.slots()), before)
+        self.assertEqual(self.level("LogLevel", "info"), (0, ""))
+        self.started("again", "--", *SPIN)
+        time.sleep(0.5)
+        self.assertEqual(len(self.slots()), before)
+
+    def test_who_sets_the_level(self):
+        status, told = self.level("LogLevel", "debgu")
+        self.assertEqual(status, 1)
+        self.assertIn("'debgu' is no level; did you mean 'debug'?", told)
+        status, told = self.level("LogTarget", "null")
+        self.assertEqual(status, 1)
+        self.assertIn("what is told goes to the console", told)
+        if os.geteuid() == 0:
+            status, told = self.level("LogLevel", "debug", user=NOBODY)
+            self.assertEqual(status, 1)
+            self.assertIn("AccessDenied", told)
+        self.assertEqual(self.level()[1].split()[-1], "info")
+
+    def test_the_level_at_start(self):
+        for options, variable, level, told in (
+                (["--log-level", "warning"], "debug", "warning", ""),
+                ([], "debug", "debug", "ready: "),
+                ([], "4", "warning", ""),
+                ([], "loud", "info", "ignored: SYSTEMD_LOG_LEVEL: 'loud' is no level")):
+            self.assertEqual(self.stop(self.daemon), 0)
+            self.log.write_text("")
+            self.env["SYSTEMD_LOG_LEVEL"] = variable
+            with self.subTest(options=options, variable=variable):
+                self.daemon = self.start_daemon(*options)
+                self.assertEqual(self.level()[1].split()[-1], level)
+                self.assertIn(told, self.log.read_text())
+                self.assertEqual("ready: " in self.log.read_text(), level != "warning")
+
     def test_its_own_life_is_told(self):
         self.started("spin", "--", *SPIN)
         self.assertEqual(self.coregov("drain")[0], 0)
@@ -568,6 +678,7 @@ class Starts(BusCase):
         for status, sentence, words, more in (
                 (64, "unknown option '--budgte'", ["--budgte", "1cpu"], {}),
                 (64, "--budget", ["--budget", "1"], {}),
+                (64, "did you mean 'debug'?", ["--log-level", "debgu"], {}),
                 (64, "too many", ["now"], {}),
                 (64, "--root is for --check-config", ["--root", "/"], {}),
                 (65, "coregov.conf:2:", [], {"text": "[governor]\nslot = 1\n"}),

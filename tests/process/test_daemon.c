@@ -62,7 +62,9 @@ static char start_kinds[sizeof(kinds)];  /* of those from when it was opened */
 static char last_text[1280];             /* of that of no task that came last */
 static struct daemon_event last_numbers; /* of the event of a task that came last */
 static struct daemon_event last_whole;   /* that of no task */
-static struct daemon_info last_slot;     /* as when it was told */
+static struct daemon_slot last_made;     /* of the newest "slot" */
+static unsigned n_made;
+static struct daemon_info last_slot; /* as when it was told */
 
 static void sleep_ms(long ms)
 {
@@ -179,14 +181,27 @@ __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
 	printf("\n");
 }
 
+/* As where there are too many lines: so many shares by themselves are let through. */
+static unsigned n_shares_left = UINT32_MAX;
+
 static bool on_event(void *unused, const struct daemon_event *event)
 {
 	(void)unused;
+	if (strcmp(event->kind, "share") == 0 && event->comes_later) {
+		if (n_shares_left == 0)
+			return false;
+		n_shares_left--;
+	}
 	if (event->number == 0)
 		say("%s: %s", event->kind, event->text);
 	else
 		say("task %s: %s: %s (%.2f CPUs)", event->name, event->kind, event->text,
 			event->share_cpus);
+	if (event->made) {
+		last_made = *event->made;
+		n_made++;
+		return true;
+	}
 	if (event->number > 0)
 		last_numbers = *event;
 	else
@@ -330,6 +345,11 @@ static void reap_and_tell(int which, int number)
 		}                                                        \
 	} while (0)
 
+static bool wants_slots(void *wants)
+{
+	return *(const bool *)wants;
+}
+
 static const struct daemon_submission plain = {.has_target = false};
 
 static struct daemon_caps caps_of(void *userdata, uid_t owner)
@@ -422,6 +442,48 @@ START_TEST(whether_slots_are_made)
 	RUN_UNTIL(n_ended == 1);
 	sleep_ms(10 * SLOT_NS / NSEC_PER_MSEC);
 	ck_assert(daemon_is_in_time(service));
+}
+END_TEST
+
+/* One line of each, where that is wanted; and none while there is no slot. */
+START_TEST(slots_are_told_where_they_are_wanted)
+{
+	const struct daemon_submission aimed = {
+		.has_target = true,
+		.target = {.metric = "loss", .value = 0.1, .in_a_row = 1},
+	};
+	struct daemon_setup with = usual;
+	bool wants = false;
+
+	with.policy = "equal";
+	with.wants_slots = wants_slots;
+	with.userdata = &wants;
+	open_daemon(&with);
+	wants = true;
+	run_for(4 * SLOT_NS);
+	ck_assert_uint_eq(n_made, 0);
+	wants = false;
+	ck_assert_int_eq(submit(JOB_BUSY, &aimed, 0), 1);
+	ck_assert_int_eq(submit(JOB_BUSY, &plain, 1), 2);
+	RUN_UNTIL(n_slots >= 3);
+	ck_assert_uint_eq(n_made, 0);
+	wants = true;
+	n_slots = 0;
+	RUN_UNTIL(n_slots >= 3);
+	ck_assert_uint_eq(n_made, n_slots);
+	ck_assert_uint_eq(last_made.n_tasks, 2);
+	ck_assert_uint_eq(last_made.n_chosen, 1); /* the other has what is left */
+	ck_assert_double_eq_tol(last_made.budget_cpus, 0.5, 1e-6);
+	ck_assert_double_eq_tol(last_made.granted_cpus, last_slot.granted_cpus, 1e-9);
+	ck_assert_double_eq_tol(last_made.used_cpus, last_slot.used_cpus, 1e-9);
+	/* It is that of the lines of tasks. */
+	ck_assert_int_eq(daemon_pause(service, 2, true, ME, &fault), 0);
+	ck_assert_uint_ge(last_numbers.slot, last_made.slot);
+	ck_assert_uint_le(last_numbers.slot, last_made.slot + 1);
+	ck_assert_int_eq(daemon_set_budget(service, 0.4, ME, &fault), 0);
+	ck_assert_double_eq_tol(last_made.budget_cpus, 0.4, 1e-6);
+	ck_assert_uint_ge(last_made.n_changed, 1);
+	ck_assert_uint_eq(last_made.late_ns, 0);
 }
 END_TEST
 
@@ -867,6 +929,31 @@ START_TEST(a_share_is_told_when_the_pause_is_over)
 }
 END_TEST
 
+/* Those that had to wait come first. */
+START_TEST(a_share_that_is_left_out_comes_later)
+{
+	static const double budgets[] = {0.4, 0.3, 0.45, 0.35, 0.25, 0.2};
+	struct daemon_setup often = usual;
+
+	often.share_pause_ns = 1;
+	often.policy = "equal";
+	open_daemon(&often);
+	n_shares_left = 0;
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(submit(JOB_BUSY, &plain, i), i + 1);
+	n_slots = 0;
+	RUN_UNTIL(n_slots >= 3);
+	ck_assert_ptr_null(strstr(kinds, "share"));
+	for (unsigned i = 0; i < ARRAY_LENGTH(budgets); i++) {
+		n_shares_left = 1;
+		ck_assert_int_eq(daemon_set_budget(service, budgets[i], ME, &fault), 0);
+		ck_assert_str_eq(last_numbers.kind, "share");
+		ck_assert_uint_eq(n_shares_left, 0);
+		ck_assert_uint_eq(last_numbers.number, i % 3 + 1);
+	}
+}
+END_TEST
+
 START_TEST(who_is_paused_stands_still)
 {
 	uint64_t cpu_ns;
@@ -1245,6 +1332,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, a_status_that_nobody_tells_is_not_told);
 	tcase_add_test(tcase, without_a_task_nothing_wakes_up);
 	tcase_add_test(tcase, whether_slots_are_made);
+	tcase_add_test(tcase, slots_are_told_where_they_are_wanted);
 	tcase_add_test(tcase, who_learns_is_not_killed_for_it);
 	tcase_add_test(tcase, who_is_to_stop_at_its_target_is_asked_and_then_ended);
 	tcase_add_test(tcase, what_cannot_be_taken_is_refused);
@@ -1260,6 +1348,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, a_share_is_told_before_what_it_came_to);
 	tcase_add_test(tcase, nobody_learns_on_a_share_of_none);
 	tcase_add_test(tcase, a_share_is_told_when_the_pause_is_over);
+	tcase_add_test(tcase, a_share_that_is_left_out_comes_later);
 	tcase_add_test(tcase, who_is_paused_stands_still);
 	tcase_add_test(tcase, who_is_cancelled_twice_is_killed);
 	tcase_add_test(tcase, what_forks_away_is_governed_on);

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <syslog.h>
 #include <time.h>
 
 #include "cleanup.h"
@@ -277,6 +278,60 @@ START_TEST(what_comes_again_and_again_is_told_once)
 }
 END_TEST
 
+/* In figures, and only where they are wanted. */
+START_TEST(a_slot_has_its_fields)
+{
+	const struct daemon_slot made = {
+		.slot = 42,
+		.n_tasks = 7,
+		.n_chosen = 3,
+		.granted_cpus = 1.5,
+		.used_cpus = 1.25,
+		.budget_cpus = 2,
+		.late_ns = 1500000,
+		.n_changed = 4,
+	};
+	const struct daemon_event event = {
+		.kind = "slot", .text = "slot 42: 7 tasks", .made = &made};
+
+	ck_assert_int_eq(journal_level(), LOG_INFO);
+	ck_assert(journal_event(&event)); /* not wanted, so not left out */
+	ck_assert_uint_eq(n_sent, 0);
+	journal_set_level(LOG_DEBUG);
+	for (int i = 0; i < 5000; i++)
+		ck_assert(journal_event(&event));
+	ck_assert_uint_eq(n_sent, 5000);
+	ck_assert(has("MESSAGE=slot 42: 7 tasks"));
+	ck_assert(has("PRIORITY=7"));
+	ck_assert(has("COREGOV_EVENT=slot"));
+	ck_assert(has("COREGOV_SLOT=42"));
+	ck_assert(has("COREGOV_TASKS=7"));
+	ck_assert(has("COREGOV_CHOSEN=3"));
+	ck_assert(has("COREGOV_GRANTED=1.5"));
+	ck_assert(has("COREGOV_USED=1.25"));
+	ck_assert(has("COREGOV_BUDGET=2"));
+	ck_assert(has("COREGOV_LATE_SECONDS=0.0015"));
+	ck_assert(has("COREGOV_GRANTS_CHANGED=4"));
+	ck_assert_ptr_null(strstr(sent, "COREGOV_TASK="));
+}
+END_TEST
+
+START_TEST(what_is_above_the_level_is_not_told)
+{
+	struct daemon_event event = event_of("learned", "why");
+
+	journal_set_level(LOG_WARNING);
+	ck_assert(journal_event(&event));
+	ck_assert_uint_eq(n_sent, 0);
+	event.kind = "missed-deadline";
+	ck_assert(journal_event(&event));
+	ck_assert_uint_eq(n_sent, 1);
+	journal_set_level(LOG_ERR);
+	ck_assert(journal_event(&event));
+	ck_assert_uint_eq(n_sent, 1);
+}
+END_TEST
+
 static unsigned tell(const char *kind, uid_t owner, unsigned n)
 {
 	struct daemon_event event = event_of(kind, "why");
@@ -406,6 +461,8 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, a_task_may_be_known_by_its_name_alone);
 	tcase_add_test(tcase, decisions_are_told_one_by_one);
 	tcase_add_test(tcase, what_comes_again_and_again_is_told_once);
+	tcase_add_test(tcase, a_slot_has_its_fields);
+	tcase_add_test(tcase, what_is_above_the_level_is_not_told);
 	tcase_add_test(tcase, a_burst_of_tasks_is_told_whole);
 	tcase_add_test(tcase, a_flood_costs_nothing_but_itself);
 	tcase_add_test(tcase, who_asks_pays);

@@ -27,7 +27,7 @@ _coregov_options()
 		-q/--quiet -h/--help' ;;
 	show-config) echo '-c/--check -f/--files -j/--json -r/--root= -u/--user -h/--help' ;;
 	simulate) echo '-p/--policy= -x/--set= -j/--json -h/--help' ;;
-	coregovd) echo '-b/--budget= -c/--check-config -f/--foreground -r/--root= -u/--user -h/--help -V/--version' ;;
+	coregovd) echo '-b/--budget= -c/--check-config -f/--foreground -l/--log-level= -r/--root= -u/--user -h/--help -V/--version' ;;
 	esac
 }
 
@@ -36,6 +36,7 @@ _coregov_values()
 	case $1 in
 	--enforcer) echo 'cgroup1 cgroup2 signal' ;;
 	--feed) echo 'auto file: none output output: shm' ;;
+	--log-level) echo 'debug err info notice warning' ;;
 	--meter) echo 'bpf cgroup proc' ;;
 	--on-deadline | --on-target) echo 'stop yield' ;;
 	--policy) echo 'core edf equal exclusive fifo fixed script' ;;

@@ -94,6 +94,7 @@ set -l enforcers 'cgroup1 cgroup2 signal'
 set -l meters 'bpf cgroup proc'
 set -l ends 'stop yield'
 set -l settings 'core.capacity-part= core.chance-power= core.charge-due= core.charge-unused= core.part-slope= core.room-power= core.unseen-chance= core.unseen-part= core.unseen-spread='
+set -l levels 'debug err info notice warning'
 set -l feeds 'auto file: none output output: shm'
 
 complete -c coregov -f
@@ -170,6 +171,7 @@ complete -c coregovd -f
 complete -c coregovd -s b -l budget -x -d 'such as 1.5cpu or 75%'
 complete -c coregovd -s c -l check-config -d 'only check the configuration'
 complete -c coregovd -s f -l foreground -d 'stay in the foreground, as it does anyway'
+complete -c coregovd -s l -l log-level -x -a "$levels" -d 'how much it tells'
 complete -c coregovd -s r -l root -x -a "(__fish_complete_directories)" -d 'with --check-config: that below it'
 complete -c coregovd -s u -l user -d 'your own governor'
 complete -c coregovd -s h -l help -d 'print help'
