@@ -105,6 +105,8 @@ static bool change_whole(struct daemon_info *info, const char *what, const char 
 		info->n_at_risk = count;
 	else if (strcmp(what, "missed") == 0)
 		info->n_missed = count;
+	else if (strcmp(what, "late") == 0)
+		info->n_late = count;
 	else if (strcmp(what, "draining") == 0)
 		info->is_draining = count > 0;
 	else

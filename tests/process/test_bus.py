@@ -607,7 +607,7 @@ class Changes(BusCase):
         "GrantedCPUs": ("granted 1.5", "1.5"), "UsedCPUs": ("used 1.25", "1.25"),
         "Enforcer": ("enforcer x", '"signal"'), "Meter": ("meter x", '"proc"'),
         "Guarantee": ("guarantee x", '"cooperative"'), "NTasks": ("tasks 7", "7"),
-        "NAtRisk": ("at-risk 3", "3"), "NSlotsMissed": ("missed 5", "5"),
+        "NAtRisk": ("at-risk 3", "3"), "NSlotsMissed": ("missed 5", "5"), "NSlotsLate": ("late 4", "4"),
         "IsDraining": ("draining 1", "true"),
     }
     OF_TASK = {
