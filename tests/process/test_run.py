@@ -380,9 +380,7 @@ class Fails(Case):
         process = self.start(
             "sh", "-c", f"touch {self.path('fail')}; read go <{self.path('go')}; "
             f"touch {self.path('ran')}",
-            env=self.environment(LD_PRELOAD=FAIL_EPOLL, FAIL_EPOLL_WHEN=self.path("fail"),
-                                 ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "")
-                                 + ":verify_asan_link_order=0"))
+            env=self.environment(LD_PRELOAD=FAIL_EPOLL, FAIL_EPOLL_WHEN=self.path("fail")))
         pid = int(self.governor.wait_for("process").split()[1])
         wait_until(lambda: os.path.exists(self.path("fail")), "the command to begin")
         process.send_signal(signal.SIGWINCH)  # goes on to the command, which does not mind

@@ -89,6 +89,7 @@ class Own(inside.Case):
         used = inside.Sample(budget).used_seconds - before.used_seconds
         self.assertLess(used / (time.monotonic() - began), BUDGET * 1.05)
         self.assertGreater(used, 0.3)
+        self.assert_mended(budget)
         # And the next one goes on with it.
         for way in (["restart", "coregovd"], ["kill", "-s", "KILL", "coregovd"]):
             pid = self.main_pid()
@@ -99,6 +100,25 @@ class Own(inside.Case):
             self.assertEqual(group_of(spin["pid"]), "/" + str(group.relative_to(inside.CGROUP)))
             self.assertEqual(inside.Sample(budget).cpus, BUDGET)
         self.assertIn("task spin: adopted", self.journal())
+
+    def governor_of_doctor(self):
+        done = as_user(inside.COREGOV, "doctor", "--json")
+        return next(check for check in json.loads(done.stdout)["checks"] if check["name"] == "governor")
+
+    def assert_mended(self, budget):
+        """Somebody else sets the budget; the doctor sees it, as that user, and its command mends it."""
+        group = budget.relative_to(inside.CGROUP)
+        self.assertEqual(self.governor_of_doctor()["found"], f"{BUDGET} CPUs for 1 tasks, as '/{group}' has it")
+        as_user("systemctl", "--user", "set-property", "--runtime", "coregov.slice", "CPUQuota=20%")
+        self.until(lambda: inside.Sample(budget).cpus == 0.2)
+        check = self.governor_of_doctor()
+        self.assertEqual(check["state"], "degraded", check)
+        self.assertIn(f"'/{group}' has 0.2 CPUs, and the budget is {BUDGET} CPUs", check["found"])
+        self.assertEqual(check["remedy"], f"coregov budget --user {BUDGET}cpu")
+        done = as_user("sh", "-c", check["remedy"])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(self.governor_of_doctor()["state"], "ok")
+        self.assertEqual(inside.Sample(budget).cpus, BUDGET)
 
 
 tap.main()
