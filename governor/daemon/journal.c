@@ -261,17 +261,10 @@ static void send(size_t kind, const struct daemon_event *event, const char *sent
 	(void)sd_journal_sendv(fields.vectors, fields.n);
 }
 
-/* A sentence that begins with its kind needs no other word before it. */
-static bool is_said_in(const char *text, const char *kind)
-{
-	size_t length = strlen(kind);
-
-	return strncmp(text, kind, length) == 0 && strchr(": ,", text[length]);
-}
-
 bool journal_event(const struct daemon_event *event)
 {
-	bool is_in_text = is_said_in(event->text, event->kind);
+	/* A sentence that begins with its kind needs no other word before it. */
+	bool is_in_text = strncmp(event->text, event->kind, strlen(event->kind)) == 0;
 	char sentence[FIELD_TEXT_MAX - 16];
 	size_t kind = find_kind(event->kind);
 	uint64_t now_ns = monotonic_ns();
