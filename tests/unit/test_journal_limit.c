@@ -27,13 +27,13 @@ static unsigned take(
 	return n_taken;
 }
 
-/* 200 tasks that come at once, have a share and another, are paused and resumed once, and end. */
+/* 200 tasks that come at once, have a share and another, and end; or are cancelled at once. */
 START_TEST(a_burst_of_tasks_is_told_whole)
 {
 	ck_assert_uint_eq(take(ALICE, LIMIT_RANK_LIFE, 3 * 200, NOW_NS, 0), 600);
 	ck_assert_uint_eq(take(ALICE, LIMIT_RANK_OUTCOME, 200, NOW_NS, 0), 200);
 	setup();
-	ck_assert_uint_eq(take(ALICE, LIMIT_RANK_LIFE, 4 * 200, NOW_NS, 0), 800);
+	ck_assert_uint_eq(take(ALICE, LIMIT_RANK_LIFE, 7 * 200, NOW_NS, 0), 1400);
 }
 END_TEST
 
