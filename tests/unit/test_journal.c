@@ -427,6 +427,8 @@ START_TEST(how_many_were_left_out_is_told)
 	for (int i = 0; i < 10000; i++)
 		(void)journal_event(&event);
 	ck_assert(!journal_event(&event));
+	ck_assert_uint_eq(
+		tell("end", 1000, 200), 200); /* and takes nothing from what does not wait */
 	n_sent = 0;
 	ck_assert_uint_eq(journal_due_ns(), now_ns + LIMIT_TELL_NS);
 	journal_tell_left_out(/* is_end= */ false);
