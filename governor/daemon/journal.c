@@ -165,7 +165,8 @@ static bool is_within_limit(const struct daemon_event *event, size_t kind, uint6
 	if (line == ARRAY_LENGTH(kinds) || kinds[line].limited < LIMITED_ASKED ||
 		(!event->has_sender && event->number == 0))
 		return true;
-	if (limit_take(&limit, uid, ranks[kinds[line].limited], now_ns))
+	if (limit_take(&limit, uid,
+		    event->comes_later ? LIMIT_RANK_LATER : ranks[kinds[line].limited], now_ns))
 		return true;
 	if (!event->comes_later)
 		limit_leave_out(&limit, uid, now_ns);

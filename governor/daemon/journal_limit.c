@@ -38,12 +38,20 @@ static struct limit_user *place_of(struct limit *limit, uid_t uid)
 	return best;
 }
 
+/* So many are kept for what is worth more. */
+static const uint64_t n_kept[] = {
+	[LIMIT_RANK_LATER] = LIMIT_AFTER_SHARES,
+	[LIMIT_RANK_ASKED] = LIMIT_RESERVE,
+	[LIMIT_RANK_LIFE] = LIMIT_RESERVE,
+	[LIMIT_RANK_OUTCOME] = 0,
+};
+
 bool limit_take(struct limit *limit, uid_t uid, enum limit_rank rank, uint64_t now_ns)
 {
 	struct limit_user *user = place_of(limit, uid);
 	uint64_t full_ns = least_full_ns(user->full_ns, now_ns) + STEP_NS;
 	uint64_t asked_full_ns = least_full_ns(user->asked_full_ns, now_ns) + ASKED_STEP_NS;
-	uint64_t n_most = LIMIT_LINES - (rank == LIMIT_RANK_OUTCOME ? 0 : LIMIT_RESERVE);
+	uint64_t n_most = LIMIT_LINES - n_kept[rank];
 
 	/* One that is refused has a place, too: it is counted. */
 	user->full_ns = least_full_ns(user->full_ns, now_ns);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """200 tasks at once: each in its place before its command begins, and no slot comes too late."""
 
+import re
 import signal
 import time
 
@@ -60,6 +61,14 @@ class Burst(Bundles):
         process.terminate()
         process.communicate(timeout=PATIENCE)
         self.until(lambda: not self.tasks_now())
+        # Each is told whole in the journal.
+        told = self.log.read_text()
+        for kind in ("start: begun", "share ", "cancelled", "stopping: ", "ended"):
+            found = re.findall(rf"(?m)^task (t\d+): {kind}", told)
+            self.assertEqual(set(found), names, kind)
+        self.daemon.terminate()  # at its end it says what was left out
+        self.assertEqual(self.daemon.wait(PATIENCE), 0)
+        self.assertNotIn("left-out", self.log.read_text())
 
 
 if __name__ == "__main__":

@@ -27,13 +27,13 @@ static unsigned take(
 	return n_taken;
 }
 
-/* 200 tasks that come at once, have a share and another, are paused and resumed once, and end. */
+/* 200 tasks that come at once, have a share and another, and end; or are cancelled at once. */
 START_TEST(a_burst_of_tasks_is_told_whole)
 {
 	ck_assert_uint_eq(take(ALICE, LIMIT_RANK_LIFE, 3 * 200, NOW_NS, 0), 600);
 	ck_assert_uint_eq(take(ALICE, LIMIT_RANK_OUTCOME, 200, NOW_NS, 0), 200);
 	setup();
-	ck_assert_uint_eq(take(ALICE, LIMIT_RANK_LIFE, 4 * 200, NOW_NS, 0), 800);
+	ck_assert_uint_eq(take(ALICE, LIMIT_RANK_LIFE, 7 * 200, NOW_NS, 0), 1400);
 }
 END_TEST
 
@@ -67,6 +67,18 @@ START_TEST(what_is_asked_for_goes_first)
 	ck_assert_uint_ge(take(ALICE, LIMIT_RANK_LIFE, 800, NOW_NS + hour_ns, 0), 800);
 	ck_assert_uint_ge(
 		take(ALICE, LIMIT_RANK_OUTCOME, 1000, NOW_NS + hour_ns, 0), LIMIT_RESERVE);
+}
+END_TEST
+
+/* Shares that change all the time leave room for tasks that come and go. */
+START_TEST(what_can_wait_leaves_the_rest)
+{
+	ck_assert_uint_eq(take(ALICE, LIMIT_RANK_LATER, 100000, NOW_NS, NSEC_PER_MSEC),
+		LIMIT_LINES - LIMIT_AFTER_SHARES + 100 * LIMIT_PER_SECOND - 1);
+	ck_assert_uint_ge(take(ALICE, LIMIT_RANK_LIFE, 1000, NOW_NS + 100 * NSEC_PER_SEC, 0),
+		LIMIT_AFTER_SHARES - LIMIT_RESERVE);
+	ck_assert_uint_eq(take(ALICE, LIMIT_RANK_OUTCOME, 1000, NOW_NS + 100 * NSEC_PER_SEC, 0),
+		LIMIT_RESERVE);
 }
 END_TEST
 
@@ -140,6 +152,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, a_burst_of_tasks_is_told_whole);
 	tcase_add_test(tcase, then_by_and_by);
 	tcase_add_test(tcase, what_is_asked_for_goes_first);
+	tcase_add_test(tcase, what_can_wait_leaves_the_rest);
 	tcase_add_test(tcase, some_are_kept_for_outcomes);
 	tcase_add_test(tcase, others_are_not_affected);
 	tcase_add_test(tcase, more_users_than_places);
