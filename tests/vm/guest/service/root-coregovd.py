@@ -126,6 +126,8 @@ class Service(Governed):
         self.until(lambda: self.group_of(refused.pid).name == "refused")
         quota, period = inside.read(self.group_of(refused.pid) / "cpu.max").split()
         self.assertLess(int(quota) / int(period), 0.2)
+        self.assertRegex(self.journal(), r"(?m)^confined: what is in coregov-twin-\w+\.scope is no task "
+                         r"\(a task 'twin' runs already; .*\), and has next to nothing until it ends$")
         self.assertEqual(self.coregov("cancel", "twin")[0], 0)
 
     def test_the_budget_is_claimed(self):
