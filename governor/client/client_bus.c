@@ -23,8 +23,8 @@
  * The buses are asked, not tried: a bus whose policy knows no governor would refuse the Submit, and
  * that could not be told from a governor that refuses.
  *
- * A governor that goes while it has a Submit is waited for a moment: one that was killed or is upgraded is back
- * soon, and finds the process as it would have found it the first time.
+ * A governor that goes while it has a Submit is waited for a moment, and asked again: one that was killed or is
+ * upgraded is back soon, and where the one before had taken the process it has it, too.
  *
  * How long is too long? A burst of submissions may keep a governor busy for longer than anybody would
  * wait for a dead one. So where no answer comes within a second it is sent a Ping, and again every five
@@ -52,7 +52,8 @@ struct client {
 	enum governor_place on_bus; /* which that is */
 	sd_event_source *silence;   /* owned */
 	sd_event_source *back;  /* owned; looks again for a governor that has gone with a Submit */
-	uint64_t gone_us;       /* since when; 0: it has not */
+	uint64_t gone_us;       /* since when; 0: it has not, or is back and well */
+	bool is_again;          /* it is asked for the second time, or more */
 	bool is_asked;          /* whether it is alive */
 	bool is_alive;          /* it has answered since it was asked */
 	unsigned n_silences;    /* looked so often */
@@ -79,6 +80,7 @@ static const struct {
 };
 
 static int find_governor(struct client *client);
+static int await_silence(sd_event_source *source, uint64_t span_us);
 
 static void answer(struct client *client, enum client_answer given, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -111,11 +113,16 @@ static int absent_for(struct client *client, int error)
 	return 0;
 }
 
+/* What is asked for again was right the first time: it is a governor that cannot, then. */
 static void take_error(struct client *client, const sd_bus_error *error)
 {
 	for (size_t i = 0; i < ARRAY_LENGTH(refusals); i++)
 		if (sd_bus_error_has_name(error, refusals[i].error)) {
-			answer(client, refusals[i].answer, "%s", error->message);
+			enum client_answer given = refusals[i].answer;
+
+			if (given == CLIENT_REFUSED_DATA && client->is_again)
+				given = CLIENT_ABSENT;
+			answer(client, given, "%s", error->message);
 			return;
 		}
 	if (sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
@@ -140,10 +147,11 @@ static bool is_nobody_there(const sd_bus_error *error)
 static int on_back(sd_event_source *source, uint64_t due_us, void *data)
 {
 	struct client *client = data;
+	int r = await_silence(client->silence, PING_AFTER_US);
 
 	(void)source;
 	(void)due_us;
-	return find_governor(client);
+	return r < 0 ? absent_for(client, r) : find_governor(client);
 }
 
 /* False where it has not gone with a Submit, or is not back in time. */
@@ -159,6 +167,10 @@ static bool look_again(struct client *client, const sd_bus_error *error)
 	if (client->gone_us == 0 || now_us - client->gone_us > BACK_WITHIN_US)
 		return false;
 	client->back = sd_event_source_disable_unref(client->back);
+	/* Whether the one that has gone is alive is no question any more. */
+	client->is_again = true;
+	client->is_asked = client->is_alive = false;
+	(void)sd_event_source_set_enabled(client->silence, SD_EVENT_OFF);
 	return sd_event_add_time_relative(client->setup.event, &client->back, CLOCK_MONOTONIC,
 		       BACK_PAUSE_US, /* accuracy= */ 0, on_back, client) >= 0;
 }
@@ -279,8 +291,10 @@ static int on_pong(sd_bus_message *message, void *data, sd_bus_error *error)
 	struct client *client = data;
 
 	(void)error;
-	if (!sd_bus_message_is_method_error(message, NULL))
-		client->is_alive = true;
+	if (sd_bus_message_is_method_error(message, NULL))
+		return 0;
+	client->is_alive = true;
+	client->gone_us = 0;
 	return 0;
 }
 

@@ -67,7 +67,8 @@ struct client_setup {
 
 /* Looks for a governor and submits; the answer comes while the event loop runs. A governor that gives
  * no sign of life for five seconds is absent; so is one that is alive and does not answer for a
- * minute, unless the task is to wait for its start. 0, or a negative errno where not even that can be
+ * minute, unless the task is to wait for its start. One that goes before it has answered is looked for again for
+ * three seconds, and asked again. 0, or a negative errno where not even that can be
  * begun (no memory, no descriptor). */
 int client_submit(struct client **ret_client, const struct client_setup *setup,
 	const struct submission *submission, struct fault *fault);

@@ -183,6 +183,11 @@ void daemon_confine(const struct daemon *daemon, const char *scope, uid_t sender
 int daemon_submit(struct daemon *daemon, const struct daemon_submission *submission,
 	uint64_t *ret_number, int *ret_page_fd, uint64_t *ret_token, struct fault *fault);
 
+/* A process that the daemon before had taken when it went, and whose launcher asks again, since it has had no
+ * answer. True and the rest as by daemon_submit(), once for each; false: it is none of these. */
+bool daemon_take_again(struct daemon *daemon, const struct daemon_submission *submission,
+	uint64_t *ret_number, int *ret_page_fd, uint64_t *ret_token);
+
 /* How its first process has ended, told by who waited for it. Without it the end is seen all the same,
  * and the status is not known. */
 int daemon_ended(struct daemon *daemon, uint64_t number, int exit_status, struct fault *fault);

@@ -529,6 +529,8 @@ static void adopt_all(struct daemon *daemon)
 			continue;
 		if (take_seat(daemon, id, &task) < 0)
 			daemon_keep_end(daemon, id, task.number);
+		else
+			daemon->stage.seats[id]->may_come_again = true;
 	}
 }
 

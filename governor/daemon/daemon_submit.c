@@ -315,3 +315,21 @@ int daemon_submit(struct daemon *daemon, const struct daemon_submission *submiss
 	(void)TAKE_PTR(member);
 	return 0;
 }
+
+bool daemon_take_again(struct daemon *daemon, const struct daemon_submission *submission,
+	uint64_t *ret_number, int *ret_page_fd, uint64_t *ret_token)
+{
+	for (uint32_t id = 0; id < daemon->setup.n_tasks_max; id++) {
+		struct member *member = daemon->stage.seats[id];
+
+		if (!member || !member->may_come_again || member->has_exited ||
+			member->pid != submission->pid || member->owner != submission->owner)
+			continue;
+		member->may_come_again = false;
+		*ret_number = member->number;
+		*ret_page_fd = page_fd(member->page);
+		*ret_token = page_token(member->page);
+		return true;
+	}
+	return false;
+}

@@ -31,6 +31,7 @@ struct member {
 	uint64_t start_ticks; /* of that process, 0: not known */
 	sd_event_source *exit_source;
 	struct page *page;
+	bool may_come_again; /* its launcher may have had no answer from the daemon before */
 	bool has_lost_page; /* one that was heard of through it, taken over without it */
 	struct page_news news;
 	bool has_target;

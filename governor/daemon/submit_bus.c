@@ -181,6 +181,10 @@ static int submit(struct governor_bus *bus, sd_bus_message *message, int pidfd,
 	struct fault fault = FAULT_INIT;
 	int r = read_submission(bus, options, pidfd, sender, &submission, &fault);
 
+	if (r >= 0 && !scope &&
+		daemon_take_again(
+			bus->setup.daemon, &submission, &held.number, &held.page_fd, &held.token))
+		return options->waits_for_share && hold(bus, &held) > 0 ? 1 : answer(bus, &held);
 	if (r >= 0 && !scope && daemon_wants_scopes(bus->setup.daemon)) {
 		r = place(bus, message, sender, &submission, &fault);
 		return r < 0 ? fault_to_bus(&fault, r, error) : r;

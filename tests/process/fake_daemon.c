@@ -264,6 +264,13 @@ int daemon_check(const struct daemon *daemon, const struct daemon_submission *as
 	return r;
 }
 
+bool daemon_take_again(struct daemon *daemon, const struct daemon_submission *asked,
+	uint64_t *ret_number, int *ret_page_fd, uint64_t *ret_token)
+{
+	(void)daemon, (void)asked, (void)ret_number, (void)ret_page_fd, (void)ret_token;
+	return false;
+}
+
 int daemon_submit(struct daemon *daemon, const struct daemon_submission *asked,
 	uint64_t *ret_number, int *ret_page_fd, uint64_t *ret_token, struct fault *fault)
 {

@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import tap
-from bus_case import COREGOV, PATIENCE
+from bus_case import COREGOV, NAME, PATH, PATIENCE
 from test_coregovd import BUDGET, COREGOVD, DATA, LEARNERS, SPIN, Service, groups
 
 # Says a loss that falls by .001 every 20 ms, for eight seconds.
@@ -93,6 +93,26 @@ class Adoption(Service):
         later = self.started("later", "--", *SPIN)
         self.assertGreater(self.task_now("later")["number"], now["number"])
         self.assertIsNone(later.poll())
+
+    def test_one_that_waits_for_its_start(self):
+        """It has been taken and has no answer yet: its launcher asks the next governor, and the one after that."""
+        self.conf.write_text(self.configuration + "policy = edf\n")
+        self.assertEqual(self.send(PATH, f"{NAME}.Reload")[0], 0)
+        self.started("first", "--target", "0.1", "--deadline", "10min", "--threads", "1", "--", *SPIN)
+        task = self.started("waits", "--target", "0.1", "--deadline", "20min", "--wait-start",
+                            "--require", "--", "sh", "-c", "echo begun; exit 5")
+        before = self.task_now("waits")
+        self.assertEqual(before["share_cpus"], 0)
+        for _ in range(2):
+            self.kill()
+            self.restart()
+            # Until the launcher is heard again, or it would have been too late for the next time.
+            time.sleep(2)
+            self.assertIsNone(task.poll())
+            self.assertEqual(self.task_now("waits")["number"], before["number"])
+        self.assertEqual(self.coregov("cancel", "first")[0], 0)
+        out, err = task.communicate(timeout=PATIENCE)
+        self.assertEqual((task.returncode, out), (5, "begun\n"), err)
 
     def test_each_report_counts_once(self):
         """400 reports, whatever happens to the governor: none is lost, none is taken twice."""
