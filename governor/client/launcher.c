@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -124,21 +125,26 @@ static int on_gate(sd_event_source *source, int fd, uint32_t events, void *data)
 }
 
 /* Ours is let go of by then, so that nobody waits for us who waits for the command to close its own: it is said
- * where the command says what it has to say. That is read where its output is, so there is no number in it. */
+ * where the command says what it has to say. That is read where its output is, so no metric has a value in it. */
 static void say_unheard(void *data)
 {
 	const struct launcher *self = data;
+	const struct client_reply *reply = client_reply(self->client);
+	const char *number = strrchr(reply->task, '_');
 	_cleanup_close_ int to = (int)syscall(SYS_pidfd_getfd, self->gate.pidfd, STDERR_FILENO, 0);
 	_cleanup_close_ int kept = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 	struct target target;
 
 	if (to < 0 || kept < 0 || parse_target(self->setup->request.target, &target, NULL) < 0)
 		return;
+	/* Nobody may read it, and there is more to do than to wait for that. */
+	if (poll(&(struct pollfd){.fd = to, .events = POLLOUT}, 1, 0) != 1)
+		return;
 	(void)dup2(to, STDERR_FILENO);
 	self->setup->say(
 		"task %s has reported no %s so far: say where it is to be read by --feed, see "
 		"coregov-run(1)",
-		client_reply(self->client)->name, target.metric);
+		reply->name[0] || !number ? reply->name : number + 1, target.metric);
 	(void)dup2(kept, STDERR_FILENO);
 }
 

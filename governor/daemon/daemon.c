@@ -273,8 +273,16 @@ int daemon_set_budget(struct daemon *daemon, double budget_cpus, uid_t sender, s
 int daemon_configure_budget(
 	struct daemon *daemon, double budget_cpus, uid_t sender, struct fault *fault)
 {
-	int r = change_budget(daemon, budget_cpus, sender, "the configuration says so", fault);
+	bool is_as_before = fabs(budget_cpus - daemon->setup.budget_cpus) < 1e-9;
+	struct fault small = FAULT_INIT;
+	int r = change_budget(daemon, budget_cpus, sender, "the configuration says so",
+		is_as_before ? &small : fault);
 
+	/* Of that nothing is asked; the rest of a configuration does not depend on it. */
+	if (r < 0 && is_as_before) {
+		daemon_say(daemon, "enforce", /* name= */ NULL, "%s", small.text);
+		r = 0;
+	}
 	if (r < 0)
 		return r;
 	daemon->configured_cpus = budget_cpus;

@@ -291,8 +291,8 @@ struct daemon_listener {
 	void (*unheard)(void *userdata,
 		uint64_t number); /* has a target and has reported nothing for too long */
 	void (*ended)(void *userdata, uint64_t number);
-	void (*slot)(
-		void *userdata); /* after each slot, and where something about the whole is other than it was */
+	/* After each slot, and where something about the whole is other than it was. As changed. */
+	bool (*slot)(void *userdata);
 };
 void daemon_listen(struct daemon *daemon, const struct daemon_listener *listener);
 

@@ -48,7 +48,8 @@ struct daemon {
 	struct party *parties; /* n_tasks_max of them */
 	double *caps;          /* by party, for the loop */
 	struct daemon_listener listener;
-	sd_event_source *slot_timer, *deadline_timer, *tick_timer, *end_timer, *decider, *teller;
+	sd_event_source *slot_timer, *deadline_timer, *tick_timer, *end_timer, *decider, *teller,
+		*again_timer;
 	uint64_t next_slot; /* number of the slot that is due next */
 	uint64_t n_slots, n_missed, n_late, worst_late_ns;
 	bool is_awake; /* slots are made */

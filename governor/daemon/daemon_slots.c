@@ -189,6 +189,8 @@ static int on_slot(sd_event_source *source, uint64_t usec, void *userdata)
 	count_late(daemon, nsec_sub(now_ns, daemon->next_slot * slot_ns));
 	make_slot(daemon, nsec_sub(now_ns, daemon->next_slot * slot_ns));
 	daemon->n_slots++;
+	/* One that took longer than a slot is long is not followed at once: all else would come never. */
+	now_ns = daemon_now_ns(daemon);
 	daemon->n_missed += nsec_sub(now_ns / slot_ns, daemon->next_slot);
 	daemon->next_slot = now_ns / slot_ns + 1;
 	return arm(daemon, daemon->slot_timer, daemon->next_slot * slot_ns);

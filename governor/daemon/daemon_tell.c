@@ -10,6 +10,7 @@
 
 /* What is told of the tasks, and to whom. Nothing is decided here. */
 
+#define TELL_AGAIN_US USEC_PER_SEC
 #define PRIORITY_TELL (SD_EVENT_PRIORITY_NORMAL + 50)
 
 /* A slot can be made early: what was used is told per time that has passed, and over less than this part
@@ -35,8 +36,9 @@ static void tell(struct daemon *daemon, struct member *member)
 
 	if (member->is_new && listener->added)
 		listener->added(listener->userdata, member->number);
-	if (member->has_changed && listener->changed)
-		member->has_changed = !listener->changed(listener->userdata, member->number);
+	if (member->has_changed)
+		member->has_changed = listener->changed &&
+			!listener->changed(listener->userdata, member->number);
 	if (member->has_gone_unheard && listener->unheard)
 		listener->unheard(listener->userdata, member->number);
 	if (member->has_ended && listener->ended)
@@ -67,6 +69,25 @@ static void forget_oldest(struct daemon *daemon)
 	}
 }
 
+/* What was not taken is told again with the next slot, and where none comes, after a while. */
+static void tell_again(struct daemon *daemon)
+{
+	bool is_left = daemon->has_slot_to_tell;
+
+	for (size_t i = 0; !is_left && i < daemon->members.n; i++)
+		is_left = daemon->members.all[i]->has_changed;
+	if (is_left && sd_event_source_set_time_relative(daemon->again_timer, TELL_AGAIN_US) >= 0)
+		(void)sd_event_source_set_enabled(daemon->again_timer, SD_EVENT_ONESHOT);
+}
+
+static int on_again(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	(void)source;
+	(void)usec;
+	daemon_tell_later(userdata);
+	return 0;
+}
+
 static int on_tell(sd_event_source *source, void *userdata)
 {
 	struct daemon *daemon = userdata;
@@ -74,11 +95,12 @@ static int on_tell(sd_event_source *source, void *userdata)
 	(void)source;
 	for (size_t i = 0; i < daemon->members.n; i++)
 		tell(daemon, daemon->members.all[i]);
-	if (daemon->has_slot_to_tell && daemon->listener.slot)
-		daemon->listener.slot(daemon->listener.userdata);
 	if (daemon->has_slot_to_tell && daemon->setup.keep_slot)
 		daemon->setup.keep_slot(daemon->setup.userdata);
-	daemon->has_slot_to_tell = false;
+	if (daemon->has_slot_to_tell)
+		daemon->has_slot_to_tell = daemon->listener.slot &&
+			!daemon->listener.slot(daemon->listener.userdata);
+	tell_again(daemon);
 	forget_oldest(daemon);
 	return 0;
 }
@@ -368,6 +390,11 @@ int daemon_set_up_telling(struct daemon *daemon, struct fault *fault)
 	daemon->recorder.ops = &recorder_ops;
 	daemon->stage.stopping = tell_stopping;
 	if (r >= 0)
+		r = sd_event_add_time_relative(daemon->setup.event, &daemon->again_timer,
+			CLOCK_MONOTONIC, TELL_AGAIN_US, /* accuracy= */ 0, on_again, daemon);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(daemon->again_timer, SD_EVENT_OFF);
+	if (r >= 0)
 		r = sd_event_source_set_priority(daemon->teller, PRIORITY_TELL);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(daemon->teller, SD_EVENT_OFF);
@@ -377,4 +404,5 @@ int daemon_set_up_telling(struct daemon *daemon, struct fault *fault)
 void daemon_take_down_telling(struct daemon *daemon)
 {
 	daemon->teller = sd_event_source_disable_unref(daemon->teller);
+	daemon->again_timer = sd_event_source_disable_unref(daemon->again_timer);
 }

@@ -106,7 +106,7 @@ static int method_ended(sd_bus_message *message, void *userdata, sd_bus_error *e
 	return r < 0 ? fault_to_bus(&fault, r, error) : sd_bus_reply_method_return(message, "");
 }
 
-static void tell_changed(struct governor_bus *bus);
+static bool tell_changed(struct governor_bus *bus);
 
 static int read_budget(
 	struct governor_bus *bus, const char *text, double *ret_cpus, struct fault *fault)
@@ -144,7 +144,7 @@ static int do_set_budget(
 		r = daemon_set_budget(bus->setup.daemon, cpus, sender, &fault);
 	if (r < 0)
 		return fault_to_bus(&fault, r, error);
-	tell_changed(bus);
+	(void)tell_changed(bus);
 	return sd_bus_reply_method_return(message, "");
 }
 
@@ -159,7 +159,7 @@ static int do_drain(
 	if (r < 0)
 		return r;
 	daemon_drain(bus->setup.daemon, is_on, sender);
-	tell_changed(bus);
+	(void)tell_changed(bus);
 	return sd_bus_reply_method_return(message, "");
 }
 
@@ -175,7 +175,7 @@ static int do_reload(
 	r = bus->setup.reload(bus->setup.userdata, sender, &fault);
 	if (r < 0)
 		return fault_to_bus(&fault, r, error);
-	tell_changed(bus);
+	(void)tell_changed(bus);
 	return sd_bus_reply_method_return(message, "");
 }
 
@@ -286,18 +286,21 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_VTABLE_END,
 };
 
-/* What is other than it was told. What is not taken by the bus now is told with the next slot. */
-static void tell_changed(struct governor_bus *bus)
+/* What is other than it was told. False where the bus does not take it now. */
+static bool tell_changed(struct governor_bus *bus)
 {
 	const char *names[TOLD_NAMES_MAX];
 	struct governor_shown now;
 
 	fill_shown(bus, &now);
-	if (!told_differs(vtable, &bus->told, &now, names) || is_backed_up(bus))
-		return;
+	if (!told_differs(vtable, &bus->told, &now, names))
+		return true;
+	if (is_backed_up(bus))
+		return false;
 	(void)sd_bus_emit_properties_changed_strv(
 		bus->bus, GOVERNOR_PATH, GOVERNOR_INTERFACE, (char **)names);
 	told_take(vtable, &bus->told, &now);
+	return true;
 }
 
 static void heard_added(void *userdata, uint64_t number)
@@ -340,12 +343,12 @@ static void heard_ended(void *userdata, uint64_t number)
 	tell_ended(bus, number, info.name, outcome_to_string(info.outcome));
 }
 
-static void heard_slot(void *userdata)
+static bool heard_slot(void *userdata)
 {
 	struct governor_bus *bus = userdata;
 
 	submit_answer_held(bus);
-	tell_changed(bus);
+	return tell_changed(bus);
 }
 
 static int heard_lost(sd_bus_message *message, void *userdata, sd_bus_error *error)

@@ -11,7 +11,7 @@
  * LIMIT_LINES at once: 200 tasks that are submitted together, have a share and another, are cancelled together,
  * made to stop, have a last share and end, are 1400 lines, and are told whole (test_burst). LIMIT_PER_SECOND after
  * that: a loop of `coregov run` is told of at that pace, and of 200 tasks whose shares change all the time each is
- * told of every 20 s. LIMIT_AFTER_SHARES are left by that, since it can wait: such tasks begin and end, too.
+ * told of every 20 s. Shares leave LIMIT_AFTER_SHARES lines, since they can wait, so that it is told when such tasks begin and end.
  *
  * Of these, LIMIT_ASKED at once are for what is asked for as often as one likes (a task is set, paused, resumed),
  * and LIMIT_ASKED_PER_SECOND: whoever does that all the time uses up less than comes back. LIMIT_RESERVE are kept

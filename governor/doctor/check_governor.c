@@ -28,6 +28,8 @@ static void tell_silent(
 		"process %d is one, and does not answer: %s; its tasks keep the shares that they "
 		"have",
 		(int)governor->pid, governor->why);
+	if (governor->error != -ENOTCONN) /* by the bus, or for want of something of our own */
+		return;
 	if (scene->is_booted && governor->option[0])
 		found_remedy(finding, "%ssystemctl %srestart coregovd", sudo_for(scene, governor),
 			strcmp(governor->option, " --user") == 0 ? "--user " : "");
@@ -108,6 +110,9 @@ void check_governor(const struct scene *scene, struct finding *finding)
 		const struct scene_governor *governor = &scene->governors[i];
 		struct task_group group;
 
+		/* By its name it was there, and has ended by now. */
+		if (governor->error < 0 && governor->pid <= 1)
+			continue;
 		if (governor->error < 0) {
 			tell_silent(scene, governor, finding);
 			return;

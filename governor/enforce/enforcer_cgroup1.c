@@ -810,7 +810,7 @@ static void look_at_budget(struct cgroup1 *cgroup1, struct enforced *enforced, s
 	enforced->n_foreign++;
 	(void)fault_set(fault, -EEXIST,
 		"somebody else set the budget to %" PRIu64
-		" us in %u us; left alone until the budget changes",
+		" us in %u us; left alone until the budget is set anew",
 		quota.quota_us, quota.period_us);
 }
 

@@ -367,6 +367,8 @@ static struct cgroup2 *new_cgroup2(const struct enforcer_setup *setup)
 }
 
 /* What systemd was asked for is in force a little later. */
+static int reopen_slice(struct cgroup2 *cgroup2);
+
 static int await_quota(struct cgroup2 *cgroup2, const struct quota *budget, struct fault *fault)
 {
 	const struct timespec pause = {.tv_nsec = AWAIT_ROUND_NS};
@@ -375,6 +377,11 @@ static int await_quota(struct cgroup2 *cgroup2, const struct quota *budget, stru
 
 	for (unsigned round = 0;; round++) {
 		r = read_max(cgroup2->max_fd, &quota);
+		/* Somebody has stopped it, and nothing runs in it: systemd has the value for the next one. */
+		if (r == -ENODEV && reopen_slice(cgroup2) < 0)
+			return 0;
+		if (r == -ENODEV)
+			r = read_max(cgroup2->max_fd, &quota);
 		if (r < 0)
 			return fault_errno(fault, r, "read the budget of " UNIT_SLICE);
 		if (quota.quota_us == budget->quota_us && quota.period_us == budget->period_us)
@@ -938,7 +945,7 @@ static void look_at_budget(struct cgroup2 *cgroup2, struct enforced *enforced, s
 	cgroup2->is_foreign = true;
 	enforced->n_foreign++;
 	(void)fault_set(fault, -EEXIST,
-		"somebody else set the budget to %s; left alone until the budget changes", limit);
+		"somebody else set the budget to %s; left alone until the budget is set anew", limit);
 }
 
 static int cgroup2_apply(struct enforcer *enforcer, const struct grant *grants, size_t n_grants,

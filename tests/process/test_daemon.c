@@ -64,6 +64,8 @@ static struct daemon_event last_numbers; /* of the event of a task that came las
 static struct daemon_event last_whole;   /* that of no task */
 static struct daemon_slot last_made;     /* of the newest "slot" */
 static unsigned n_made;
+static int slots_taken;              /* so many, and none after that; below 0: all */
+static unsigned made_ms;             /* that each takes that is told of */
 static struct daemon_info last_slot; /* as when it was told */
 
 static void sleep_ms(long ms)
@@ -143,11 +145,12 @@ static struct busy start(enum job job)
 	return busy;
 }
 
-static void on_slot(void *unused)
+static bool on_slot(void *unused)
 {
 	(void)unused;
 	n_slots++;
 	daemon_info(service, &last_slot);
+	return slots_taken-- != 0;
 }
 
 static void on_added(void *unused, uint64_t number)
@@ -200,6 +203,7 @@ static bool on_event(void *unused, const struct daemon_event *event)
 	if (event->made) {
 		last_made = *event->made;
 		n_made++;
+		sleep_ms(made_ms);
 		return true;
 	}
 	if (event->number > 0)
@@ -236,6 +240,8 @@ static void open_daemon(const struct daemon_setup *from)
 	(void)snprintf(*last_run, sizeof(*last_run), "%s", info.run);
 	n_slots = n_added = n_ended = 0;
 	unheard = 0;
+	slots_taken = -1;
+	made_ms = 0;
 	(void)snprintf(start_kinds, sizeof(start_kinds), "%s", kinds);
 	kinds[0] = texts[0] = '\0';
 }
@@ -442,6 +448,46 @@ START_TEST(whether_slots_are_made)
 	RUN_UNTIL(n_ended == 1);
 	sleep_ms(10 * SLOT_NS / NSEC_PER_MSEC);
 	ck_assert(daemon_is_in_time(service));
+}
+END_TEST
+
+/* What is not taken of the whole is told again, also where no slot comes any more. */
+START_TEST(what_was_not_taken_is_told_again)
+{
+	open_daemon(&usual);
+	ck_assert_int_eq(submit(JOB_BUSY, &plain, 0), 1);
+	RUN_UNTIL(n_slots >= 2);
+	slots_taken = 0;
+	ck_assert_int_eq(kill(tasks[0].pid, SIGKILL), 0);
+	reap_and_tell(0, 1);
+	RUN_UNTIL(n_ended == 1);
+	run_for(2 * SLOT_NS);
+	n_slots = 0;
+	RUN_UNTIL(n_slots >= 1);
+	/* And once it is taken it is quiet. */
+	slots_taken = -1;
+	run_for(NSEC_PER_SEC + 2 * SLOT_NS);
+	n_slots = 0;
+	run_for(NSEC_PER_SEC + 2 * SLOT_NS);
+	ck_assert_uint_eq(n_slots, 0);
+}
+END_TEST
+
+/* Slots that take longer than they are long leave time for all else. */
+START_TEST(slots_that_take_long_are_not_all_there_is)
+{
+	struct daemon_setup with = usual;
+	bool wants = true;
+
+	with.wants_slots = wants_slots;
+	with.userdata = &wants;
+	open_daemon(&with);
+	made_ms = 3 * SLOT_NS / NSEC_PER_MSEC / 2;
+	ck_assert_int_eq(submit(JOB_BUSY, &plain, 0), 1);
+	RUN_UNTIL(n_made >= 2);
+	n_slots = n_made = 0;
+	RUN_UNTIL(n_slots >= 3 || n_made >= 20);
+	ck_assert_uint_ge(n_slots, 3);
 }
 END_TEST
 
@@ -1332,6 +1378,8 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, a_status_that_nobody_tells_is_not_told);
 	tcase_add_test(tcase, without_a_task_nothing_wakes_up);
 	tcase_add_test(tcase, whether_slots_are_made);
+	tcase_add_test(tcase, what_was_not_taken_is_told_again);
+	tcase_add_test(tcase, slots_that_take_long_are_not_all_there_is);
 	tcase_add_test(tcase, slots_are_told_where_they_are_wanted);
 	tcase_add_test(tcase, who_learns_is_not_killed_for_it);
 	tcase_add_test(tcase, who_is_to_stop_at_its_target_is_asked_and_then_ended);

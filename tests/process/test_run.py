@@ -248,6 +248,7 @@ class Submitted(Case):
                 "see coregov-run(1)\n")
         target = ("--target", "val_loss <= 0.1")
         for words, says in ((target, says), ((*target, "--quiet", "--name", "made"), says),
+                            ((*target, "--quiet"), says.replace("made", "3")),
                             ((*target, "--feed", "shm"), says), ((), "")):
             with self.subTest(words=words):
                 process = self.start(*words, "sh", "-c", "echo begun; read word",
