@@ -102,6 +102,12 @@ class Service(Governed):
         self.assertEqual(systemctl("stop", "coregov.slice").returncode, 0)
         self.assertEqual(task.wait(inside.PATIENCE), 143)
         self.until(lambda: self.task("spin").get("phase") == "ended")
+        # Nor is anything refused meanwhile that has nothing to do with it.
+        self.assertEqual(self.coregov("budget", "0.5cpu")[:1], (0,))
+        reload = subprocess.run(["busctl", "call", "org.coregov.Governor1", "/org/coregov/Governor1",
+                                 "org.coregov.Governor1", "Reload"], capture_output=True, text=True,
+                                check=False)
+        self.assertEqual(reload.returncode, 0, reload.stderr)
         self.started("ours", *SPIN)
         self.until(lambda: self.task("ours").get("share_cpus", 0) > 0)
         self.assertEqual(inside.Sample(inside.SLICE).cpus, 0.5)
