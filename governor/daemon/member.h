@@ -32,7 +32,7 @@ struct member {
 	sd_event_source *exit_source;
 	struct page *page;
 	bool may_come_again; /* its launcher may have had no answer from the daemon before */
-	bool has_lost_page; /* one that was heard of through it, taken over without it */
+	bool has_lost_page;  /* one that was heard of through it, taken over without it */
 	struct page_news news;
 	bool has_target;
 	struct target target;
