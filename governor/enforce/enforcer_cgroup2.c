@@ -945,7 +945,8 @@ static void look_at_budget(struct cgroup2 *cgroup2, struct enforced *enforced, s
 	cgroup2->is_foreign = true;
 	enforced->n_foreign++;
 	(void)fault_set(fault, -EEXIST,
-		"somebody else set the budget to %s; left alone until the budget is set anew", limit);
+		"somebody else set the budget to %s; left alone until the budget is set anew",
+		limit);
 }
 
 static int cgroup2_apply(struct enforcer *enforcer, const struct grant *grants, size_t n_grants,
