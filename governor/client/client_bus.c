@@ -196,15 +196,23 @@ static void take_name(struct client *client, const char *name)
 	answer(client, CLIENT_ACCEPTED, "%s", "");
 }
 
+/* By its number a task is found, too. */
+static const char *number_of(const struct client *client)
+{
+	const char *number = strrchr(client->reply.task, '_');
+
+	return number ? number + 1 : client->reply.task;
+}
+
 static int on_name(sd_bus_message *reply, void *data, sd_bus_error *error)
 {
 	struct client *client = data;
-	const char *name, *number = strrchr(client->reply.task, '_');
+	const char *name;
 
 	(void)error;
 	if (sd_bus_message_is_method_error(reply, NULL) ||
 		sd_bus_message_read(reply, "v", "s", &name) < 0)
-		name = number ? number + 1 : client->reply.task;
+		name = number_of(client);
 	take_name(client, name);
 	return 0;
 }
@@ -280,7 +288,7 @@ static int on_submitted(sd_bus_message *message, void *data, sd_bus_error *error
 	if (r >= 0 && !submission->name && client->setup.wants_name)
 		r = ask_name(client);
 	else if (r >= 0)
-		take_name(client, submission->name ? submission->name : "");
+		take_name(client, submission->name ? submission->name : number_of(client));
 	return r < 0 ? absent_for(client, r) : 0;
 }
 

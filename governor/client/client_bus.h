@@ -57,7 +57,7 @@ struct client;
 struct client_setup {
 	sd_event *event;
 	enum governor_place place;
-	bool wants_name; /* the name that the governor has made, at the cost of one more call */
+	bool wants_name; /* the name that the governor has made, at the cost of one more call; else its number */
 	/* Told once where an answer takes long and the governor is alive. */
 	void (*say)(const char *format, ...) __attribute__((format(printf, 1, 2)));
 	/* Told once where the governor has heard nothing of the task's target for too long. */

@@ -129,8 +129,6 @@ static int on_gate(sd_event_source *source, int fd, uint32_t events, void *data)
 static void say_unheard(void *data)
 {
 	const struct launcher *self = data;
-	const struct client_reply *reply = client_reply(self->client);
-	const char *number = strrchr(reply->task, '_');
 	_cleanup_close_ int to = (int)syscall(SYS_pidfd_getfd, self->gate.pidfd, STDERR_FILENO, 0);
 	_cleanup_close_ int kept = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 	struct target target;
@@ -144,7 +142,7 @@ static void say_unheard(void *data)
 	self->setup->say(
 		"task %s has reported no %s so far: say where it is to be read by --feed, see "
 		"coregov-run(1)",
-		reply->name[0] || !number ? reply->name : number + 1, target.metric);
+		client_reply(self->client)->name, target.metric);
 	(void)dup2(kept, STDERR_FILENO);
 }
 

@@ -412,14 +412,18 @@ static int log_level(void *userdata)
 
 static void set_log_level(void *userdata, int level, uid_t sender)
 {
+	struct service *service = userdata;
 	int old_level = journal_level();
 
-	(void)userdata;
-	journal_set_level(level);
+	/* Under the one that tells more, or who turns it down would not be told of. */
+	if (level > old_level)
+		journal_set_level(level);
 	if (level != old_level)
 		tell("log-level", sender, "log-level %s, before %s: user %u has asked for it",
 			log_level_to_string(level), log_level_to_string(old_level),
 			(unsigned)sender);
+	journal_set_level(level);
+	arm_left_out(service);
 }
 
 static int open_bus(struct service *service, struct fault *fault)

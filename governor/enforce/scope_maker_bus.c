@@ -245,8 +245,6 @@ int scope_maker_make(struct scope_maker *maker, const char *unit, const char *de
 	struct wanted *wanted, **link = &maker->first;
 	int r = connect(maker, fault);
 
-	if (r == 0)
-		r = listen_to_jobs(maker, fault);
 	if (r < 0)
 		return r;
 	wanted = calloc(1, sizeof(*wanted));
@@ -263,9 +261,13 @@ int scope_maker_make(struct scope_maker *maker, const char *unit, const char *de
 		? sd_event_add_time_relative(maker->event, &wanted->timer, CLOCK_MONOTONIC,
 			  PATIENCE_US, /* accuracy= */ USEC_PER_SEC, on_too_late, wanted)
 		: -ENOMEM;
+	if (r < 0)
+		(void)fault_errno(fault, r, "scope");
+	else
+		r = listen_to_jobs(maker, fault);
 	if (r < 0) {
 		(void)wanted_free(wanted);
-		return fault_errno(fault, r, "scope");
+		return r;
 	}
 	while (*link)
 		link = &(*link)->next;

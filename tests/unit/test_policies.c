@@ -79,6 +79,21 @@ static void expect(const double want_shares[], const enum why want_why[], uint32
 	}
 }
 
+/* Nothing is left that can be used, and the same view has the same plan. */
+static void check_contract(
+	const struct policy *policy, struct policy_state *state, const struct views *views)
+{
+	double sum, again[N_TASKS];
+
+	plan(policy, state, views);
+	sum = check_shares(policy, views);
+	if (!policy->has_reserve)
+		ck_assert_double_eq_tol(sum, usable(views), 1e-9);
+	memcpy(again, shares, sizeof(again));
+	plan(policy, state, views);
+	ck_assert_mem_eq(again, shares, sizeof(again));
+}
+
 START_TEST(every_policy_holds_the_contract)
 {
 	static const uint32_t sizes[] = {0, 1, 2, 5, 20, N_TASKS};
@@ -89,15 +104,8 @@ START_TEST(every_policy_holds_the_contract)
 		views_random_usable(&views, (uint64_t)_i);
 	for (const struct policy *const *policy = policies; *policy; policy++) {
 		struct policy_state *state = views_state(&views, *policy);
-		double sum, again[N_TASKS];
 
-		plan(*policy, state, &views);
-		sum = check_shares(*policy, &views);
-		if (!(*policy)->has_reserve)
-			ck_assert_double_eq_tol(sum, usable(&views), 1e-9);
-		memcpy(again, shares, sizeof(again));
-		plan(*policy, state, &views);
-		ck_assert_mem_eq(again, shares, sizeof(again));
+		check_contract(*policy, state, &views);
 		(*policy)->free(state);
 	}
 	views_done(&views);
@@ -327,18 +335,12 @@ START_TEST(extreme_parameters_hold_the_contract)
 	if (_i % 2 == 1)
 		views_random_usable(&views, (uint64_t)_i);
 	for (const struct policy *const *policy = policies; *policy; policy++) {
-		double values[POLICY_PARAMETERS_MAX], sum, again[N_TASKS];
+		double values[POLICY_PARAMETERS_MAX];
 		struct policy_state *state;
 
 		choose_corner(*policy, (uint64_t)_i, values);
 		state = views_state_with(&views, *policy, values);
-		plan(*policy, state, &views);
-		sum = check_shares(*policy, &views);
-		if (!(*policy)->has_reserve)
-			ck_assert_double_eq_tol(sum, usable(&views), 1e-9);
-		memcpy(again, shares, sizeof(again));
-		plan(*policy, state, &views);
-		ck_assert_mem_eq(again, shares, sizeof(again));
+		check_contract(*policy, state, &views);
 		(*policy)->free(state);
 	}
 	views_done(&views);
