@@ -71,6 +71,14 @@ static int place(struct stage_member *self, uint32_t id, struct fault *fault)
 	return r;
 }
 
+/* Without one, what is in the place is known by its pid. */
+static bool has_group(const struct stage_member *self, uint32_t id)
+{
+	const struct place *place = self->enforcer->ops->task_place(self->enforcer, id);
+
+	return place->cgroup2_fd >= 0 || place->cpu1_fd >= 0;
+}
+
 /* An empty place is as good as none for one whose process has ended. 1 where there is nothing to measure. */
 static int find_place(struct stage_member *self, uint32_t id)
 {
@@ -81,12 +89,15 @@ static int find_place(struct stage_member *self, uint32_t id)
 		enforcer, id, member->name, member->scope, pid, &self->fault);
 
 	member->is_placed = r >= 0;
-	if (r != -ENOENT)
+	if (r != -ENOENT && (r != 0 || has_group(self, id)))
 		return r;
-	r = enforcer->ops->task_add(enforcer, id, member->name, member->scope, &self->fault);
-	member->is_placed = r == 0;
-	if (r == 0 && pid > 0)
-		r = enforcer->ops->task_attach(enforcer, id, pid, &self->fault);
+	if (r == -ENOENT) {
+		r = enforcer->ops->task_add(
+			enforcer, id, member->name, member->scope, &self->fault);
+		member->is_placed = r == 0;
+		if (r == 0 && pid > 0)
+			r = enforcer->ops->task_attach(enforcer, id, pid, &self->fault);
+	}
 	if (r == 0 && pid > 0 && !is_there(member)) {
 		let_go(self, id); /* a stranger may have been moved */
 		return fault_set(&self->fault, -ESRCH,

@@ -312,17 +312,6 @@ static int signal_task_add(struct enforcer *enforcer, uint32_t task, const char 
 	return 0;
 }
 
-/* It has no places that outlive it: the task is added and attached again. */
-static int signal_task_adopt(struct enforcer *enforcer, uint32_t task, const char *name,
-	const char *scope, pid_t pid, struct fault *fault)
-{
-	(void)scope;
-	(void)enforcer;
-	(void)task;
-	(void)pid;
-	return fault_set(fault, -ENOENT, "task %s: signals leave no group to take over", name);
-}
-
 static int signal_place_left(struct enforcer *enforcer, uint32_t least, struct place_left *ret_left)
 {
 	(void)enforcer;
@@ -415,6 +404,34 @@ static int signal_task_let_go(struct enforcer *enforcer, uint32_t task, struct f
 	}
 	by_signal->tasks[task] = (struct signal_task){.is_used = false};
 	return r < 0 ? fault_errno(fault, r, "continue the task's processes") : 0;
+}
+
+/* It has no places that outlive it: the processes are all that there is. What they have used so far was
+ * another's to hold back; as a debt it would keep a training of an hour from running for hours. */
+static int signal_task_adopt(struct enforcer *enforcer, uint32_t task, const char *name,
+	const char *scope, pid_t pid, struct fault *fault)
+{
+	struct enforcer_by_signal *by_signal = of(enforcer);
+	int r;
+
+	if (pid == 0)
+		return fault_set(
+			fault, -ENOENT, "task %s: signals leave no group to take over", name);
+	(void)signal_task_add(enforcer, task, name, scope, fault);
+	r = signal_task_attach(enforcer, task, pid, fault);
+	if (r == -ESRCH)
+		return 1;
+	if (r == 0) {
+		r = proctree_scan(by_signal->tree);
+		if (r < 0)
+			(void)fault_errno(fault, r, "look for processes in /proc");
+	}
+	if (r < 0) {
+		(void)signal_task_let_go(enforcer, task, /* fault= */ NULL);
+		return r;
+	}
+	by_signal->tasks[task].charged_ns = proctree_cpu_ns(by_signal->tree, task);
+	return 0;
 }
 
 /* The whole. */

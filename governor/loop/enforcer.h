@@ -96,8 +96,8 @@ struct enforcer_ops {
 	int (*scope_confine)(struct enforcer *enforcer, const char *scope);
 	/* Takes over the place of a task whose governor has ended, with all that is in force there.
 	 * pid: its first process, 0 where that has ended. 0; 1 where the place went with the last that was in
-	 * it, so that there is nothing to be measured; -ENOENT where there is no such place. NULL in a
-	 * simulation. */
+	 * it, so that there is nothing to be measured; -ENOENT where there is no such place. What has been used
+	 * before is not held against it. NULL in a simulation. */
 	int (*task_adopt)(struct enforcer *enforcer, uint32_t task, const char *name,
 		const char *scope, pid_t pid, struct fault *fault);
 	/* Of what was taken over: the place with the least id of `least` or above in which something runs.

@@ -443,6 +443,18 @@ class BySignals(Adoption):
     test_nonsense_in_it = None
     test_of_another_daemon = None
 
+    def test_what_it_has_used_is_no_debt(self):
+        """It goes on at once, with what it has forked: it does not stand still for as long as it has run."""
+        self.started("spin", "--", "sh", "-c",
+                     "sh -c 'while kill -0 $PPID; do :; done' 2>/dev/null; true")
+        self.until(lambda: self.task_now("spin")["cpu_seconds"] > 1)
+        self.kill()
+        self.restart()
+        before = self.task_now("spin")["cpu_seconds"]
+        begun = time.monotonic()
+        self.until(lambda: self.task_now("spin")["cpu_seconds"] > before + 0.2)
+        self.assertLess(time.monotonic() - begun, 2)  # .5 s, or 2.5 s later
+
     def test_cpu_time_counts_once(self):
         """The meter counts what processes have used since they began."""
         self.started("spin", "--", *SPIN)
