@@ -20,7 +20,10 @@
  *    that has nothing gets a part of its first step, where a part fits that is nearly as good.
  * 4. The chosen tasks, those with a step taken, get the budget by deadline, each up to what it can
  *    use; the more promising first where deadlines are equal; what they leave goes to the others,
- *    the most promising first.
+ *    the most promising first. Where the budget is more than one task can use, work cannot be made
+ *    up for at the end by giving it to one task: so a task that may need long is not due at its deadline
+ *    but before, by a part of what it may need. With needs that are known, all of it would be right: least
+ *    laxity first; with forecasts, a third.
  *
  * A slot's shares go by what the tasks can use in it, the plan behind them by their threads, or where
  * nobody knows these by what they have been seen to use for a while: what a task does in a slot says
@@ -46,6 +49,8 @@ enum {
 	UNSEEN_PART,
 	UNSEEN_SPREAD,
 	UNSEEN_CHANCE,
+	NEVER_ODDS,
+	LAXITY_PART,
 	N_PARAMETERS,
 };
 
@@ -85,10 +90,19 @@ static const struct policy_parameter parameters[] = {
 	[UNSEEN_CHANCE] = { "unseen-chance",
 	  "The chance that a task without a report gets there at all; less puts it behind the others.",
 	  "", 0.1, 1, UNSEEN_CHANCE_USUAL },
+	[NEVER_ODDS] = { "never-odds",
+	  "What the odds that a task with reports never gets there are multiplied by; less gives up later.",
+	  "", 0.1, 10, 0.5 },
+	[LAXITY_PART] = { "laxity-part",
+	  "How much sooner than its deadline a task is due, in parts of what it may need; 0 is by deadline.",
+	  "", 0, 1, 0.35 },
 	[N_PARAMETERS] = { .name = NULL },
 };
 /* clang-format on */
 static_assert(N_PARAMETERS <= POLICY_PARAMETERS_MAX, "a value for each");
+
+/* Of the chance, what is taken for "it may need so long". */
+#define LONG_PART 0.9
 
 struct seen {
 	bool is_made;
@@ -98,17 +112,17 @@ struct seen {
 
 /* What the plan holds of an alive task, by its place in the view. */
 struct stake {
-	uint32_t rank;   /* by (deadline, name) */
-	uint64_t due_ns; /* from now */
+	uint32_t rank; /* by (deadline, name) */
 	double due_s, threads;
 	double charge_s;    /* taken so far; 0: not chosen */
+	double start_s;     /* when it is due to run, in the order of the chosen */
 	double first_slope; /* of the offer: chance / charge; 0: nothing offered */
 	bool is_closed;
 };
 
 struct policy_state {
 	uint32_t n_bundle;
-	double capacity_part, part_slope;
+	double capacity_part, part_slope, never_odds, laxity_part;
 	struct offer_terms terms;
 	struct forecast_unseen unseen;
 	struct seen *seen;               /* n_bundle, by id */
@@ -138,6 +152,8 @@ static void take_parameters(struct policy_state *state, const double given[])
 	policy_parameter_values(&policy_core, given, values);
 	state->capacity_part = values[CAPACITY_PART];
 	state->part_slope = values[PART_SLOPE];
+	state->never_odds = values[NEVER_ODDS];
+	state->laxity_part = values[LAXITY_PART];
 	state->terms = (struct offer_terms){
 		.charge_unused = values[CHARGE_UNUSED],
 		.charge_due = values[CHARGE_DUE],
@@ -190,6 +206,8 @@ static const struct forecast *forecast_of(
 	if (!seen->is_made || seen->n_reports != history->n_reports ||
 		seen->n_not_finite != history->n_not_finite) {
 		forecast_make(task, &state->unseen, &seen->forecast);
+		if (seen->forecast.used_s > 0) /* of the others unseen-chance says it */
+			forecast_doubt(&seen->forecast, state->never_odds);
 		seen->is_made = true;
 		seen->n_reports = history->n_reports;
 		seen->n_not_finite = history->n_not_finite;
@@ -205,17 +223,30 @@ static void stakes_init(
 	feasible_init(feasible, state->moments);
 	for (uint32_t i = 0; i < view->n_tasks; i++) {
 		const struct policy_task *task = &view->tasks[state->order[i]];
-		uint64_t due_ns = task->deadline_ns - view->now_ns;
-		double due_s = (double)due_ns * 1e-9;
+		double due_s = (double)(task->deadline_ns - view->now_ns) * 1e-9;
 
 		state->stakes[state->order[i]] = (struct stake){
 			.rank = i,
-			.due_ns = due_ns,
 			.due_s = due_s,
 			.threads = fmin(task->counted, view->budget_cpus),
 		};
 		feasible_add_moment(feasible, due_s, state->capacity_part * view->budget_cpus);
 	}
+}
+
+/* The moment by which the task is put in order: see 4 above. */
+static double start_of(const struct policy_state *state, const struct policy_view *view,
+	const struct policy_task *task, const struct stake *stake)
+{
+	double cap_s = stake->threads * stake->due_s;
+
+	if (state->laxity_part <= 0 || stake->threads >= view->budget_cpus)
+		return stake->due_s;
+	return stake->due_s -
+		state->laxity_part *
+		forecast_quantile(&state->seen[task->id].forecast, (double)task->cpu_ns * 1e-9,
+			cap_s, LONG_PART) /
+		stake->threads;
 }
 
 static uint32_t collect_steps(struct policy_state *state, const struct policy_view *view)
@@ -231,6 +262,7 @@ static uint32_t collect_steps(struct policy_state *state, const struct policy_vi
 
 		if (n_more > 0)
 			stake->first_slope = state->steps[n].chance / state->steps[n].charge_s;
+		stake->start_s = start_of(state, view, task, stake);
 		n += n_more;
 	}
 	return n;
@@ -297,8 +329,8 @@ static bool runs_before(const void *context, uint32_t a, uint32_t b)
 
 	if (is_chosen(one) != is_chosen(other))
 		return is_chosen(one);
-	if (is_chosen(one) && one->due_ns != other->due_ns)
-		return one->due_ns < other->due_ns;
+	if (is_chosen(one) && (one->start_s < other->start_s || one->start_s > other->start_s))
+		return one->start_s < other->start_s;
 	if (one->first_slope > other->first_slope || one->first_slope < other->first_slope)
 		return one->first_slope > other->first_slope;
 	return one->rank < other->rank;

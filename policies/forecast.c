@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <math.h>
 
-#include "forecast_internal.h"
+#include "net.h"
 
 /* From a learning curve to a distribution of the remaining need.
  *
@@ -57,31 +57,6 @@ static void make_unseen(const struct policy_task *task, const struct forecast_un
 	}
 }
 
-/* Softmax of the net. */
-static void classify(const double features[static N_FEATURES], double ret_chance[static N_CLASSES])
-{
-	double hidden[N_HIDDEN], most = -INFINITY, sum = 0;
-
-	for (int h = 0; h < N_HIDDEN; h++) {
-		hidden[h] = (double)forecast_hidden[h][N_FEATURES];
-		for (int f = 0; f < N_FEATURES; f++)
-			hidden[h] += (double)forecast_hidden[h][f] * features[f];
-		hidden[h] = tanh(hidden[h]);
-	}
-	for (int k = 0; k < N_CLASSES; k++) {
-		ret_chance[k] = (double)forecast_output[k][N_HIDDEN];
-		for (int h = 0; h < N_HIDDEN; h++)
-			ret_chance[k] += (double)forecast_output[k][h] * hidden[h];
-		most = fmax(most, ret_chance[k]);
-	}
-	for (int k = 0; k < N_CLASSES; k++) {
-		ret_chance[k] = exp(ret_chance[k] - most);
-		sum += ret_chance[k];
-	}
-	for (int k = 0; k < N_CLASSES; k++)
-		ret_chance[k] /= sum;
-}
-
 static double share_finite(const struct history *history)
 {
 	double finite = 1 + (double)history->n_reports;
@@ -93,7 +68,9 @@ void forecast_make(const struct policy_task *task, const struct forecast_unseen 
 	struct forecast *forecast)
 {
 	const struct history *history = task->history;
-	double features[N_FEATURES], chance[N_CLASSES], sum = 0, streak_s;
+	double features[N_FEATURES], sum = 0, streak_s;
+	float narrow[N_FEATURES];
+	struct net_answer answer;
 
 	if (history->n_points == 0 || history->cpu_ns[history->n_points - 1] == 0) {
 		make_unseen(task, unseen, forecast);
@@ -101,19 +78,31 @@ void forecast_make(const struct policy_task *task, const struct forecast_unseen 
 		forecast->used_s = seconds(history->cpu_ns[history->n_points - 1]);
 		forecast->n_points = N_BINS;
 		shape_of(history, task->target, task->is_raised, window_of(task), features);
-		classify(features, chance);
+		for (int i = 0; i < N_FEATURES; i++)
+			narrow[i] = (float)features[i];
+		net_ask(&forecast_net, narrow, &answer);
 		/* The class is about the first report that meets the target; the others follow. */
 		streak_s = (task->in_a_row - 1) * forecast->used_s / (double)history->n_reports;
 		for (int i = 0; i < N_BINS; i++) {
 			double edge = i < N_BINS - 1 ? FIRST_EDGE + i * EDGE_STEP : LAST_NEED;
 
-			sum += chance[i];
+			sum += (double)answer.chance[i];
 			forecast->need_s[i] = forecast->used_s * exp(edge) + streak_s;
 			forecast->chance[i] = sum;
 		}
 	}
 	for (uint32_t i = 0; i < forecast->n_points; i++)
 		forecast->chance[i] *= share_finite(history);
+}
+
+void forecast_doubt(struct forecast *forecast, double odds)
+{
+	double likely = forecast->chance[forecast->n_points - 1];
+	double scale = likely + (1 - likely) * odds;
+
+	assert(odds > 0);
+	for (uint32_t i = 0; i < forecast->n_points; i++)
+		forecast->chance[i] /= scale;
 }
 
 /* The chance that `need_s` is enough, point i being the first that lies beyond it. */
@@ -157,4 +146,22 @@ uint32_t forecast_from_now(const struct forecast *forecast, double cpu_s, double
 		ret_chance[n++] = fmax(at_cap - behind, 0) / (1 - behind);
 	}
 	return n;
+}
+
+double forecast_quantile(const struct forecast *forecast, double cpu_s, double cap_s, double part)
+{
+	double need_s[FORECAST_POINTS_MAX], chance[FORECAST_POINTS_MAX];
+	uint32_t n = forecast_from_now(forecast, cpu_s, cap_s, need_s, chance), i = 0;
+	double wanted, from_s, from;
+
+	if (n == 0)
+		return 0;
+	wanted = part * chance[n - 1];
+	while (i + 1 < n && chance[i] < wanted)
+		i++;
+	from_s = i > 0 ? need_s[i - 1] : 0;
+	from = i > 0 ? chance[i - 1] : 0;
+	if (chance[i] <= from)
+		return need_s[i];
+	return from_s + (need_s[i] - from_s) * fmin((wanted - from) / (chance[i] - from), 1);
 }

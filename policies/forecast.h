@@ -38,6 +38,13 @@ struct forecast_unseen {
 void forecast_make(const struct policy_task *task, const struct forecast_unseen *unseen,
 	struct forecast *ret_forecast);
 
+/* Multiplies the odds of "never" by a number > 0, the odds among the rest staying what they are. */
+void forecast_doubt(struct forecast *forecast, double odds);
+
+/* The CPU time from now, of at most cap_s, with which `part` of the chance is won that there is up to cap_s;
+ * 0 where there is none. part: in (0, 1]. */
+double forecast_quantile(const struct forecast *forecast, double cpu_s, double cap_s, double part);
+
 /* The forecast given that the task has used cpu_s and is not there yet, cut at cap_s (> 0) of more
  * CPU time: ret_need_s and ret_chance get up to FORECAST_POINTS_MAX points as in the struct, with
  * need_s counted from now. Returns how many: 0 where the forecast sees no chance at all. */

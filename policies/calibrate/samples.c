@@ -87,7 +87,7 @@ static void report(struct task *task, const struct recorded *curve, struct chanc
 	double cut = !is_plain && chance_uniform(chance, 0, 1) < 0.5
 		? chance_uniform(chance, 0.5, 1)
 		: 1;
-	double noise = chance_uniform(chance, 0, 1) < 0.5 ? 0.01 : log_uniform(chance, 0.002, 0.05);
+	double noise = chance_uniform(chance, 0, 1) < 0.5 ? 0.01 : log_uniform(chance, 1e-5, 0.05);
 
 	task->n = (size_t)lround(log_uniform(chance, REPORTS_LEAST, REPORTS_MOST));
 	for (size_t i = 0; i < task->n; i++) {

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../forecast_internal.h"
+#include "../net.h"
 
 /* Chance, the same on every machine. */
 struct chance {

@@ -302,6 +302,43 @@ START_TEST(parameters_decide_who_is_chosen)
 }
 END_TEST
 
+static void make_laxity(double part, double budget_cpus)
+{
+	double values[POLICY_PARAMETERS_MAX];
+	const struct policy_parameter *laxity = policy_parameter_find(core, "laxity-part");
+	struct policy_state *lax;
+
+	policy_parameter_values(core, /* given= */ NULL, values);
+	values[laxity - core->parameters] = part;
+	lax = views_state_with(&views, core, values);
+	memset(views.histories, 0, N_TASKS * sizeof(views.histories[0]));
+	views_reports(&views, 0, 26, 0.25, 0.3, 2, 0.7);
+	make_promising(1);
+	views.tasks[0].deadline_ns = 14 * SECOND;
+	views.tasks[1].deadline_ns = 15 * SECOND;
+	views.view.budget_cpus = budget_cpus;
+	views.view.n_tasks = 2;
+	core->plan(lax, &views.view, shares, why);
+	ck_assert_int_eq((int)why[0], WHY_CHOSEN);
+	core->free(lax);
+}
+
+/* One is nearly there; the other is due a little later, and needs most of what it can have until then. Only
+ * where each can use less than the budget is the other the more urgent. */
+START_TEST(little_laxity_comes_before_a_deadline)
+{
+	make_laxity(0, 1.5);
+	ck_assert_double_eq(shares[0], 1);
+	ck_assert_double_eq(shares[1], 0.5);
+	make_laxity(1, 1.5);
+	ck_assert_double_eq(shares[0], 0.5);
+	ck_assert_double_eq(shares[1], 1);
+	make_laxity(1, 1);
+	ck_assert_double_eq(shares[0], 1);
+	ck_assert_double_eq(shares[1], 0);
+}
+END_TEST
+
 START_TEST(nobody_is_written_off_without_a_budget)
 {
 	make_hopeless(0);
@@ -332,6 +369,7 @@ int main(void)
 	tcase_add_test(tcase, equals_go_by_name);
 	tcase_add_test(tcase, a_crowd_of_equals_is_planned);
 	tcase_add_test(tcase, parameters_decide_who_is_chosen);
+	tcase_add_test(tcase, little_laxity_comes_before_a_deadline);
 	tcase_add_test(tcase, nobody_is_written_off_without_a_budget);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);

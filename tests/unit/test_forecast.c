@@ -168,6 +168,33 @@ START_TEST(a_plateau_is_hopeless)
 }
 END_TEST
 
+/* Of 0.6 that get there and 0.4 that never do, half the odds of never leave 0.6 and 0.2: three of four. */
+START_TEST(doubt_is_of_never_alone)
+{
+	forecast = (struct forecast){.n_points = 2, .need_s = {1, 2}, .chance = {0.2, 0.6}};
+	forecast_doubt(&forecast, 0.5);
+	ck_assert_double_eq_tol(forecast.chance[0], 0.25, 1e-12);
+	ck_assert_double_eq_tol(forecast.chance[1], 0.75, 1e-12);
+	forecast_doubt(&forecast, 2);
+	ck_assert_double_eq_tol(forecast.chance[1], 0.6, 1e-12);
+}
+END_TEST
+
+START_TEST(a_quantile_is_where_the_chance_is)
+{
+	forecast = (struct forecast){.n_points = 3, .need_s = {1, 2, 6}, .chance = {0.2, 0.6, 0.8}};
+	/* Up to 2 s 0.6 are won: half of that is in the middle of the first second's 0.2 and the next's 0.4. */
+	ck_assert_double_eq_tol(forecast_quantile(&forecast, 0, 2, 0.5), 1.25, 1e-12);
+	ck_assert_double_eq_tol(forecast_quantile(&forecast, 0, 100, 1), 6, 1e-12);
+	ck_assert_double_eq_tol(forecast_quantile(&forecast, 0, 100, 0.9), 4.4, 1e-12);
+	/* After 2 s without success 0.2 of 0.4 are left to be won, evenly over 4 s. */
+	ck_assert_double_eq_tol(forecast_quantile(&forecast, 2, 100, 0.5), 2, 1e-12);
+	ck_assert_double_eq_tol(forecast_quantile(&forecast, 2, 2, 0.5), 1, 1e-12);
+	/* Beyond all that was forecast. */
+	ck_assert_double_eq_tol(forecast_quantile(&forecast, 7, 100, 0.5), 0, 1e-12);
+}
+END_TEST
+
 START_TEST(nearly_there_is_near)
 {
 	views_reports(&views, 0, 100, 0.2, 0, 2, 0.29); /* 0.526 */
@@ -345,6 +372,8 @@ int main(void)
 	tcase_add_test(tcase, not_finite_reports_cost_chance);
 	tcase_add_test(tcase, a_streak_takes_longer);
 	tcase_add_test(tcase, a_thinned_history_tells_the_same);
+	tcase_add_test(tcase, doubt_is_of_never_alone);
+	tcase_add_test(tcase, a_quantile_is_where_the_chance_is);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);
 }

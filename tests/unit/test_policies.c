@@ -253,7 +253,7 @@ START_TEST(parameters_are_sound_and_found)
 		ck_assert_ptr_null(policy_parameter_find(*policy, "nonsense"));
 		ck_assert_ptr_null(policy_parameter_find(*policy, ""));
 	}
-	ck_assert_uint_eq(policy_n_parameters(policy_find("core")), 9);
+	ck_assert_uint_eq(policy_n_parameters(policy_find("core")), 11);
 	ck_assert_uint_eq(policy_n_parameters(policy_find("edf")), 0);
 }
 END_TEST

@@ -261,7 +261,7 @@ START_TEST(holds_all_parameters_of_the_policy)
 	must_close(trace, NULL);
 	expect("SELECT * FROM parameters WHERE name IN ('capacity-part', 'charge-unused')",
 		"capacity-part|0.75\ncharge-unused|0.7\n");
-	expect("SELECT count(*) FROM parameters", "9\n");
+	expect("SELECT count(*) FROM parameters", "11\n");
 	must_close(must_open(), NULL); /* of `edf`, which has none */
 	expect("SELECT count(*) FROM parameters", "0\n");
 }

@@ -40,7 +40,7 @@ _coregov_values()
 	--meter) echo 'bpf cgroup proc' ;;
 	--on-deadline | --on-target) echo 'stop yield' ;;
 	--policy) echo 'core edf equal exclusive fifo fixed script' ;;
-	--set) echo 'core.capacity-part= core.chance-power= core.charge-due= core.charge-unused= core.part-slope= core.room-power= core.unseen-chance= core.unseen-part= core.unseen-spread=' ;;
+	--set) echo 'core.capacity-part= core.chance-power= core.charge-due= core.charge-unused= core.laxity-part= core.never-odds= core.part-slope= core.room-power= core.unseen-chance= core.unseen-part= core.unseen-spread=' ;;
 	--threads) echo 'auto' ;;
 	esac
 }

@@ -93,7 +93,7 @@ set -l policies 'core edf equal exclusive fifo fixed script'
 set -l enforcers 'cgroup1 cgroup2 signal'
 set -l meters 'bpf cgroup proc'
 set -l ends 'stop yield'
-set -l settings 'core.capacity-part= core.chance-power= core.charge-due= core.charge-unused= core.part-slope= core.room-power= core.unseen-chance= core.unseen-part= core.unseen-spread='
+set -l settings 'core.capacity-part= core.chance-power= core.charge-due= core.charge-unused= core.laxity-part= core.never-odds= core.part-slope= core.room-power= core.unseen-chance= core.unseen-part= core.unseen-spread='
 set -l levels 'debug err info notice warning'
 set -l feeds 'auto file: none output output: shm'
 

@@ -1,52 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "net.h"
+#include "fit.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-/* One hidden layer of tanh, softmax over the classes, fitted by Adam with decoupled weight decay.
- *
- * Against learning the curves by heart: noise on the inputs, decay, few hidden units, and labels that
- * lend some of their weight to the neighbouring bins. The learning rate falls as a cosine. */
+/* The net is fitted by Adam with decoupled weight decay (Kingma and Ba, ICLR 2015; Loshchilov and Hutter,
+ * ICLR 2019). Against learning the curves by heart: no sample is seen more than a few times, a little noise
+ * on the inputs, decay, and labels that lend some of their weight to the neighbouring bins. The learning
+ * rate falls as a cosine. */
 
 #define BATCH 1024
 #define RATE 4e-3
 #define DECAY 3e-2
-#define INPUT_NOISE 0.1
-#define OWN_PART 0.7 /* of the weight stays with the class that came */
+#define INPUT_NOISE 0.02
+#define OWN_PART 0.9 /* of the weight stays with the class that came */
 #define N_WEIGHTS (sizeof(struct net) / sizeof(float))
 
 struct adam {
 	struct net gradient, mean, square;
 	unsigned n_steps;
 };
-
-static void forward(const struct net *net, const float feature[static N_FEATURES],
-	float ret_hidden[static N_HIDDEN], float ret_chance[static N_CLASSES])
-{
-	float most = -INFINITY, sum = 0;
-
-	for (int h = 0; h < N_HIDDEN; h++) {
-		float x = net->hidden[h][N_FEATURES];
-
-		for (int f = 0; f < N_FEATURES; f++)
-			x += net->hidden[h][f] * feature[f];
-		ret_hidden[h] = tanhf(x);
-	}
-	for (int k = 0; k < N_CLASSES; k++) {
-		float x = net->output[k][N_HIDDEN];
-
-		for (int h = 0; h < N_HIDDEN; h++)
-			x += net->output[k][h] * ret_hidden[h];
-		ret_chance[k] = x;
-		most = fmaxf(most, x);
-	}
-	for (int k = 0; k < N_CLASSES; k++)
-		sum += ret_chance[k] = expf(ret_chance[k] - most);
-	for (int k = 0; k < N_CLASSES; k++)
-		ret_chance[k] /= sum;
-}
 
 static void soft_label(uint8_t class, float ret[static N_CLASSES])
 {
@@ -62,39 +36,50 @@ static void soft_label(uint8_t class, float ret[static N_CLASSES])
 	ret[above] += (float)((1 - OWN_PART) / 2);
 }
 
+/* From the errors of what a layer said to the gradient of its weights, and to the errors of what it was told
+ * (NULL for the features: nobody asks). */
+static void blame(const float weight[], const float from[], int n_from, const float error[],
+	int n_to, float gradient[], float ret_back[])
+{
+	for (int i = 0; i < n_from; i++) {
+		float back = 0;
+
+		for (int k = 0; k < n_to; k++)
+			gradient[i * n_to + k] += error[k] * from[i];
+		if (!ret_back)
+			continue;
+		for (int k = 0; k < n_to; k++)
+			back += error[k] * weight[i * n_to + k];
+		ret_back[i] = back * (1 - from[i] * from[i]); /* of a tanh */
+	}
+	for (int k = 0; k < n_to; k++)
+		gradient[n_from * n_to + k] += error[k];
+}
+
 /* Adds the gradient of one sample; returns its surprise. */
 static double backward(const struct net *net, struct net *gradient, const struct sample *sample,
 	const float feature[static N_FEATURES])
 {
-	float hidden[N_HIDDEN], chance[N_CLASSES], label[N_CLASSES], back[N_HIDDEN] = {0};
-	double surprise;
+	float label[N_CLASSES], error[N_CLASSES], second[N_SECOND], first[N_FIRST];
+	struct net_answer answer;
 
-	forward(net, feature, hidden, chance);
-	surprise = -log((double)fmaxf(chance[sample->class], 1e-30F));
+	net_ask(net, feature, &answer);
 	soft_label(sample->class, label);
-	for (int k = 0; k < N_CLASSES; k++) {
-		float error = chance[k] - label[k];
-
-		for (int h = 0; h < N_HIDDEN; h++) {
-			gradient->output[k][h] += error * hidden[h];
-			back[h] += error * net->output[k][h];
-		}
-		gradient->output[k][N_HIDDEN] += error;
-	}
-	for (int h = 0; h < N_HIDDEN; h++) {
-		float error = back[h] * (1 - hidden[h] * hidden[h]);
-
-		for (int f = 0; f < N_FEATURES; f++)
-			gradient->hidden[h][f] += error * feature[f];
-		gradient->hidden[h][N_FEATURES] += error;
-	}
-	return surprise;
+	for (int k = 0; k < N_CLASSES; k++)
+		error[k] = answer.chance[k] - label[k];
+	blame(&net->output[0][0], answer.second, N_SECOND, error, N_CLASSES,
+		&gradient->output[0][0], second);
+	blame(&net->second[0][0], answer.first, N_FIRST, second, N_SECOND, &gradient->second[0][0],
+		first);
+	blame(&net->first[0][0], feature, N_FEATURES, first, N_FIRST, &gradient->first[0][0],
+		/* ret_back= */ NULL);
+	return -log((double)fmaxf(answer.chance[sample->class], 1e-30F));
 }
 
 static void adam_step(struct adam *adam, struct net *net, size_t batch, double rate)
 {
-	float *weight = &net->hidden[0][0], *gradient = &adam->gradient.hidden[0][0];
-	float *mean = &adam->mean.hidden[0][0], *square = &adam->square.hidden[0][0];
+	float *weight = &net->first[0][0], *gradient = &adam->gradient.first[0][0];
+	float *mean = &adam->mean.first[0][0], *square = &adam->square.first[0][0];
 	double mean_part, square_part;
 
 	adam->n_steps++;
@@ -135,16 +120,16 @@ static void standardise(struct sample samples[], size_t n, double ret_mean[stati
 static void fold(struct net *net, const double mean[static N_FEATURES],
 	const double deviation[static N_FEATURES])
 {
-	for (int h = 0; h < N_HIDDEN; h++) {
-		double constant = (double)net->hidden[h][N_FEATURES];
+	for (int h = 0; h < N_FIRST; h++) {
+		double constant = (double)net->first[N_FEATURES][h];
 
 		for (int f = 0; f < N_FEATURES; f++) {
-			double weight = (double)net->hidden[h][f] / deviation[f];
+			double weight = (double)net->first[f][h] / deviation[f];
 
 			constant -= weight * mean[f];
-			net->hidden[h][f] = (float)weight;
+			net->first[f][h] = (float)weight;
 		}
-		net->hidden[h][N_FEATURES] = (float)constant;
+		net->first[N_FEATURES][h] = (float)constant;
 	}
 }
 
@@ -166,7 +151,14 @@ static float rough_normal(struct chance *chance)
 		INPUT_NOISE * 1.2247);
 }
 
-void net_fit(struct net *net, struct sample samples[], size_t n_samples, unsigned n_epochs,
+/* Random weights that keep the spread of what comes in; the constants are 0. */
+static void start(float weight[], int n_from, int n_to, struct chance *chance)
+{
+	for (int i = 0; i < n_from * n_to; i++)
+		weight[i] = (float)chance_normal(chance, 0, sqrt(1.0 / n_from));
+}
+
+void fit_net(struct net *net, struct sample samples[], size_t n_samples, unsigned n_epochs,
 	struct chance *chance)
 {
 	static struct adam adam;
@@ -176,12 +168,9 @@ void net_fit(struct net *net, struct sample samples[], size_t n_samples, unsigne
 	memset(&adam, 0, sizeof(adam));
 	memset(net, 0, sizeof(*net));
 	standardise(samples, n_samples, mean, deviation);
-	for (int h = 0; h < N_HIDDEN; h++) {
-		for (int f = 0; f < N_FEATURES; f++)
-			net->hidden[h][f] = (float)chance_normal(chance, 0, sqrt(1.0 / N_FEATURES));
-		for (int k = 0; k < N_CLASSES; k++)
-			net->output[k][h] = (float)chance_normal(chance, 0, sqrt(1.0 / N_HIDDEN));
-	}
+	start(&net->first[0][0], N_FEATURES, N_FIRST, chance);
+	start(&net->second[0][0], N_FIRST, N_SECOND, chance);
+	start(&net->output[0][0], N_SECOND, N_CLASSES, chance);
 	for (size_t batch = 0; batch < n_batches; batch++) {
 		double surprise = 0;
 
@@ -205,14 +194,14 @@ void net_fit(struct net *net, struct sample samples[], size_t n_samples, unsigne
 	fold(net, mean, deviation);
 }
 
-double net_surprise(const struct net *net, const struct sample samples[], size_t n_samples)
+double fit_surprise(const struct net *net, const struct sample samples[], size_t n_samples)
 {
-	float hidden[N_HIDDEN], chance[N_CLASSES];
+	struct net_answer answer;
 	double sum = 0;
 
 	for (size_t i = 0; i < n_samples; i++) {
-		forward(net, samples[i].feature, hidden, chance);
-		sum -= log((double)fmaxf(chance[samples[i].class], 1e-30F));
+		net_ask(net, samples[i].feature, &answer);
+		sum -= log((double)fmaxf(answer.chance[samples[i].class], 1e-30F));
 	}
 	return sum / (double)n_samples;
 }
