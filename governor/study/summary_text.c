@@ -87,7 +87,7 @@ static void print_policies(const struct summary_text *text, int width, FILE *to)
 	(void)fprintf(to, "%-*s  %7s  %16s", width, "policy", "kappa", "95 % interval");
 	if (has_star(text))
 		(void)fprintf(to, "  %8s", "of best");
-	(void)fprintf(to, "  %10s  %8s  %8s  %9s\n", "throughput", "used", "learned", "to target");
+	(void)fprintf(to, "  %10s  %8s  %8s  %9s\n", "throughput", "used", "useful", "to target");
 	for (size_t i = 0; i < text->n_rows; i++)
 		print_row(text, i, width, to);
 }
@@ -114,13 +114,11 @@ static void print_notes(const struct summary_text *text, FILE *to)
 	bool has_interval = text->n_rows > 0 && !isnan(text->rows[0].kappa.low);
 
 	(void)fprintf(to,
-		"\nused: of the budget; learned: of the CPU time used, by tasks that learned; to "
-		"target: "
-		"mean\n"
-		"time from begin to target of the %" PRIu64 " tasks of %" PRIu64
-		" that learn under %s.\n",
-		summary_n_common(text->summary), summary_n_tasks(text->summary),
-		text->n_rows > 1 ? "every policy" : "it");
+		"\nused: of the budget; useful: of the CPU time used, by tasks that learned;\n"
+		"to target: mean time since begin, of the tasks that learn under %s (%" PRIu64
+		" of %" PRIu64 ").\n",
+		text->n_rows > 1 ? "every policy" : "the policy", summary_n_common(text->summary),
+		summary_n_tasks(text->summary));
 	if (has_interval)
 		(void)fprintf(to,
 			"95 %% interval: percentile bootstrap over bundles, %d resamples.\n",

@@ -181,16 +181,16 @@ START_TEST(prints_tables)
 	ck_assert_str_eq(printed,
 		"3 bundles, 7 tasks\n"
 		"\n"
-		"policy      kappa     95 % interval  throughput      used   learned  to target\n"
+		"policy      kappa     95 % interval  throughput      used    useful  to target\n"
 		"edf        0.6667  0.5000 .. 1.0000       0.400    80.0 %    16.7 %      7.5 s\n"
 		"core       0.4167  0.0000 .. 0.7500       0.300    60.0 %    33.3 %     22.5 s\n"
 		"\n"
 		"against       edf       95 % interval  better   equal   worse\n"
 		"core      -0.2500  -1.0000 .. +0.2500       1       1       1\n"
 		"\n"
-		"used: of the budget; learned: of the CPU time used, by tasks that learned; to "
-	        "target: mean\n"
-		"time from begin to target of the 2 tasks of 7 that learn under every policy.\n"
+		"used: of the budget; useful: of the CPU time used, by tasks that learned;\n"
+		"to target: mean time since begin, of the tasks that learn under every policy (2 "
+	        "of 7).\n"
 		"95 % interval: percentile bootstrap over bundles, 2000 resamples.\n");
 }
 END_TEST
