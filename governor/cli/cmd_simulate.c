@@ -35,7 +35,7 @@
  * can be read once only. */
 
 #define POLICIES_MAX 32
-#define ROWS_KEPT_MAX ((size_t)16 << 20) /* 256 MiB */
+#define ROWS_KEPT_MAX ((size_t)8 << 20) /* 128 MiB */
 
 struct input {
 	const char *path;
