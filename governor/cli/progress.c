@@ -18,9 +18,9 @@
 void progress_text(char ret_text[static PROGRESS_TEXT_MAX], const char *what, size_t n_done,
 	size_t n_all, double seconds, unsigned columns)
 {
-	double part = n_all > 0 ? (double)n_done / (double)n_all : 1;
+	size_t all = n_all > 0 ? n_all : 1;
 	double rate = seconds > 0 ? (double)n_done / seconds : 0;
-	int filled = (int)(part * BAR_WIDTH);
+	int filled = (int)(n_done * BAR_WIDTH / all);
 	char left[HUMAN_TEXT_MAX] = "", rate_text[32];
 	size_t room = columns < PROGRESS_TEXT_MAX ? columns + 1 : PROGRESS_TEXT_MAX;
 
@@ -28,9 +28,9 @@ void progress_text(char ret_text[static PROGRESS_TEXT_MAX], const char *what, si
 	if (rate > 0)
 		(void)format_span(
 			left, (uint64_t)fmin((double)(n_all - n_done) / rate, 1e9) * NSEC_PER_SEC);
-	(void)snprintf(ret_text, room, "%.*s%.*s %3.0f %%  %zu of %zu %s, %s/s%s%s", filled,
+	(void)snprintf(ret_text, room, "%.*s%.*s %3zu %%  %zu of %zu %s, %s/s%s%s", filled,
 		"####################", BAR_WIDTH - filled, "--------------------",
-		floor(100 * part), n_done, n_all, what, rate_text, rate > 0 ? ", left: " : "",
+		100 * n_done / all, n_done, n_all, what, rate_text, rate > 0 ? ", left: " : "",
 		left);
 }
 
