@@ -80,6 +80,11 @@ class Case(unittest.TestCase):
         return self.bundle("long.bundle", [{"curve": "long.csv", "deadline": "1500s"}] * 300,
                            "budget = 300cpu")
 
+    def full(self, deadline="10s"):
+        """One with so many rows that they are kept, but not another 100,000 (ROWS_KEPT_MAX)."""
+        self.curve("huge.csv", [(i, 1) for i in range(1, 100001)])
+        return self.bundle("full", [{"curve": "huge.csv", "deadline": deadline}] * 83, "budget = 83cpu")
+
     @staticmethod
     def run_it(*words, **more):
         return subprocess.run([COREGOV, "simulate", *words], capture_output=True, text=True,
@@ -181,19 +186,20 @@ class Output(Case):
         self.assertAlmostEqual(mean, expected, delta=1e-8 * max(1, abs(expected)))
 
     def test_what_does_not_fit_into_memory_is_read_again(self):
-        # 85 curves of 100,000 rows are more than is kept, so that what comes behind them is not.
-        self.curve("huge.csv", [(i, 1) for i in range(1, 100001)])
-        huge = self.bundle("huge", [{"curve": "huge.csv", "deadline": "10s"}] * 85)
-        paths = self.many(5)
-        alone = self.results(*paths, "-p", "edf,equal")
-        self.assertEqual(self.results(huge, *paths, "-p", "edf,equal")[2:], alone)
+        full = self.full()
+        paths = [self.bundle(f"{i}.more", [{"curve": "huge.csv", "target": "0.5"}, {}], f"budget = {i}cpu")
+                 for i in range(1, 4)] + self.many(2)
+        words = ["-p", "edf,equal", "-J2"]
+        alone = self.results(*paths, *words)
+        # On one CPU `edf` gives all to the first by name.
+        self.assertEqual([result["learned"] for result in alone[:6]], [0, 1, 1, 1, 1, 1])
+        self.assertEqual(self.results(full, *paths, *words)[2:], alone)
 
     def test_what_can_be_read_once_is_read_once(self):
-        self.curve("huge.csv", [(i, 1) for i in range(1, 100001)])
-        huge = self.bundle("huge", [{"curve": "huge.csv", "deadline": "10s"}] * 85)
-        path = self.bundle("once", [{"curve": str(self.folder / "c.csv")}])
-        done = subprocess.run(["bash", "-c", '"$0" simulate "$1" <(cat "$2") -p edf,equal -j -J2',
-                               COREGOV, huge, path], capture_output=True, text=True,
+        full = self.full()
+        path = self.bundle("once", [{"curve": self.folder / "c.csv"}, {"curve": self.folder / "huge.csv"}])
+        done = subprocess.run(["bash", "-c", '"$0" simulate "$1" <(cat "$2") -p edf,fifo -j -J2',
+                               COREGOV, full, path], capture_output=True, text=True,
                               timeout=PATIENCE, check=False)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertEqual([json.loads(line)["learned"] for line in done.stdout.splitlines()], [0, 0, 1, 1])
@@ -450,6 +456,20 @@ class Ends(Case):
             pipe.write("[bundle]\nbudget = 1cpu\n")
         self.assertEqual(process.communicate(timeout=PATIENCE)[0], "")
         self.assertEqual(process.returncode, 130)
+
+    def test_where_a_bundle_is_changed_meanwhile(self):
+        # It is for some time at work on the first; the other is read again only then.
+        full = self.full("50000s")
+        for tasks, sentence in (([{}, {}], "it was changed while others were run"),
+                                ([{"target": "soon"}], "other:6: target: ")):
+            with self.subTest(tasks=tasks):
+                other = self.bundle("other", [{"curve": "huge.csv"}])
+                process = self.start(full, other, "-p", "edf", "-j", "-J1")
+                until(lambda pid=process.pid: children(pid), "all are read")
+                self.bundle("other", tasks)
+                output, errors = process.communicate(timeout=PATIENCE)
+                self.assertEqual((process.returncode, output.count("\n")), (1, 1))
+                self.assertRegex(errors, rf"^coregov: {other}: edf: .*{sentence}")
 
     def test_with_a_process_that_is_killed(self):
         process, workers = self.started()
