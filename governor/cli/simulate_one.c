@@ -74,6 +74,7 @@ static void fill_figures(
 	*ret_figures = (struct summary_figures){
 		.n_tasks = (uint32_t)bundle->n_tasks,
 		.n_learned = (uint32_t)result_learned(result),
+		/* Of the bundle, not of the policy; where nobody has worked it out there is no column. */
 		.kappa_star = NAN,
 		.data_throughput = result_data_throughput(result),
 		.used_seconds = nsec_to_seconds(totals.used_ns),

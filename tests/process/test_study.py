@@ -408,7 +408,7 @@ class Terminal(Case):
         paths = [path] * 25
         self.assertEqual(self.on_terminal(*paths, "-p", "edf", "--quiet")[0], "")
         self.assertEqual(self.on_terminal(*paths, "-p", "edf", term="dumb")[0], "")
-        self.assertEqual(self.on_terminal(*paths[:1], "-p", "edf")[0], "")
+        self.assertEqual(self.on_terminal(self.bundle("short", [{}]), "-p", "edf")[0], "")
         shown, _ = self.on_terminal(*paths, "-p", "edf", "--json", has_output=True)
         self.assertEqual([json.loads(line)["tasks"] for line in shown.splitlines()], [300] * 25)
 

@@ -190,7 +190,7 @@ START_TEST(prints_tables)
 		"\n"
 		"used: of the budget; useful: of the CPU time used, by tasks that learned;\n"
 		"to target: mean time since begin, of the tasks that learn under every policy (2 "
-	        "of 7).\n"
+		"of 7).\n"
 		"95 % interval: percentile bootstrap over bundles, 2000 resamples.\n");
 }
 END_TEST
