@@ -2,7 +2,9 @@
 #include <assert.h>
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <math.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -314,6 +316,32 @@ static int make(void *context, size_t item, FILE *to, struct fault *fault)
 	return ferror(to) ? fault_errno(fault, -ENOMEM, "result") : 0;
 }
 
+/* To standard output. A pipe that is read slowly, or not at all, must not keep signals from being heard: it is
+ * written to when it takes PIPE_BUF bytes at least. -EINTR where one has come. */
+static int write_out(const struct simulate *simulate, const char *bytes, size_t length)
+{
+	while (length > 0) {
+		struct pollfd polls[] = {
+			{.fd = STDOUT_FILENO, .events = POLLOUT},
+			{.fd = simulate->signals.fd, .events = POLLIN},
+		};
+		ssize_t n;
+
+		if (poll(polls, ARRAY_LENGTH(polls), -1) < 0)
+			return -errno;
+		if (polls[1].revents != 0)
+			return -EINTR;
+		n = write(STDOUT_FILENO, bytes, length < PIPE_BUF ? length : PIPE_BUF);
+		if (n < 0 && errno == EAGAIN) /* somebody has made it not wait */
+			continue;
+		if (n < 0)
+			return -errno;
+		bytes += n;
+		length -= (size_t)n;
+	}
+	return 0;
+}
+
 static int take(void *context, size_t item, int result, const char *bytes, size_t length,
 	struct fault *fault)
 {
@@ -321,6 +349,7 @@ static int take(void *context, size_t item, int result, const char *bytes, size_
 	_cleanup_free_ double *to_target = NULL;
 	struct summary_figures figures;
 	size_t times_bytes;
+	int r;
 
 	if (result < 0)
 		return fault_set(fault, result, "%s: %s: %s",
@@ -339,8 +368,9 @@ static int take(void *context, size_t item, int result, const char *bytes, size_
 	figures.to_target = to_target;
 	if (length > 0 && simulate->shares_terminal)
 		progress_hide(&simulate->progress);
-	if (fwrite(bytes, 1, length, stdout) != length)
-		return fault_errno(fault, -errno, "write the results");
+	r = write_out(simulate, bytes, length);
+	if (r < 0)
+		return fault_errno(fault, r, "write the results");
 	return summary_add(simulate->summary, &figures) < 0 ? fault_errno(fault, -ENOMEM, "summary")
 							    : 0;
 }
@@ -349,8 +379,6 @@ static void look(void *context, size_t n_made)
 {
 	struct simulate *simulate = context;
 
-	/* A failure is found when all are written. */
-	(void)fflush(stdout);
 	progress_look(&simulate->progress, n_made, monotonic_ns());
 }
 
@@ -428,6 +456,8 @@ static int run_all(struct simulate *simulate)
 	begin_progress(simulate, "runs", work.n_items);
 	if (r == 0)
 		r = crew_run(&work, count_jobs(simulate), &simulate->signals, &signo, &fault);
+	if (r < 0 && signo == 0)
+		signo = crew_signals_next(&simulate->signals);
 	if (signo > 0)
 		return end_by_signal(simulate, signo);
 	progress_hide(&simulate->progress);

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`coregov simulate` for studies: many bundles at once, what they come to, a trace, and how it ends."""
 
+import fcntl
 import json
 import os
 import pathlib
 import re
 import signal
 import sqlite3
+import struct
 import subprocess
 import tempfile
+import termios
 import time
 import unittest
 
@@ -491,6 +494,16 @@ class Ends(Case):
         process.stdout.close()
         self.assertEqual(process.wait(PATIENCE), -signal.SIGPIPE)
         until(lambda: not any(runs(pid) for pid in workers), "they end with it")
+
+    def test_by_a_signal_while_nobody_reads(self):
+        process, workers = self.started()
+        # The pipe is full some time, and the workers wait for the caller.
+        size = fcntl.fcntl(process.stdout, fcntl.F_GETPIPE_SZ)
+        until(lambda: struct.unpack("i", fcntl.ioctl(process.stdout, termios.FIONREAD, bytes(4)))[0] >
+              size - 8192, "it is full")
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(PATIENCE), 128 + signal.SIGTERM)
+        self.assertFalse([pid for pid in workers if runs(pid)])
 
     def test_nowhere_to_write_to(self):
         paths = self.many()
