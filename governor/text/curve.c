@@ -71,6 +71,17 @@ static int append(struct curve *curve, size_t *size, const struct curve_row *row
 	return 0;
 }
 
+/* A study keeps thousands of curves: no more memory than there are rows. */
+static int shrink(struct curve *curve)
+{
+	struct curve_row *rows = reallocarray(curve->rows, curve->n_rows, sizeof(*rows));
+
+	if (!rows)
+		return -ENOMEM;
+	curve->rows = rows;
+	return 0;
+}
+
 static int parse_rows(const char *path, const char *text, size_t length, struct text_line *line,
 	struct curve *curve, struct fault *fault)
 {
@@ -115,6 +126,8 @@ int curve_parse(const char *path, const char *text, size_t length, struct curve 
 		return fault_set(fault, -EBADMSG,
 			"%s:1: a curve starts with the header line 'cpu_seconds,loss'", path);
 	r = parse_rows(path, text, length, &line, &curve, fault);
+	if (r == 0 && shrink(&curve) < 0)
+		r = fault_errno(fault, -ENOMEM, "read '%s'", path);
 	if (r < 0) {
 		curve_done(&curve);
 		return r;

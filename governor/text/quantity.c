@@ -2,6 +2,7 @@
 #include "quantity.h"
 
 #include <errno.h>
+#include <float.h>
 #include <inttypes.h>
 #include <locale.h>
 #include <math.h>
@@ -20,9 +21,15 @@
  * digits, point, exponent) and only then converted, in the C locale. Times are converted in long
  * double: its 64 bits of mantissa hold every whole nanosecond that uint64_t holds, so "rounds to
  * the nearest nanosecond" is true for years, too. The largest span is half of what uint64_t holds:
- * a sum of two spans cannot overflow. */
+ * a sum of two spans cannot overflow.
+ *
+ * Recorded curves are millions of numbers of few digits. Where these digits are a whole number that the
+ * type holds exactly, and so is the power of ten below them, one division rounds once, and correctly: what
+ * strtod(3) gives, at a tenth of its price (W. Clinger, How to read floating point numbers accurately, PLDI
+ * 1990). */
 
 #define DIGITS_MAX 128
+#define FEW_DIGITS 18 /* any number of so many is below 2^64, as is 10^18 */
 #define SPAN_NS_MAX ((long double)INT64_MAX)
 #define TEXT_SHOWN 60 /* how much of a wrong text a sentence repeats */
 
@@ -71,14 +78,72 @@ static const char *decimal_end(const char *text)
 	return is_digit(*exponent) ? digits_end(exponent) : end;
 }
 
+/* Whole digits and how many of them are behind the point; false where there are more than 18 digits or an
+ * exponent. */
+static bool few_digits(const char *text, const char *end, uint64_t *ret_whole, size_t *ret_behind)
+{
+	uint64_t whole = 0;
+	size_t n_digits = 0, n_before = 0;
+	bool has_point = false;
+
+	if (text < end && (*text == '+' || *text == '-'))
+		text++;
+	for (; text < end; text++) {
+		if (*text == '.') {
+			has_point = true;
+			n_before = n_digits;
+			continue;
+		}
+		if (!is_digit(*text) || n_digits == FEW_DIGITS)
+			return false;
+		whole = whole * 10 + (uint64_t)(*text - '0');
+		n_digits++;
+	}
+	*ret_whole = whole;
+	*ret_behind = has_point ? n_digits - n_before : 0;
+	return true;
+}
+
+/* A double of that, where one division gives it. */
+static bool divide_double(uint64_t whole, size_t n_behind, bool is_negative, double *ret_double)
+{
+	static const double tens[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
+		1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18};
+	double value;
+
+	if (FLT_EVAL_METHOD != 0 || whole > UINT64_C(1) << DBL_MANT_DIG)
+		return false;
+	value = (double)whole / tens[n_behind];
+	*ret_double = is_negative ? -value : value;
+	return true;
+}
+
+static bool divide_long(uint64_t whole, size_t n_behind, bool is_negative, long double *ret_long)
+{
+	static const long double tens[] = {1, 1e1L, 1e2L, 1e3L, 1e4L, 1e5L, 1e6L, 1e7L, 1e8L, 1e9L,
+		1e10L, 1e11L, 1e12L, 1e13L, 1e14L, 1e15L, 1e16L, 1e17L, 1e18L};
+	long double value;
+
+	if (LDBL_MANT_DIG < 64)
+		return false;
+	value = (long double)whole / tens[n_behind];
+	*ret_long = is_negative ? -value : value;
+	return true;
+}
+
 /* Converts the number text .. end, which decimal_end() found. The result may be infinite. */
 static int convert(const char *text, const char *end, long double *ret_long, double *ret_double)
 {
 	char digits[DIGITS_MAX];
-	size_t length = (size_t)(end - text);
+	size_t length = (size_t)(end - text), n_behind;
+	uint64_t whole;
 
 	if (length >= sizeof(digits))
 		return -ERANGE;
+	if (few_digits(text, end, &whole, &n_behind) &&
+		(!ret_long || divide_long(whole, n_behind, *text == '-', ret_long)) &&
+		(!ret_double || divide_double(whole, n_behind, *text == '-', ret_double)))
+		return 0;
 	memcpy(digits, text, length);
 	digits[length] = '\0';
 	call_once(&c_locale_once, c_locale_make);

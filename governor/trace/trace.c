@@ -26,7 +26,8 @@
  * What can go wrong is never the loop's affair. A record that finds the queue full is dropped, a
  * transaction that fails is rolled back: both are counted, the first failure keeps its sentence,
  * and the next transaction tries again, for a full disk may have room later. trace_lost() tells
- * while the run lasts, trace_close() and the table `result` tell at the end.
+ * while the run lasts, trace_close() and the table `result` tell at the end. A patient loop, whose time is
+ * simulated and runs faster than any disk, waits for room instead of dropping a record.
  *
  * Only the writer ever touches the file, from its creation on, and it blocks all signals: they are
  * the loop's. That includes SIGXFSZ, so that a write beyond RLIMIT_FSIZE is one more failed write
@@ -87,6 +88,9 @@ struct opening {
 struct trace {
 	struct trace_queue queue;
 	sem_t wake;
+	bool is_patient;
+	sem_t room;              /* posted where the loop waits for it */
+	_Atomic bool is_waiting; /* the loop, for room */
 	pthread_t writer;
 	_Atomic bool is_closing;
 	_Atomic uint64_t n_dropped;   /* found the queue full; written by the loop only */
@@ -168,6 +172,8 @@ static void write_batch(struct trace *trace)
 	if (r < 0)
 		atomic_fetch_add(&trace->n_unwritten, n_records);
 	keep_first_failure(trace, r, &fault);
+	if (atomic_exchange(&trace->is_waiting, false))
+		(void)sem_post(&trace->room);
 }
 
 /* The last transaction: how the run ended, and what is missing above. */
@@ -266,6 +272,7 @@ static struct trace *trace_new(size_t n_tasks)
 		return NULL;
 	}
 	(void)sem_init(&trace->wake, /* pshared= */ 0, 0);
+	(void)sem_init(&trace->room, /* pshared= */ 0, 0);
 	return trace;
 }
 
@@ -274,6 +281,7 @@ static void trace_free(struct trace *trace)
 {
 	trace_queue_done(&trace->queue);
 	(void)sem_destroy(&trace->wake);
+	(void)sem_destroy(&trace->room);
 	free(trace);
 }
 
@@ -288,6 +296,7 @@ int trace_open(struct trace **ret_trace, const char *path, const struct trace_se
 		return fault_errno(fault, -ENOMEM, "trace '%s'", path);
 	(void)sem_init(&opening.done, /* pshared= */ 0, 0);
 	trace->opening = &opening;
+	trace->is_patient = setup->is_patient;
 	r = start_writer(trace);
 	if (r < 0) {
 		r = fault_errno(fault, r, "trace '%s': start its writer", path);
@@ -306,9 +315,31 @@ int trace_open(struct trace **ret_trace, const char *path, const struct trace_se
 	return 0;
 }
 
+/* Waits for room, unless it could never be enough. A post that was meant for an earlier wait only makes it
+ * look once more. */
+static struct record *reserve_patiently(struct trace *trace, size_t size_bytes)
+{
+	for (;;) {
+		bool is_empty = trace_queue_used_bytes(&trace->queue) == 0;
+		struct record *record = trace_queue_reserve(&trace->queue, size_bytes);
+
+		if (record || is_empty)
+			return record;
+		/* Once more behind the flag: what the writer has popped before it saw that is not missed. */
+		atomic_store(&trace->is_waiting, true);
+		record = trace_queue_reserve(&trace->queue, size_bytes);
+		if (record)
+			return record;
+		(void)sem_post(&trace->wake);
+		wait_for(&trace->room);
+	}
+}
+
 static struct record *reserve(struct trace *trace, enum record_kind kind, size_t more_bytes)
 {
-	struct record *record = trace_queue_reserve(&trace->queue, sizeof(*record) + more_bytes);
+	size_t size_bytes = sizeof(struct record) + more_bytes;
+	struct record *record = trace->is_patient ? reserve_patiently(trace, size_bytes)
+						  : trace_queue_reserve(&trace->queue, size_bytes);
 
 	if (record)
 		record->kind = kind;

@@ -22,7 +22,10 @@ struct trace_setup {
 	const char *policy, *enforcer, *meter, *guarantee;
 	const double *parameters; /* of the policy, beside its table; NULL: the usual */
 	double capacity_cpus;
-	uint64_t started_realtime_ns; /* wall clock of the bundle's start, for display */
+	uint64_t
+		started_realtime_ns; /* wall clock of the bundle's start, for display; 0: it has none */
+	bool is_patient; /* the loop is in no hurry, its time is simulated: where the queue is full it
+	                  * waits for the writer, and nothing is dropped */
 };
 
 /* Creates the file and starts its writer. An existing file is replaced, in one step, only if it is
@@ -31,8 +34,8 @@ struct trace_setup {
 int trace_open(struct trace **ret_trace, const char *path, const struct trace_setup *setup,
 	struct fault *fault);
 
-/* All four copy, and return at once; they are called by one thread. What does not fit into the
- * queue is counted as dropped. trace_slot() comes last in its slot. */
+/* All four copy, and return at once (but see is_patient); they are called by one thread. What does not fit
+ * into the queue is counted as dropped. trace_slot() comes last in its slot. */
 void trace_slot(struct trace *trace, const struct slot_record *record);
 /* report->cpu_ns is set, exact or interpolated: a replay takes the learning curve from here. */
 void trace_report(struct trace *trace, uint32_t task, const struct report *report);

@@ -44,3 +44,14 @@ static inline bool bench_at_most(const char *name, double value, double limit, c
 	(void)fflush(stdout);
 	return is_ok;
 }
+
+/* The same for one that must not be below it. */
+static inline bool bench_at_least(const char *name, double value, double limit, const char *unit)
+{
+	bool is_ok = value >= limit;
+
+	(void)printf(
+		"%s %.4g%s %.4g%s %s\n", name, value, unit, limit, unit, is_ok ? "ok" : "short");
+	(void)fflush(stdout);
+	return is_ok;
+}

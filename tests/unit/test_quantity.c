@@ -2,6 +2,7 @@
 #include "quantity.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <locale.h>
 #include <math.h>
 #include <string.h>
@@ -176,6 +177,44 @@ END_TEST
 
 /* Runs where such a locale is installed; elsewhere setlocale() refuses and the test is the plain
  * one. */
+/* Numbers of few digits go a short way, which must lead to the same. */
+START_TEST(reads_what_the_c_library_reads)
+{
+	uint64_t state = 1, ns, expected_ns;
+	char text[64];
+	double value;
+
+	for (unsigned i = 0; i < 200000; i++) {
+		size_t n_digits, point, length = 0;
+
+		state = state * UINT64_C(6364136223846793005) + 1442695040888963407;
+		n_digits = 1 + (state >> 33) % 20;
+		point = (state >> 40) % (n_digits + 1);
+		for (size_t digit = 0; digit < n_digits; digit++) {
+			state = state * UINT64_C(6364136223846793005) + 1442695040888963407;
+			if (digit == point && digit > 0)
+				text[length++] = '.';
+			text[length++] = (char)('0' + (state >> 33) % 10);
+		}
+		text[length] = '\0';
+		ck_assert_int_eq(parse_number(text, &value, NULL), 0);
+		ck_assert_msg(value == strtod(text, NULL), "%s: %.17g", text, value);
+		if (strtold(text, NULL) > 9e9L)
+			continue;
+		expected_ns = (uint64_t)roundl(strtold(text, NULL) * 1e9L);
+		ck_assert_int_eq(parse_seconds(text, &ns, NULL), 0);
+		ck_assert_msg(ns == expected_ns, "%s: %" PRIu64, text, ns);
+	}
+	ck_assert_int_eq(parse_measure("-0", &value, NULL), 0);
+	ck_assert(signbit(value));
+	ck_assert_int_eq(parse_measure("-0.25", &value, NULL), 0);
+	ck_assert_double_eq(value, -0.25);
+	/* 2^53 + 1 is no double; one division of it would round twice. */
+	ck_assert_int_eq(parse_number("9007199254740993", &value, NULL), 0);
+	ck_assert_double_eq(value, strtod("9007199254740993", NULL));
+}
+END_TEST
+
 START_TEST(ignores_the_locale)
 {
 	static const char *const locales[] = {"de_DE.UTF-8", "fr_FR.UTF-8", "C.UTF-8"};
@@ -348,6 +387,7 @@ int main(void)
 	tcase_add_loop_test(tcase, refuses_shares, 0, ARRAY_LENGTH(bad_shares));
 	tcase_add_test(tcase, reads_numbers_and_counts);
 	tcase_add_test(tcase, reads_measures);
+	tcase_add_test(tcase, reads_what_the_c_library_reads);
 	tcase_add_test(tcase, ignores_the_locale);
 	tcase_add_loop_test(tcase, reads_targets, 0, ARRAY_LENGTH(targets));
 	tcase_add_loop_test(tcase, refuses_targets, 0, ARRAY_LENGTH(bad_targets));

@@ -573,6 +573,24 @@ START_TEST(drops_and_counts_when_the_writer_is_held_up)
 }
 END_TEST
 
+/* More than the queue holds, faster than a disk: in simulated time the loop waits for the writer. */
+START_TEST(a_patient_loop_drops_nothing)
+{
+	struct trace_setup patient = setup;
+	struct fault fault = FAULT_INIT;
+	struct trace *trace = NULL;
+
+	patient.is_patient = true;
+	ck_assert_int_eq(trace_open(&trace, path, &patient, &fault), 0);
+	for (uint64_t slot = 0; slot < 20000; slot++)
+		write_slot(trace, slot);
+	ck_assert_uint_eq(trace_lost(trace), 0);
+	must_close(trace, NULL);
+	expect("SELECT count(*) FROM slot_tasks", "40000\n");
+	expect("SELECT n_dropped, n_unwritten FROM result", "0|0\n");
+}
+END_TEST
+
 START_TEST(a_file_size_limit_ends_the_trace_and_not_the_program)
 {
 	struct rlimit limit;
@@ -703,6 +721,7 @@ int main(void)
 	tcase_add_test(tcase, the_log_of_a_killed_run_does_not_spoil_the_next);
 	tcase_add_test(tcase, one_run_at_a_time);
 	tcase_add_test(tcase, drops_and_counts_when_the_writer_is_held_up);
+	tcase_add_test(tcase, a_patient_loop_drops_nothing);
 	tcase_add_test(tcase, a_file_size_limit_ends_the_trace_and_not_the_program);
 	tcase_add_loop_test(tcase, survives_a_failure_of_every_call, 0, 3);
 	tcase_add_test(tcase, a_failed_replacement_keeps_the_old_trace);

@@ -26,7 +26,8 @@ _coregov_options()
 		-O/--on-deadline= -g/--grace= -w/--wait-start -r/--require -u/--user -s/--system
 		-q/--quiet -h/--help' ;;
 	show-config) echo '-c/--check -f/--files -j/--json -r/--root= -u/--user -h/--help' ;;
-	simulate) echo '-p/--policy= -x/--set= -j/--json -h/--help' ;;
+	simulate) echo '-p/--policy= -x/--set= -J/--jobs= -S/--summary -t/--trace= -q/--quiet -j/--json
+		-h/--help' ;;
 	coregovd) echo '-b/--budget= -c/--check-config -f/--foreground -l/--log-level= -r/--root= -u/--user -h/--help -V/--version' ;;
 	esac
 }

@@ -164,6 +164,10 @@ complete -c coregov -n '__coregov_at show-config' -s h -l help -d 'print help'
 
 complete -c coregov -n '__coregov_at simulate' -s p -l policy -x -a "(__fish_complete_list , 'string split \" \" -- $policies')" -d "instead of each bundle's own"
 complete -c coregov -n '__coregov_at simulate' -s x -l set -x -a "$settings" -d 'a parameter of a policy'
+complete -c coregov -n '__coregov_at simulate' -s J -l jobs -x -d 'so many at the same time'
+complete -c coregov -n '__coregov_at simulate' -s S -l summary -d 'the summary only'
+complete -c coregov -n '__coregov_at simulate' -s t -l trace -r -F -d 'a database with every slot'
+complete -c coregov -n '__coregov_at simulate' -s q -l quiet -d 'show no progress'
 complete -c coregov -n '__coregov_at simulate' -s j -l json -d 'for programs'
 complete -c coregov -n '__coregov_at simulate' -s h -l help -d 'print help'
 
