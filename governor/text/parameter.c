@@ -18,6 +18,7 @@
 #define NUMBER_MAX 160
 #define TEXT_SHOWN 60
 #define DIGITS_MOST 17 /* of a double that reads back */
+#define DIGITS_PLAIN 6 /* what has no more before the point is written without an exponent */
 
 /* Copies the text without the unit at its end; false where that is not there. */
 static bool take_unit(const char *text, const char *unit, char ret_number[static NUMBER_MAX])
@@ -63,6 +64,9 @@ void format_parameter(const struct policy_parameter *parameter, double value,
 
 	for (int digits = 1; digits <= DIGITS_MOST; digits++) {
 		(void)snprintf(ret_text, PARAMETER_TEXT_MAX, "%.*g", digits, value);
+		/* 10 is as good as 1e+01 for a program only. */
+		if (strstr(ret_text, "e+") && digits < DIGITS_PLAIN)
+			continue;
 		if (parse_number(ret_text, &again, /* fault= */ NULL) == 0 &&
 			!(again < value || again > value))
 			break;

@@ -105,6 +105,10 @@ START_TEST(writes_what_reads_back)
 	expect_text(&plain, 0.1, "0.1");
 	expect_text(&plain, 1, "1");
 	expect_text(&plain, 0.875, "0.875");
+	expect_text(&plain, 10, "10");
+	expect_text(&plain, 1500.5, "1500.5");
+	expect_text(&plain, 500000, "500000");
+	expect_text(&plain, 1e6, "1e+06");
 	expect_text(&plain, 1.0 / 3, "0.3333333333333333");
 	expect_text(&plain, 0.1 + 0.2, "0.30000000000000004");
 	expect_text(&slots, -2, "-2slots");
