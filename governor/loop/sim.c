@@ -65,19 +65,6 @@ static struct sim *of_stage(struct stage *stage)
 	return (struct sim *)((char *)stage - offsetof(struct sim, stage));
 }
 
-/* Where the curve first meets the target. */
-static uint64_t curve_need(const struct curve *curve, const struct target *target)
-{
-	uint32_t n_in_a_row = 0;
-
-	for (size_t i = 0; i < curve->n_rows; i++) {
-		n_in_a_row = target_is_met(target, curve->rows[i].loss) ? n_in_a_row + 1 : 0;
-		if (n_in_a_row == target->in_a_row)
-			return curve->rows[i].cpu_ns;
-	}
-	return UINT64_MAX;
-}
-
 int sim_new(struct sim **ret_sim, const struct bundle *bundle, struct fault *fault)
 {
 	struct sim *sim = calloc(1, sizeof(*sim) + bundle->n_tasks * sizeof(sim->tasks[0]));
