@@ -101,6 +101,7 @@ int sim_govern(struct sim *sim, const struct policy *policy, const double parame
 	struct recorder *const *recorders, size_t n_recorders, struct governor **ret_governor,
 	struct fault *fault)
 {
+	_cleanup_free_ double *needs_s = NULL;
 	struct governor_setup setup = {
 		.bundle = sim->bundle,
 		.policy = policy,
@@ -112,6 +113,16 @@ int sim_govern(struct sim *sim, const struct policy *policy, const double parame
 		.n_recorders = n_recorders,
 	};
 
+	if (policy->needs_future) {
+		needs_s = calloc(sim->n_tasks + 1, sizeof(needs_s[0]));
+		if (!needs_s)
+			return fault_errno(fault, -ENOMEM, "needs of %u tasks", sim->n_tasks);
+		for (uint32_t i = 0; i < sim->n_tasks; i++)
+			needs_s[i] = sim->tasks[i].need_ns == UINT64_MAX
+				? INFINITY
+				: nsec_to_seconds(sim->tasks[i].need_ns);
+		setup.needs_s = needs_s;
+	}
 	return governor_new(ret_governor, &setup, fault);
 }
 

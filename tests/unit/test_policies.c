@@ -115,7 +115,7 @@ END_TEST
 /* A share belongs to a task, wherever the view has it and whatever numbers the bundle gave out. */
 START_TEST(order_of_input_does_not_matter)
 {
-	static const char *const names[] = {"core", "edf", "equal", "fixed"};
+	static const char *const names[] = {"core", "edf", "edf-drop", "equal", "fixed", "srpt"};
 	struct views views;
 	double first[30];
 	enum why first_why[30];
