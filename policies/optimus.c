@@ -26,9 +26,11 @@
  * less what has been used, and not below a tenth of that. Who is predicted never to get there comes behind
  * all others, in the order of deadlines. Fresh is who has fewer than fresh-reports reports. */
 
-/* A need that cannot be told from more, and what the first units gain over a need: more than all others. */
+/* A need that cannot be told from more; what the first units gain, over a need: more than all others; and those
+ * of who never gets there, over the time to the deadline: less than all others. */
 #define NEED_MOST_S 1e9
 #define FIRST_UNIT 1e30
+#define NEVER_UNIT 1e-30
 
 enum { UNIT, THIRD_WEIGHT, FRESH_REPORTS, FRESH_FACTOR, UNSEEN_PART, N_PARAMETERS };
 
@@ -132,7 +134,7 @@ static double sooner(const void *context, uint32_t at, double share, double more
 	bool is_fresh = (double)task->history->n_reports < state->fresh_reports;
 
 	if (isinf(need_s))
-		return 0;
+		return NEVER_UNIT / (double)(task->deadline_ns - state->view->now_ns);
 	/* The shortest first, and in any case before all second units. */
 	if (share <= 0)
 		gain = FIRST_UNIT / need_s;

@@ -723,6 +723,26 @@ START_TEST(oracle_knows_what_several_cpus_carry)
 }
 END_TEST
 
+/* 21 s for two CPUs, the last of which needs all the 11 s it has: it goes first, though it is due last. With 13 s it
+ * has 2 to spare, and waits. */
+START_TEST(oracle_does_not_let_the_last_moment_pass)
+{
+	const double needs[] = {5, 5, 11};
+	struct views views;
+
+	views_init(&views, 3);
+	views.tasks[0].deadline_ns = views.tasks[1].deadline_ns = 20 * SECOND;
+	views.tasks[2].deadline_ns = 21 * SECOND;
+	views.view.budget_cpus = 2;
+	oracle(&views, needs, (bool[]){true, true, true}, 3);
+	expect((double[]){1, 0, 1}, 3);
+	views.tasks[2].deadline_ns = 23 * SECOND;
+	oracle(&views, needs, (bool[]){true, true, true}, 3);
+	expect((double[]){1, 1, 0}, 3);
+	views_done(&views);
+}
+END_TEST
+
 /* What is taken out leaves as much as there was. */
 START_TEST(feasible_forgets_what_is_taken_out)
 {
@@ -770,6 +790,7 @@ int main(void)
 	tcase_add_test(tcase, optimus_guesses_before_there_is_a_fit);
 	tcase_add_test(tcase, oracle_drops_the_longest);
 	tcase_add_test(tcase, oracle_knows_what_several_cpus_carry);
+	tcase_add_test(tcase, oracle_does_not_let_the_last_moment_pass);
 	tcase_add_test(tcase, feasible_forgets_what_is_taken_out);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);
