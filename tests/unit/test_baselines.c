@@ -521,8 +521,8 @@ START_TEST(halving_lets_the_best_third_go_on)
 }
 END_TEST
 
-/* What ASHA leaves idle: two at a rung, of which nobody may go on, the best first; who has reported nothing is
- * the worst; and whose id goes to another has no rank any more. */
+/* What ASHA leaves idle: two at a rung, of which nobody may go on, by deadline; who has reported nothing is the
+ * worst; and whose id goes to another has no rank any more. */
 START_TEST(halving_leaves_nothing_idle)
 {
 	struct views views;
@@ -534,6 +534,7 @@ START_TEST(halving_leaves_nothing_idle)
 	report(&views, 1, 1, 1);
 	report(&views, 1, 2, 0.4);
 	views.tasks[2].cpu_ns = 2 * SECOND;
+	views.tasks[1].deadline_ns = 99 * SECOND;
 	views.view.n_tasks = 2;
 	plan("halving", state, &views);
 	expect((double[]){0, 1}, 2);
