@@ -15,6 +15,7 @@
 
 #define WEIGHT_LEAST 1e-9
 #define RANGE_LEAST 1e-200 /* one over it is a number, too */
+#define ROOM_LEAST 1e-6    /* between a floor and the least point, in their range */
 
 double fit_weight_decay(uint32_t i, uint32_t n, double how)
 {
@@ -274,13 +275,15 @@ void fit_inverse(
 	double nearest = 0.01, farthest = 10, room = (points->least - least_floor) / points->range;
 
 	assert(degree == 1 || degree == 2);
-	farthest = fmin(farthest, fmax(room, 1e-6));
+	farthest = fmin(farthest, fmax(room, ROOM_LEAST));
 	nearest = fmin(nearest, farthest);
 	search(points, look_inverse, degree, log(nearest), log(farthest), ret_fit);
 	ret_fit->newest_s = points->newest_s;
 	if (ret_fit->form == FIT_NONE)
 		return;
 	ret_fit->floor = points->least + ret_fit->floor * points->range;
+	if (room >= ROOM_LEAST) /* rounding */
+		ret_fit->floor = fmax(ret_fit->floor, least_floor);
 	ret_fit->a /= points->range;
 	ret_fit->b /= points->range;
 	ret_fit->c /= points->range;

@@ -49,7 +49,8 @@ struct fit {
 };
 
 /* The best 1 / (a x^2 + b x + c) + floor, or with degree 1 the best 1 / (b x + c) + floor, with a, b, c
- * >= 0, floor >= least_floor (may be -INFINITY) and floor below all points.
+ * >= 0, floor >= least_floor (may be -INFINITY) and floor below all points: where the least of them is at
+ * least_floor or below it, a millionth of their range below it.
  *
  * For a given floor 1 / (y - floor) is linear in a, b, c: least squares under a, b, c >= 0, each weighted
  * with (y - floor)^4 so that the errors are about those of y. The floor itself is looked for by its distance

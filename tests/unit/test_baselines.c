@@ -174,6 +174,32 @@ START_TEST(rr_tasks_come_and_go)
 }
 END_TEST
 
+/* 1 is gone while it waits, and its id is another's two slots later: behind 0, which was behind the first. */
+START_TEST(rr_forgets_a_place)
+{
+	struct views views;
+	struct policy_state *state;
+	struct policy_task second;
+
+	views_init(&views, 3);
+	state = views_state(&views, policy_find("rr"));
+	plan("rr", state, &views);
+	expect((double[]){1, 0, 0}, 3);
+	policy_find("rr")->forget(state, 1);
+	second = views.tasks[1];
+	views.tasks[1] = views.tasks[2];
+	views.view.n_tasks = 2;
+	next_slot("rr", state, &views);
+	expect((double[]){0, 1}, 2);
+	views.tasks[2] = second;
+	views.view.n_tasks = 3;
+	next_slot("rr", state, &views);
+	expect((double[]){1, 0, 0}, 3);
+	policy_find("rr")->free(state);
+	views_done(&views);
+}
+END_TEST
+
 /* Fits. */
 
 static bool collect(struct views *views, struct fit_points *points)
@@ -325,6 +351,17 @@ START_TEST(remaining_need_is_what_the_fit_says)
 	/* Met by the curve, not by a report: one more of these, a second each. */
 	views.tasks[0].target = 0.5;
 	ck_assert_double_eq_tol(remaining_need(&remaining, &views.tasks[0]), 1, 1e-9);
+	/* A line, which 1 / (b0 c + b1) + b2 is far below 0: but a loss has its floor there. With a target below
+	 * 0 it is none. */
+	for (uint32_t i = 0; i < 20; i++)
+		views.histories[0].value[i] = 1 - 0.02 * i;
+	remaining = (struct remaining){0};
+	remaining_learn(&remaining, &views.tasks[0], 4);
+	ck_assert_double_ge(remaining.fit.floor, 0);
+	views.tasks[0].target = -0.5;
+	remaining = (struct remaining){0};
+	remaining_learn(&remaining, &views.tasks[0], 4);
+	ck_assert_double_lt(remaining.fit.floor, -0.1);
 	views_done(&views);
 }
 END_TEST
@@ -462,6 +499,10 @@ START_TEST(edf_drop_drops_the_hopeless)
 	plan("edf-drop", state, &views);
 	expect((double[]){1, 0.25}, 2);
 	policy_find("edf-drop")->free(state);
+	/* 0.79 above a target out of reach, of a way of 1.37: with the usual half of that, too. But not yet. */
+	views.tasks[0].target = -0.5;
+	plan_afresh("edf-drop", &views);
+	expect((double[]){0.25, 1}, 2);
 	state = state_with(&views, "edf-drop", "reports", 11);
 	plan("edf-drop", state, &views);
 	expect((double[]){1, 0.25}, 2);
@@ -557,8 +598,53 @@ START_TEST(halving_leaves_nothing_idle)
 }
 END_TEST
 
-/* Both fall as 1 / (c / 2 + 1). 0 has come far, and is predicted to fall by .014 in the next second, of .25 the
- * greatest fall that is on record; 1 by .07, the same .25; 2 is like 0 in numbers ten times as large. */
+/* 0, 1 and 2 are at the second rung, with 0.5, 0.6 and 0.7, of which 0 may go on; at the first there are three more,
+ * with 0.4, 0.8 and 0.9, and of these six 3 is among the best two. The higher rung is first. */
+START_TEST(halving_goes_from_the_highest_rung_down)
+{
+	static const double left[] = {0.5, 0.6, 0.7, 0.4, 0.8, 0.9};
+	struct views views;
+	struct policy_state *state = rungs(&views);
+
+	for (uint32_t i = 0; i < 6; i++) {
+		report(&views, i, 1, 1);
+		report(&views, i, i < 3 ? 6 : 2, left[i]);
+	}
+	plan("halving", state, &views);
+	expect((double[]){1, 0, 0, 0, 0, 0, 0}, 7);
+	views.view.budget_cpus = 2.5;
+	plan("halving", state, &views);
+	expect((double[]){1, 0, 0, 1, 0, 0, 0.5}, 7);
+	policy_find("halving")->free(state);
+	views_done(&views);
+}
+END_TEST
+
+/* Of two nobody goes on, and of another two with the same ids neither: the first are no longer in the ranks. */
+START_TEST(halving_forgets_ranks)
+{
+	struct views views;
+	struct policy_state *state = rungs(&views);
+
+	views.view.n_tasks = 2;
+	for (uint32_t i = 0; i < 2; i++) {
+		report(&views, i, 1, 1);
+		report(&views, i, 2, 0.5);
+	}
+	plan("halving", state, &views);
+	ck_assert_int_eq((int)why[0], WHY_WRITTEN_OFF);
+	for (uint32_t i = 0; i < 2; i++)
+		policy_find("halving")->forget(state, i);
+	plan("halving", state, &views);
+	ck_assert_int_eq((int)why[0], WHY_WRITTEN_OFF);
+	ck_assert_int_eq((int)why[1], WHY_WRITTEN_OFF);
+	policy_find("halving")->free(state);
+	views_done(&views);
+}
+END_TEST
+
+/* All fall as 1 / (c / 2 + 1), first by .33 in a second, 2 in numbers ten times as large. 0 and 2 have come far and
+ * are predicted to fall by .013 of .33 in the next second; 1, from 3 s on, by .067. */
 START_TEST(slaq_runs_what_falls_most)
 {
 	struct views views;
@@ -583,6 +669,24 @@ START_TEST(slaq_runs_what_falls_most)
 	plan("slaq", state, &views);
 	expect((double[]){0.2, 0.8, 0.2}, 3);
 	policy_find("slaq")->free(state);
+	views_done(&views);
+}
+END_TEST
+
+/* What falls by a fifth each second, 0.8^c, falls by .0023 in the second from 20 s on, of .2, which is .012; what
+ * falls as 1 / (c / 2 + 1), by .0053 of .33 from 17 s on, .016. By the best 1 / (a k^2 + b k + c) + d the first would
+ * fall by .021. */
+START_TEST(slaq_takes_the_curve_that_fits)
+{
+	struct views views;
+
+	views_init(&views, 2);
+	for (int i = 0; i <= 20; i++)
+		report(&views, 0, 0.001 + i, pow(0.8, i));
+	for (int i = 0; i <= 17; i++)
+		report(&views, 1, 0.001 + i, 1 / (0.5 * i + 1));
+	plan_afresh("slaq", &views);
+	expect((double[]){0, 1}, 2);
 	views_done(&views);
 }
 END_TEST
@@ -772,6 +876,7 @@ int main(void)
 	tcase_add_test(tcase, rr_part_of_a_turn_goes_on);
 	tcase_add_test(tcase, rr_turns_may_be_longer);
 	tcase_add_test(tcase, rr_tasks_come_and_go);
+	tcase_add_test(tcase, rr_forgets_a_place);
 	tcase_add_test(tcase, fit_finds_the_inverse_it_is);
 	tcase_add_test(tcase, fit_finds_the_square_it_is);
 	tcase_add_test(tcase, fit_finds_the_exponential_it_is);
@@ -785,7 +890,10 @@ int main(void)
 	tcase_add_test(tcase, edf_drop_drops_the_hopeless);
 	tcase_add_test(tcase, halving_lets_the_best_third_go_on);
 	tcase_add_test(tcase, halving_leaves_nothing_idle);
+	tcase_add_test(tcase, halving_goes_from_the_highest_rung_down);
+	tcase_add_test(tcase, halving_forgets_ranks);
 	tcase_add_test(tcase, slaq_runs_what_falls_most);
+	tcase_add_test(tcase, slaq_takes_the_curve_that_fits);
 	tcase_add_test(tcase, slaq_tries_what_has_not_reported);
 	tcase_add_test(tcase, optimus_shortens_what_it_can);
 	tcase_add_test(tcase, optimus_guesses_before_there_is_a_fit);
