@@ -66,3 +66,16 @@ bool feasible_raise(
 	}
 	return true;
 }
+
+void feasible_take_out(struct feasible *feasible, double due_s, double threads, double amount_s)
+{
+	struct feasible_moment *moments = feasible->moments;
+
+	for (uint32_t i = feasible->n_moments; i-- > 0;) {
+		double can_wait_s = can_wait(&moments[i], due_s, threads);
+
+		if (amount_s <= can_wait_s)
+			return;
+		moments[i].slack_s += before(amount_s, can_wait_s);
+	}
+}

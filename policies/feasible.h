@@ -26,3 +26,6 @@ void feasible_add_moment(struct feasible *feasible, double due_s, double cpus);
  * and nothing changed, if not. Linear in the moments. */
 bool feasible_raise(
 	struct feasible *feasible, double due_s, double threads, double from_s, double to_s);
+
+/* Takes amount_s, which one task has in the set, out of it again. Linear in the moments. */
+void feasible_take_out(struct feasible *feasible, double due_s, double threads, double amount_s);

@@ -13,11 +13,18 @@
 const struct policy *const policies[] = {
 	&policy_core,
 	&policy_edf,
+	&policy_edf_drop,
 	&policy_equal,
 	&policy_exclusive,
 	&policy_fifo,
 	&policy_fixed,
+	&policy_halving,
+	&policy_optimus,
+	&policy_oracle,
+	&policy_rr,
 	&policy_script,
+	&policy_slaq,
+	&policy_srpt,
 	NULL,
 };
 

@@ -85,6 +85,8 @@ struct policy_setup {
 	uint32_t n_bundle;                   /* K */
 	const struct schedule_row *schedule; /* for `script`, sorted by slot; else NULL */
 	size_t n_schedule;
+	const double *needs_s; /* by id, the CPU time with which the task meets its target, >= 0,
+	                        * INFINITY: never; NULL where nobody knows: only simulations do */
 	const double
 		*parameters; /* beside the policy's table, each in its range; NULL: the usual */
 };
@@ -95,6 +97,7 @@ struct policy {
 	const char *name;
 	const char *summary; /* one line, for --help and the manual */
 	bool needs_schedule;
+	bool needs_future; /* cannot do without needs_s of the setup: for simulations only */
 	const struct policy_parameter *parameters; /* ended by one without a name, at most
 	                                            * POLICY_PARAMETERS_MAX; NULL: it has none */
 	bool has_reserve; /* a share is the task's own, whether it can use it or not: by definition,

@@ -101,6 +101,12 @@ static int read_bundle(const struct options *options, double machine_cpus,
 			options->path, (*ret_policy)->name);
 		return EXIT_STATUS_DATA;
 	}
+	if ((*ret_policy)->needs_future) {
+		cmd_message("%s: policy %s has to know what each task needs, as only `coregov "
+			    "simulate` does; take another, see coregov-policies(7)",
+			options->path, (*ret_policy)->name);
+		return EXIT_STATUS_DATA;
+	}
 	return check_set(&options->set, *ret_policy);
 }
 

@@ -144,6 +144,11 @@ PARSER(parse_policy)
 			"the policy '%s' has to know all tasks before they come, as only a bundle "
 			"does; see coregov-policies(7)",
 			names[chosen]);
+	if (policies[chosen]->needs_future)
+		return fault_set(fault, -EINVAL,
+			"the policy '%s' has to know what each task needs, as only a simulation "
+			"does; see coregov-policies(7)",
+			names[chosen]);
 	*(const struct policy **)destination = policies[chosen];
 	return 0;
 }

@@ -304,6 +304,12 @@ static const struct policy *usable_policy(const char *name, struct fault *fault)
 			name);
 		return NULL;
 	}
+	if (policy->needs_future) {
+		(void)fault_set(fault, -EINVAL,
+			"policy '%s' has to know what each task needs: it is for simulations",
+			name);
+		return NULL;
+	}
 	return policy;
 }
 

@@ -63,12 +63,13 @@ static int allocate(struct governor *governor, uint32_t n_tasks)
 }
 
 static int new_policy(const struct bundle *bundle, const struct policy *policy,
-	const double parameters[], struct policy_state **ret_state)
+	const double parameters[], const double needs_s[], struct policy_state **ret_state)
 {
 	const struct policy_setup setup = {
 		.n_bundle = (uint32_t)bundle->n_tasks,
 		.schedule = bundle->schedule,
 		.n_schedule = bundle->n_schedule,
+		.needs_s = needs_s,
 		.parameters = parameters,
 	};
 
@@ -86,14 +87,16 @@ int governor_new(
 		return fault_errno(fault, -ENOMEM, "loop");
 	governor->setup = *setup;
 	governor->setup.parameters = NULL;
+	governor->setup.needs_s = NULL;
 	governor->n_tasks = n_tasks;
 	governor->leftovers = policy_find("equal");
 	if (allocate(governor, n_tasks) < 0 ||
 		guard_new(&governor->guard, n_tasks, &setup->enforcer->limits,
 			setup->enforcer->guarantee == GUARANTEE_NONE) < 0 ||
-		new_policy(bundle, setup->policy, setup->parameters, &governor->policy_state) < 0 ||
+		new_policy(bundle, setup->policy, setup->parameters, setup->needs_s,
+			&governor->policy_state) < 0 ||
 		new_policy(bundle, governor->leftovers, /* parameters= */ NULL,
-			&governor->leftovers_state) < 0)
+			/* needs_s= */ NULL, &governor->leftovers_state) < 0)
 		return fault_errno(fault, -ENOMEM, "loop of %u tasks", n_tasks);
 
 	for (uint32_t i = 0; i < n_tasks; i++) {
@@ -114,7 +117,7 @@ int governor_set_policy(struct governor *governor, const struct policy *policy,
 {
 	struct policy_state *state;
 
-	if (new_policy(governor->setup.bundle, policy, parameters, &state) < 0)
+	if (new_policy(governor->setup.bundle, policy, parameters, /* needs_s= */ NULL, &state) < 0)
 		return fault_errno(fault, -ENOMEM, "policy %s", policy->name);
 	governor->setup.policy->free(governor->policy_state);
 	governor->setup.policy = policy;

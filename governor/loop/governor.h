@@ -28,6 +28,9 @@ struct governor_setup {
 	               * governor_seat() */
 	const struct policy *policy;
 	const double *parameters; /* of the policy, see policy_setup; not kept */
+	/* What is in policy_setup; not kept; NULL but for simulations. A policy that needs_future is for
+	 * these only: who takes a policy's name refuses it elsewhere. */
+	const double *needs_s;
 	double floor_cpus; /* what an alive task gets at least, where the budget has so much for all */
 	struct enforcer *enforcer;
 	struct meter *meter;

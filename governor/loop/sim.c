@@ -65,19 +65,6 @@ static struct sim *of_stage(struct stage *stage)
 	return (struct sim *)((char *)stage - offsetof(struct sim, stage));
 }
 
-/* Where the curve first meets the target. */
-static uint64_t curve_need(const struct curve *curve, const struct target *target)
-{
-	uint32_t n_in_a_row = 0;
-
-	for (size_t i = 0; i < curve->n_rows; i++) {
-		n_in_a_row = target_is_met(target, curve->rows[i].loss) ? n_in_a_row + 1 : 0;
-		if (n_in_a_row == target->in_a_row)
-			return curve->rows[i].cpu_ns;
-	}
-	return UINT64_MAX;
-}
-
 int sim_new(struct sim **ret_sim, const struct bundle *bundle, struct fault *fault)
 {
 	struct sim *sim = calloc(1, sizeof(*sim) + bundle->n_tasks * sizeof(sim->tasks[0]));
@@ -114,6 +101,7 @@ int sim_govern(struct sim *sim, const struct policy *policy, const double parame
 	struct recorder *const *recorders, size_t n_recorders, struct governor **ret_governor,
 	struct fault *fault)
 {
+	_cleanup_free_ double *needs_s = NULL;
 	struct governor_setup setup = {
 		.bundle = sim->bundle,
 		.policy = policy,
@@ -125,6 +113,16 @@ int sim_govern(struct sim *sim, const struct policy *policy, const double parame
 		.n_recorders = n_recorders,
 	};
 
+	if (policy->needs_future) {
+		needs_s = calloc(sim->n_tasks + 1, sizeof(needs_s[0]));
+		if (!needs_s)
+			return fault_errno(fault, -ENOMEM, "needs of %u tasks", sim->n_tasks);
+		for (uint32_t i = 0; i < sim->n_tasks; i++)
+			needs_s[i] = sim->tasks[i].need_ns == UINT64_MAX
+				? INFINITY
+				: nsec_to_seconds(sim->tasks[i].need_ns);
+		setup.needs_s = needs_s;
+	}
 	return governor_new(ret_governor, &setup, fault);
 }
 

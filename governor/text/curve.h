@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "fault.h"
+#include "quantity.h"
 
 /* A recorded learning curve. A row (c, l) means: having used c of CPU time, the task reports l. */
 struct curve_row {
@@ -29,3 +30,7 @@ int curve_parse(const char *path, const char *text, size_t length, struct curve 
 	struct fault *fault);
 
 void curve_done(struct curve *curve); /* a zeroed one is fine */
+
+/* What a task with this curve needs to meet the target: the CPU time of the row at which it is first met, so
+ * many reports in a row as it asks for; UINT64_MAX where it never is. */
+uint64_t curve_need(const struct curve *curve, const struct target *target);

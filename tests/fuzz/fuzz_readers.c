@@ -144,7 +144,7 @@ static void fuzz_say(const char *format, ...)
 
 static void check_config(const struct config *config)
 {
-	CHECK(config->policy && !config->policy->needs_schedule);
+	CHECK(config->policy && !config->policy->needs_schedule && !config->policy->needs_future);
 	CHECK(config->slot_ns > 0 && config->budget.is_set && config->floor.is_set);
 	CHECK(config->budget.cpus > 0 && config->budget.cpus <= 2 + 1e-6);
 	CHECK(config->floor.cpus >= 0 && config->floor.cpus <= config->budget.cpus + 1e-6);

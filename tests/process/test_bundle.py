@@ -608,6 +608,11 @@ class Refused(Case):
     def test_script_without_a_schedule(self):
         self.refuse(65, "schedule", self.bundle(self.good()), "--policy", "script")
 
+    def test_oracle_is_for_simulations(self):
+        sentence = "policy oracle has to know what each task needs, as only `coregov simulate` does"
+        self.refuse(65, sentence, self.bundle(self.good()), "--policy", "oracle")
+        self.refuse(65, sentence, self.bundle(self.good(), more="policy = oracle"))
+
     def test_unknown_preset(self):
         self.refuse(65, ["test.bundle:", "xgbost", "xgboost"],
                     self.bundle(self.good(feed="output:xgbost")))

@@ -1328,10 +1328,10 @@ END_TEST
 
 START_TEST(policies_for_bundles_are_refused)
 {
-	static const char *const names[] = {"fixed", "script", "nobody"};
+	static const char *const names[] = {"fixed", "script", "oracle", "nobody"};
 	struct daemon_setup with = usual;
 
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < 4; i++) {
 		with.event = loop;
 		with.policy = names[i];
 		ck_assert_int_eq(daemon_new(&service, &with, &fault), -EINVAL);

@@ -16,7 +16,7 @@ COREGOV, COREGOVD = os.environ["COREGOV"], os.environ["COREGOVD"]
 FOLDER = pathlib.Path(os.environ["POLICY_PRESETS"])
 PRESETS = sorted(FOLDER.glob("*.conf"))
 DROP_INS = "etc/coregov/coregov.conf.d"
-# Those of the others have to know all tasks before they come.
+# Others have to know all tasks before they come, or are there to compare with.
 GOVERNORS_POLICIES = {"core", "edf", "equal", "fifo"}
 
 

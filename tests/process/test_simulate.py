@@ -101,6 +101,23 @@ class Parameters(Case):
         self.assertEqual(as_usual.stdout, self.run_it("--json", self.bundle()).stdout)
 
 
+class Oracle(Case):
+    def test_it_knows_what_tasks_need(self):
+        """The one that is due first never gets there, and the other has not the time to wait for it."""
+        (self.folder / "never.csv").write_text("cpu_seconds,loss\n10,0.1\n20,0.2\n40,0.1\n")
+        (self.folder / "later.csv").write_text("cpu_seconds,loss\n10,0.1\n20,0.1\n30,0.2\n")
+        path = self.folder / "a.bundle"
+        path.write_text("[bundle]\nbudget = 1cpu\npolicy = oracle\n" + "".join(
+            f"[task {name}]\ncurve = {name}.csv\ndeadline = {due}s\ntarget = 0.1 for 2\n"
+            for name, due in (("never", 50), ("later", 55))))
+        first, = self.results(str(path))
+        self.assertEqual(first["policy"], "oracle")
+        self.assertEqual([(task["outcome"], task["cpu_seconds"]) for task in first["results"]],
+                         [("missed-deadline", 30), ("learned", 20)])
+        edf, again = self.results(str(path), "--policy", "edf,oracle")
+        self.assertEqual((edf["learned"], again), (0, first))
+
+
 class Refused(Case):
     def refused(self, status, sentence, *words):
         done = self.run_it(*words)

@@ -397,6 +397,9 @@ static const struct {
 		"a.conf:2: policy: the policy 'fixed' has to know all tasks before they come"},
 	{"[governor]\npolicy = exclusive\n",
 		"a.conf:2: policy: the policy 'exclusive' has to know all tasks before they come"},
+	{"[governor]\npolicy = oracle\n",
+		"a.conf:2: policy: the policy 'oracle' has to know what each task needs, as only a "
+		"simulation does"},
 	{"[governor]\nenforcer = cgroup3\n",
 		"a.conf:2: enforcer: unknown enforcer 'cgroup3'; did you mean 'cgroup"},
 	{"[governor]\nmeter = zzzzzzz\n",

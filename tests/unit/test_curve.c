@@ -127,6 +127,28 @@ START_TEST(reads_many_rows)
 }
 END_TEST
 
+/* The row at which it is met so many times in a row; what is not finite breaks a row. */
+START_TEST(needs_what_its_row_says)
+{
+	static const char text[] = "cpu_seconds,loss\n0.5,3\n1,2\n1.5,4\n2,2\n2.5,1\n3,nan\n"
+				   "3.5,1\n4,1\n4.5,0\n";
+	struct target target = {.value = 2, .in_a_row = 1};
+	struct curve curve;
+
+	ck_assert_int_eq(curve_parse("c.csv", TEXT(text), &curve, NULL), 0);
+	ck_assert_uint_eq(curve_need(&curve, &target), UINT64_C(1000000000));
+	target.in_a_row = 2;
+	ck_assert_uint_eq(curve_need(&curve, &target), UINT64_C(2500000000));
+	target.in_a_row = 3;
+	ck_assert_uint_eq(curve_need(&curve, &target), UINT64_C(4500000000));
+	target.in_a_row = 4;
+	ck_assert_uint_eq(curve_need(&curve, &target), UINT64_MAX);
+	target = (struct target){.value = 4, .is_raised = true, .in_a_row = 1};
+	ck_assert_uint_eq(curve_need(&curve, &target), UINT64_C(1500000000));
+	curve_done(&curve);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("curve");
@@ -137,6 +159,7 @@ int main(void)
 	tcase_add_test(tcase, refuses_a_long_field);
 	tcase_add_test(tcase, reads_files);
 	tcase_add_test(tcase, reads_many_rows);
+	tcase_add_test(tcase, needs_what_its_row_says);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);
 }

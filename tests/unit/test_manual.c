@@ -176,7 +176,7 @@ static void read_section(const char *line, char ret_section[static 64])
 	size_t length;
 
 	ret_section[0] = '\0';
-	(void)sscanf(line, SECTION_MARK "%63[a-z ]", ret_section);
+	(void)sscanf(line, SECTION_MARK "%63[-a-z ]", ret_section);
 	length = strlen(ret_section);
 	if (length > 0 && ret_section[length - 1] == ' ')
 		ret_section[length - 1] = '\0';

@@ -112,10 +112,45 @@ START_TEST(every_policy_holds_the_contract)
 }
 END_TEST
 
+/* Reports that no training makes, but a broken one: the largest numbers there are, the smallest, the same ones,
+ * at once. */
+START_TEST(extreme_reports_hold_the_contract)
+{
+	static const double values[] = {
+		0, -0.0, 1, -1, 1e18, 1e308, -1e308, 5e-324, -5e-324, 1e-300, 1 + 1e-15, 0.5};
+	const double n_values = sizeof(values) / sizeof(values[0]);
+	uint64_t seed = (uint64_t)_i;
+	struct views views;
+
+	views_init(&views, 20);
+	for (uint32_t i = 0; i < 20; i++) {
+		struct policy_task *task = &views.tasks[i];
+		uint32_t n = (uint32_t)exp(5 * views_uniform(&seed));
+		uint32_t n_kinds = 1 + (uint32_t)(views_uniform(&seed) * n_values);
+		uint64_t step_ns = (uint64_t)exp(25 * views_uniform(&seed));
+
+		task->target = values[(int)(views_uniform(&seed) * n_values)];
+		task->is_raised = views_uniform(&seed) < 0.3;
+		for (uint32_t r = 0; r < n; r++)
+			history_add(&views.histories[i], r * step_ns,
+				values[(int)(views_uniform(&seed) * n_kinds)]);
+		task->cpu_ns = n * step_ns;
+	}
+	views.view.budget_cpus = 4 * views_uniform(&seed);
+	for (const struct policy *const *policy = policies; *policy; policy++) {
+		struct policy_state *state = views_state(&views, *policy);
+
+		check_contract(*policy, state, &views);
+		(*policy)->free(state);
+	}
+	views_done(&views);
+}
+END_TEST
+
 /* A share belongs to a task, wherever the view has it and whatever numbers the bundle gave out. */
 START_TEST(order_of_input_does_not_matter)
 {
-	static const char *const names[] = {"core", "edf", "equal", "fixed"};
+	static const char *const names[] = {"core", "edf", "edf-drop", "equal", "fixed", "srpt"};
 	struct views views;
 	double first[30];
 	enum why first_why[30];
@@ -450,6 +485,7 @@ int main(void)
 	TCase *tcase = tcase_create("all");
 
 	tcase_add_loop_test(tcase, every_policy_holds_the_contract, 0, N_SEEDS);
+	tcase_add_loop_test(tcase, extreme_reports_hold_the_contract, 0, 300);
 	tcase_add_loop_test(tcase, order_of_input_does_not_matter, 0, N_SEEDS);
 	tcase_add_loop_test(tcase, who_reserves_gives_nothing_on, 0, N_SEEDS);
 	tcase_add_test(tcase, what_cannot_be_used_goes_to_the_next);

@@ -162,8 +162,20 @@ struct policy_state *views_state_with(
 		.parameters = parameters,
 	};
 	struct policy_state *state = NULL;
+	double *needs_s = NULL;
 
+	if (policy->needs_future) {
+		uint64_t seed = views->view.n_bundle;
+
+		needs_s = zeroed(setup.n_bundle, sizeof(needs_s[0]));
+		for (uint32_t i = 0; i < setup.n_bundle; i++)
+			needs_s[i] = views_uniform(&seed) < 0.2
+				? INFINITY
+				: between(&seed, 0, 40 * views_uniform(&seed));
+		setup.needs_s = needs_s;
+	}
 	if (policy->new (&state, &setup) < 0)
 		abort();
+	free(needs_s);
 	return state;
 }
