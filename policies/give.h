@@ -3,7 +3,7 @@
 
 #include "policy.h"
 
-/* Two ways of giving out a budget. Both write every share, each in [0, usable], with a sum of at
+/* Ways of giving out a budget. All write every share, each in [0, usable], with a sum of at
  * most `cpus` (up to rounding), and leave nothing over that some task could use. */
 
 /* In the order of the indices order[n_tasks] (NULL: the order of the view): each min(usable, what
@@ -15,3 +15,8 @@ void give_in_order(const struct policy_view *view, const uint32_t order[], doubl
  * scratch: n_tasks each, overwritten. n log n. Reason: WHY_EQUAL. */
 void give_evenly(const struct policy_view *view, double cpus, uint32_t order[], uint32_t scratch[],
 	double ret_shares[], enum why ret_why[]);
+
+/* As give_evenly(), but no task gets more than limits[n_tasks] (by place in the view, >= 0) as long as
+ * another has not reached its own; what is left when all have theirs is given evenly beyond them. */
+void give_limited(const struct policy_view *view, const double limits[], double cpus,
+	uint32_t order[], uint32_t scratch[], double ret_shares[], enum why ret_why[]);

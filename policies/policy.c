@@ -17,7 +17,11 @@ const struct policy *const policies[] = {
 	&policy_exclusive,
 	&policy_fifo,
 	&policy_fixed,
+	&policy_flowcon,
+	&policy_laira,
+	&policy_lara,
 	&policy_script,
+	&policy_tradl,
 	NULL,
 };
 

@@ -7,7 +7,7 @@
 
 /* One instance each, in the file of its name. */
 extern const struct policy policy_core, policy_edf, policy_equal, policy_exclusive, policy_fifo,
-	policy_fixed, policy_script;
+	policy_fixed, policy_flowcon, policy_laira, policy_lara, policy_script, policy_tradl;
 
 /* Asserts what policy.h promises of a view: a finite budget >= 0, at most as many tasks as the
  * bundle has, ids below that, finite threads > 0, counted and usable in

@@ -39,8 +39,8 @@ _coregov_values()
 	--log-level) echo 'debug err info notice warning' ;;
 	--meter) echo 'bpf cgroup proc' ;;
 	--on-deadline | --on-target) echo 'stop yield' ;;
-	--policy) echo 'core edf equal exclusive fifo fixed script' ;;
-	--set) echo 'core.capacity-part= core.chance-power= core.charge-due= core.charge-unused= core.part-slope= core.room-power= core.unseen-chance= core.unseen-part= core.unseen-spread=' ;;
+	--policy) echo 'core edf equal exclusive fifo fixed flowcon laira lara script tradl' ;;
+	--set) echo 'core.capacity-part= core.chance-power= core.charge-due= core.charge-unused= core.part-slope= core.room-power= core.unseen-chance= core.unseen-part= core.unseen-spread= flowcon.back-off-most= flowcon.floor-part= flowcon.interval= flowcon.threshold= laira.check-reports= laira.discount= laira.doubt= laira.explore-part= laira.gain-change= laira.gain= laira.noise= laira.ridge= laira.size= laira.slice-first= laira.slice-most= laira.spread-change= laira.spread-line= laira.spread-speed= laira.step= laira.wander= lara.discount= lara.explore-part= tradl.back-off-most= tradl.floor-part= tradl.interval= tradl.threshold=' ;;
 	--threads) echo 'auto' ;;
 	esac
 }

@@ -89,11 +89,11 @@ function __coregov_command
     complete --do-complete=(string join -- ' ' (string escape -- $words[$at..]) (commandline -ct))
 end
 
-set -l policies 'core edf equal exclusive fifo fixed script'
+set -l policies 'core edf equal exclusive fifo fixed flowcon laira lara script tradl'
 set -l enforcers 'cgroup1 cgroup2 signal'
 set -l meters 'bpf cgroup proc'
 set -l ends 'stop yield'
-set -l settings 'core.capacity-part= core.chance-power= core.charge-due= core.charge-unused= core.part-slope= core.room-power= core.unseen-chance= core.unseen-part= core.unseen-spread='
+set -l settings 'core.capacity-part= core.chance-power= core.charge-due= core.charge-unused= core.part-slope= core.room-power= core.unseen-chance= core.unseen-part= core.unseen-spread= flowcon.back-off-most= flowcon.floor-part= flowcon.interval= flowcon.threshold= laira.check-reports= laira.discount= laira.doubt= laira.explore-part= laira.gain-change= laira.gain= laira.noise= laira.ridge= laira.size= laira.slice-first= laira.slice-most= laira.spread-change= laira.spread-line= laira.spread-speed= laira.step= laira.wander= lara.discount= lara.explore-part= tradl.back-off-most= tradl.floor-part= tradl.interval= tradl.threshold='
 set -l levels 'debug err info notice warning'
 set -l feeds 'auto file: none output output: shm'
 
