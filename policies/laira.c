@@ -238,7 +238,6 @@ static void take_news(
 	if (is_anew) {
 		fitted->line = (struct line_fit){0};
 		fitted->n_taken = 0;
-		fitted->is_winner = fitted->is_winner && fitted->curve.n_taken > 0;
 		drift_filter_init(&fitted->filter, &state->terms);
 	}
 	for (; at < task->history->n_points; at++) {
