@@ -56,19 +56,22 @@ static void expect_at(uint64_t now_s, double a, double b)
 
 /* A goes 4, 2, 1 and B 1, 0.98, 0.97: of the largest values 1/2 and 1/50, then 1/4 and 1/100, in 5 s. So G is
  * 0.1 and 0.004 at 30 s, 0.05 and 0.002 at 40 s. B is watched first, without another limit; then it converges:
- * its part would be 0.002 / 0.052, the floor is 1/4. */
+ * its part would be 0.002 / 0.052, the floor is 1/4. Which way they go
+ * does not matter. */
 START_TEST(flowcon_limits_what_converges)
 {
+	double sign = _i == 0 ? 1 : -1;
+
 	set_up("flowcon", 2, 2);
 	expect_at(10, 0.5, 0.5);
-	report(0, 4);
-	report(1, 1);
+	report(0, sign * 4);
+	report(1, sign * 1);
 	expect_at(20, 0.5, 0.5);
-	report(0, 2);
-	report(1, 0.98);
+	report(0, sign * 2);
+	report(1, sign * 0.98);
 	expect_at(30, 0.5, 0.5);
-	report(0, 1);
-	report(1, 0.97);
+	report(0, sign * 1);
+	report(1, sign * 0.97);
 	expect_at(39, 0.5, 0.5); /* the interval is not over */
 	expect_at(40, 0.75, 0.25);
 	expect_at(49, 0.75, 0.25);
@@ -113,6 +116,22 @@ START_TEST(flowcon_takes_no_report_for_no_news)
 	expect_at(30, 0.25, 0.75);
 	expect_at(40, 0.25, 0.75);
 	expect_at(100, 0.25, 0.75);
+	tear_down();
+}
+END_TEST
+
+/* Both lose a quarter in 5 s, before which A has run 5 s without a report: those were in the interval before. */
+START_TEST(flowcon_counts_the_cpu_time_of_the_interval)
+{
+	set_up("flowcon", 2, 2);
+	expect_at(10, 0.5, 0.5);
+	report(0, 4);
+	report(1, 4);
+	views.tasks[0].cpu_ns += 5 * SECOND;
+	expect_at(20, 0.5, 0.5);
+	report(0, 3);
+	report(1, 3);
+	expect_at(30, 0.5, 0.5); /* not 1/3 and 2/3 */
 	tear_down();
 }
 END_TEST
@@ -213,9 +232,10 @@ int main(void)
 	Suite *suite = suite_create("growth");
 	TCase *tcase = tcase_create("all");
 
-	tcase_add_test(tcase, flowcon_limits_what_converges);
+	tcase_add_loop_test(tcase, flowcon_limits_what_converges, 0, 2);
 	tcase_add_test(tcase, flowcon_backs_off_when_all_converge);
 	tcase_add_test(tcase, flowcon_takes_no_report_for_no_news);
+	tcase_add_test(tcase, flowcon_counts_the_cpu_time_of_the_interval);
 	tcase_add_test(tcase, flowcon_sees_a_newcomer_at_once);
 	tcase_add_test(tcase, what_is_forgotten_is_new);
 	tcase_add_loop_test(tcase, tradl_goes_by_the_distance, 0, 2);

@@ -122,6 +122,26 @@ START_TEST(what_little_is_known_of_is_explored)
 }
 END_TEST
 
+/* It fell as the other does, and has stood still since: what counts is how old that is. */
+START_TEST(old_reports_count_less)
+{
+	set_up(2);
+	set("ridge", 1e-4);
+	set("noise", 1e-4);
+	set("size", 0);
+	set("discount", _i == 0 ? 0.9999 : 0.5);
+	power_law(0, 60, 90);
+	for (int i = 1; i <= 4; i++)
+		report(1, 4 / pow(i, 1.5));
+	for (int i = 0; i < 8; i++)
+		report(1, 0.5);
+	views.tasks[1].target = 0.25;
+	plan_at(10);
+	expect(0, _i == 0 ? 0 : 1, _i == 0 ? "none-left" : "chosen");
+	tear_down();
+}
+END_TEST
+
 /* One that stands still hardly above its target needs next to no rate, and the bound promises it some; that
  * it never gets there is what the filter sees. */
 START_TEST(the_look_ahead_finds_who_cannot)
@@ -176,19 +196,25 @@ END_TEST
 
 START_TEST(a_slice_ends_with_who_has_won_it)
 {
-	set_up(3);
-	views.view.n_tasks = 2;
-	power_law(0, 60, 90);
-	power_law(1, 6, 90);
-	power_law(2, 1, 90);
+	set_up(4);
+	views.view.n_tasks = 3;
+	views.view.tasks = views.tasks + 1;
+	power_law(0, 1, 90);
+	power_law(1, 30, 90);
+	power_law(2, 6, 90);
+	power_law(3, 60, 90);
 	plan_at(10);
-	expect(1, 1, "chosen");
-	views.view.n_tasks = 3; /* who comes waits for the next slice, */
-	plan_at(11);
-	expect(1, 1, "chosen");
-	expect(2, 0, "none-left");
-	views.tasks[1] = views.tasks[2]; /* or until the winner is gone. */
+	ck_assert_double_eq(shares[1], 1); /* the task 2 */
+	report(1, 0.1);                    /* would win a new slice; but the slice goes on, */
 	views.view.n_tasks = 2;
+	plan_at(11); /* though one that had nothing is gone, */
+	ck_assert_double_eq(shares[1], 1);
+	views.view.n_tasks = 3; /* and who comes waits for the next slice, */
+	views.view.tasks = views.tasks;
+	plan_at(11);
+	expect(0, 0, "none-left");
+	expect(2, 1, "chosen");
+	views.view.n_tasks = 2; /* or until the winner is gone. */
 	plan_at(11);
 	expect(0, 0, "none-left");
 	expect(1, 1, "chosen");
@@ -294,6 +320,7 @@ int main(void)
 	tcase_add_test(tcase, the_nearer_target_wins);
 	tcase_add_test(tcase, the_later_deadline_wins);
 	tcase_add_loop_test(tcase, what_little_is_known_of_is_explored, 0, 3);
+	tcase_add_loop_test(tcase, old_reports_count_less, 0, 2);
 	tcase_add_loop_test(tcase, the_look_ahead_finds_who_cannot, 0, 2);
 	tcase_add_test(tcase, a_raised_metric_is_followed);
 	tcase_add_test(tcase, a_slice_lasts);

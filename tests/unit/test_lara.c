@@ -166,6 +166,21 @@ START_TEST(what_should_have_been_there_is_nearly)
 }
 END_TEST
 
+/* Another value within one reading of the meter: the line is that of the reports that stand. */
+START_TEST(a_replaced_report_is_out_of_the_line)
+{
+	set_up(1, 0);
+	power_law(0, 6, 7);
+	history_add(&views.histories[0], 4 * SECOND, 3.9);
+	plan();
+	expect(0, 1, "written-off");
+	history_add(&views.histories[0], 4 * SECOND, 1);
+	plan();
+	expect(0, 1, "chosen");
+	tear_down();
+}
+END_TEST
+
 START_TEST(what_is_forgotten_has_no_line)
 {
 	set_up(2, 0);
@@ -193,6 +208,7 @@ int main(void)
 	tcase_add_test(tcase, the_first_part_of_a_window_is_for_exploration);
 	tcase_add_test(tcase, a_raised_metric_is_followed);
 	tcase_add_test(tcase, what_should_have_been_there_is_nearly);
+	tcase_add_test(tcase, a_replaced_report_is_out_of_the_line);
 	tcase_add_test(tcase, what_is_forgotten_has_no_line);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);
