@@ -27,9 +27,10 @@
  * From the paper's abstract and outline, and from public programs made after it, of which nothing is
  * taken over but how they read it: the rule of the lists; that a metric is divided by the largest size of
  * it seen so far, or the scale of a loss would decide; that an interval without a report changes nothing
- * for the task; a threshold of 0.05 and an interval of 30 s. Guessed: the end of the back-off with the first task that is no
- * longer completing, and its bound; that an interval of a task lasts until it has reports; that what the
- * limits leave unused goes evenly to all (Docker's limits are hard, but psi conserves work). */
+ * for the task; a threshold of 0.05 and an interval of 30 s. Guessed: the end of the back-off with the first
+ * task that is no longer completing, and its bound; that an interval of a task lasts until it has reports;
+ * that what the limits leave unused goes evenly to all (limits of containers are hard, but psi conserves
+ * work). */
 
 /* The usual ones were chosen coarsely on 144 simulated bundles of recorded curves, of thresholds from 0 to 1,
  * intervals from 2 to 60 slots and floor-parts from 1 to 100. All are within 0.45 to 0.47 in mean kappa;

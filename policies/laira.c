@@ -39,7 +39,7 @@
  *	M <- max(1, floor(M + Kp (e' - e'') + Kd (e' - 2 e'' + e''')))
  *
  * for the newest three errors; the first three slices have the first length. Good predictions are to
- * make M longer, so Kp and Kd are below 0 there; gain and gain-change are -Kp and -Kd.
+ * make M longer, says the source, so Kp and Kd have to be below 0; gain and gain-change are -Kp and -Kd.
  *
  * Here: s is CPU time in units of that of the first report, N what the task can use of the budget, B of the
  * source (data for a report) the mean distance of reports so far, a slice a whole number of slots. Where
@@ -49,9 +49,9 @@
  *  - The constants; the longer version that has them is not at hand. Filter and least squares start from a
  *    line without slope through the first report (theta = 0 in units of the first loss): the source starts
  *    from theta = 0, too, in units that it does not name.
- *  - A task with fewer than check-reports reports is feasible without a check. One
- *    without a report has no rho^ at all; it comes first, the earlier deadline first, until it has had
- *    explore-part of its window to report in (with CPU time), and after that behind all feasible ones.
+ *  - A task with fewer than check-reports reports is feasible without a check. One without a report has no
+ *    rho^ at all; it comes first, the earlier deadline first, until it has used explore-part of its window
+ *    as CPU time, and after that behind all feasible ones.
  *  - Errors are those of ln l, so that tasks with losses of another size can be averaged, of the tasks that
  *    won and have reported since: what got nothing has no error.
  *  - M is at most slice-most. A slice ends before its time where one that had won it has ended: else
