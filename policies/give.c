@@ -37,32 +37,81 @@ void give_in_order(const struct policy_view *view, const uint32_t order[], doubl
 	}
 }
 
-static bool can_use_less(const void *context, uint32_t a, uint32_t b)
-{
-	const struct policy_view *view = context;
+/* What a task can take in a pass: up to its limit in the first, then what it can use beyond that. */
+struct takers {
+	const struct policy_view *view;
+	const double *limits; /* NULL: no limits, one pass */
+	bool is_beyond;
+};
 
-	return view->tasks[a].usable < view->tasks[b].usable;
+static double room(const struct takers *takers, uint32_t at)
+{
+	double usable = takers->view->tasks[at].usable, limited;
+
+	if (!takers->limits)
+		return usable;
+	limited = fmin(usable, takers->limits[at]);
+	return takers->is_beyond ? usable - limited : limited;
+}
+
+static bool has_less_room(const void *context, uint32_t a, uint32_t b)
+{
+	return room(context, a) < room(context, b);
+}
+
+/* Adds to the shares, and returns what is left. */
+static double fill(const struct takers *takers, double cpus, uint32_t order[], uint32_t scratch[],
+	double shares[])
+{
+	uint32_t n = takers->view->n_tasks;
+	double left = cpus, level = 0;
+	bool is_final = false;
+
+	order_init(order, n);
+	order_sort(order, scratch, n, has_less_room, takers);
+	for (uint32_t i = 0; i < n; i++) {
+		double most = room(takers, order[i]), share;
+
+		if (!is_final) {
+			level = left > 0 ? left / (n - i) : 0;
+			is_final = level < most;
+		}
+		share = fmin(most, level);
+		shares[order[i]] += share;
+		left -= share;
+	}
+	return left;
+}
+
+static void give_nothing(const struct policy_view *view, double ret_shares[], enum why ret_why[])
+{
+	for (uint32_t i = 0; i < view->n_tasks; i++) {
+		ret_shares[i] = 0;
+		ret_why[i] = WHY_EQUAL;
+	}
 }
 
 void give_evenly(const struct policy_view *view, double cpus, uint32_t order[], uint32_t scratch[],
 	double ret_shares[], enum why ret_why[])
 {
-	double left = cpus, level = 0;
-	bool is_final = false;
+	const struct takers takers = {.view = view};
 
-	order_init(order, view->n_tasks);
-	order_sort(order, scratch, view->n_tasks, can_use_less, view);
-	for (uint32_t i = 0; i < view->n_tasks; i++) {
-		double usable = view->tasks[order[i]].usable;
+	give_nothing(view, ret_shares, ret_why);
+	fill(&takers, cpus, order, scratch, ret_shares);
+}
 
-		if (!is_final) {
-			level = left > 0 ? left / (view->n_tasks - i) : 0;
-			is_final = level < usable;
-		}
-		ret_shares[order[i]] = fmin(usable, level);
-		ret_why[order[i]] = WHY_EQUAL;
-		left -= ret_shares[order[i]];
-	}
+void give_limited(const struct policy_view *view, const double limits[], double cpus,
+	uint32_t order[], uint32_t scratch[], double ret_shares[], enum why ret_why[])
+{
+	struct takers takers = {.view = view, .limits = limits};
+	double left;
+
+	give_nothing(view, ret_shares, ret_why);
+	left = fill(&takers, cpus, order, scratch, ret_shares);
+	takers.is_beyond = true;
+	fill(&takers, fmax(left, 0), order, scratch, ret_shares);
+	for (uint32_t i = 0; i < view->n_tasks; i++) /* a sum of two parts may round up */
+		ret_shares[i] = fmin(ret_shares[i], view->tasks[i].usable);
 }
 
 /* How little is nothing any more: rounding must not make a unit. */

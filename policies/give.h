@@ -27,3 +27,8 @@ typedef double (*give_gain)(const void *context, uint32_t at, double share, doub
  * give_in_order(). */
 void give_by_gain(const struct policy_view *view, double cpus, double unit, give_gain gain,
 	const void *context, uint32_t order[], double gains[], double shares[], enum why ret_why[]);
+
+/* As give_evenly(), but no task gets more than limits[n_tasks] (by place in the view, >= 0) as long as
+ * another has not reached its own; what is left when all have theirs is given evenly beyond them. */
+void give_limited(const struct policy_view *view, const double limits[], double cpus,
+	uint32_t order[], uint32_t scratch[], double ret_shares[], enum why ret_why[]);

@@ -18,13 +18,17 @@ const struct policy *const policies[] = {
 	&policy_exclusive,
 	&policy_fifo,
 	&policy_fixed,
+	&policy_flowcon,
 	&policy_halving,
+	&policy_laira,
+	&policy_lara,
 	&policy_optimus,
 	&policy_oracle,
 	&policy_rr,
 	&policy_script,
 	&policy_slaq,
 	&policy_srpt,
+	&policy_tradl,
 	NULL,
 };
 

@@ -7,8 +7,9 @@
 
 /* One instance each, in the file of its name. */
 extern const struct policy policy_core, policy_edf, policy_edf_drop, policy_equal, policy_exclusive,
-	policy_fifo, policy_fixed, policy_halving, policy_optimus, policy_oracle, policy_rr,
-	policy_script, policy_slaq, policy_srpt;
+	policy_fifo, policy_fixed, policy_flowcon, policy_halving, policy_laira, policy_lara,
+	policy_optimus, policy_oracle, policy_rr, policy_script, policy_slaq, policy_srpt,
+	policy_tradl;
 
 /* Asserts what policy.h promises of a view: a finite budget >= 0, at most as many tasks as the
  * bundle has, ids below that, finite threads > 0, counted and usable in

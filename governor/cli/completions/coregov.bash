@@ -40,8 +40,8 @@ _coregov_values()
 	--log-level) echo 'debug err info notice warning' ;;
 	--meter) echo 'bpf cgroup proc' ;;
 	--on-deadline | --on-target) echo 'stop yield' ;;
-	--policy) echo 'core edf edf-drop equal exclusive fifo fixed halving optimus oracle rr script slaq srpt' ;;
-	--set) echo 'core.capacity-part= core.chance-power= core.charge-due= core.charge-unused= core.laxity-part= core.never-odds= core.part-slope= core.room-power= core.unseen-chance= core.unseen-part= core.unseen-spread= edf-drop.margin= edf-drop.reports= edf-drop.third-weight= halving.first-rung= halving.keep= halving.trial-part= optimus.fresh-factor= optimus.fresh-reports= optimus.third-weight= optimus.unit= optimus.unseen-part= rr.turn= slaq.decay= slaq.least-part= slaq.trial-part= slaq.unit= srpt.quantile=' ;;
+	--policy) echo 'core edf edf-drop equal exclusive fifo fixed flowcon halving laira lara optimus oracle rr script slaq srpt tradl' ;;
+	--set) echo 'core.capacity-part= core.chance-power= core.charge-due= core.charge-unused= core.laxity-part= core.never-odds= core.part-slope= core.room-power= core.unseen-chance= core.unseen-part= core.unseen-spread= edf-drop.margin= edf-drop.reports= edf-drop.third-weight= flowcon.back-off-most= flowcon.floor-part= flowcon.interval= flowcon.threshold= halving.first-rung= halving.keep= halving.trial-part= laira.check-reports= laira.discount= laira.doubt= laira.explore-part= laira.gain-change= laira.gain= laira.noise= laira.ridge= laira.size= laira.slice-first= laira.slice-most= laira.spread-change= laira.spread-line= laira.spread-speed= laira.step= laira.wander= lara.discount= lara.explore-part= optimus.fresh-factor= optimus.fresh-reports= optimus.third-weight= optimus.unit= optimus.unseen-part= rr.turn= slaq.decay= slaq.least-part= slaq.trial-part= slaq.unit= srpt.quantile= tradl.back-off-most= tradl.floor-part= tradl.interval= tradl.threshold=' ;;
 	--threads) echo 'auto' ;;
 	esac
 }
