@@ -37,6 +37,7 @@
  * can be read once only. */
 
 #define POLICIES_MAX 32
+#define FINISH_MS 500
 #define ROWS_KEPT_MAX ((size_t)8 << 20) /* 128 MiB */
 
 struct input {
@@ -317,9 +318,12 @@ static int make(void *context, size_t item, FILE *to, struct fault *fault)
 }
 
 /* To standard output. A pipe that is read slowly, or not at all, must not keep signals from being heard: it is
- * written to when it takes PIPE_BUF bytes at least. -EINTR where one has come. */
+ * written to when it takes PIPE_BUF bytes at least. -EINTR where one has come: before the first of the bytes, or
+ * where nobody has taken more of them for FINISH_MS, since half a line is no use to who reads. */
 static int write_out(const struct simulate *simulate, const char *bytes, size_t length)
 {
+	bool has_begun = false;
+
 	while (length > 0) {
 		struct pollfd polls[] = {
 			{.fd = STDOUT_FILENO, .events = POLLOUT},
@@ -329,13 +333,15 @@ static int write_out(const struct simulate *simulate, const char *bytes, size_t 
 
 		if (poll(polls, ARRAY_LENGTH(polls), -1) < 0)
 			return -errno;
-		if (polls[1].revents != 0)
+		if (polls[1].revents != 0 &&
+			(!has_begun || poll(polls, /* stdout= */ 1, FINISH_MS) <= 0))
 			return -EINTR;
 		n = write(STDOUT_FILENO, bytes, length < PIPE_BUF ? length : PIPE_BUF);
 		if (n < 0 && errno == EAGAIN) /* somebody has made it not wait */
 			continue;
 		if (n < 0)
 			return -errno;
+		has_begun = true;
 		bytes += n;
 		length -= (size_t)n;
 	}

@@ -105,7 +105,7 @@ class Shows(Case):
         found = {s["key"]: (s["value"], s["file"], s["line"])
                  for s in json.loads(self.show("--json").stdout)["settings"]
                  if (s["section"], s["name"]) == ("policy", "core")}
-        self.assertEqual(len(found), 9)
+        self.assertEqual(len(found), 11)
         self.assertEqual(found["unseen-part"], ("0.25", str(drop_in), 3))
         self.assertEqual(found["charge-due"], ("0.03", None, None))
         # Another policy decides: what is said of core waits, and is shown; else there is nothing of it.

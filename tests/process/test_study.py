@@ -321,8 +321,13 @@ class Trace(Case):
             [(task["name"], task["outcome"], round(task["cpu_seconds"] * 1e9)) for task in result["results"]])
         self.assertEqual(self.query("SELECT count(*) FROM reports"),
                          [(sum(task["reports"] for task in result["results"]),)])
-        self.assertEqual(self.query("SELECT sum(used_ns) FROM slots"),
-                         [(round(result["used_cpu_seconds"] * 1e9),)])
+        used = round(result["used_cpu_seconds"] * 1e9)
+        self.assertEqual(self.query("SELECT sum(cpu_ns) FROM outcomes"), [(used,)])
+        # A slot says what was used in the one before: of the last one none is told.
+        [(told,)] = self.query("SELECT sum(used_ns) FROM slots")
+        [(last,)] = self.query("SELECT granted_ns FROM slots ORDER BY slot DESC LIMIT 1")
+        self.assertLessEqual(told, used)
+        self.assertLessEqual(used - told, last)
         self.assertEqual(self.query("SELECT count(*) FROM slots WHERE granted_ns > budget_ns OR late_ns"),
                          [(0,)])
         self.assertEqual(self.query("SELECT count(*) FROM slot_tasks WHERE quota_us OR period_us OR "
