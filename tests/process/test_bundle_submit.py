@@ -157,7 +157,7 @@ class Submitted(Bundles):
     def test_same_kappa_as_a_run_of_its_own(self):
         tasks = {"fast": self.learning(),
                  "few": self.learning(command=self.python("few.py")),
-                 "never": self.learning(target="1e-30", deadline="3s", **{"on-deadline": "stop"})}
+                 "never": self.learning(target="-1", deadline="3s", **{"on-deadline": "stop"})}
         submitted, _ = self.done(tasks)
         self.stop_daemon()
         end = time.monotonic() + PATIENCE
