@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "bundle.h"
+#include "bundle_optimum.h"
 #include "cleanup.h"
 #include "cmd.h"
 #include "crew.h"
@@ -64,6 +65,9 @@ struct simulate {
 	/* In a process that runs: what was read again last. */
 	struct bundle *again;
 	size_t again_input;
+	/* And of which bundle the optimum was found last, plus one. */
+	size_t star_input;
+	double kappa_star;
 };
 
 static void print_help(void)
@@ -288,6 +292,20 @@ static int find_bundle(
 	return r;
 }
 
+/* It is the same for every policy. */
+static int find_optimum(
+	struct simulate *simulate, size_t i, const struct bundle *bundle, struct fault *fault)
+{
+	int r;
+
+	if (simulate->star_input == i + 1)
+		return 0;
+	r = bundle_optimum(bundle, &simulate->kappa_star, fault);
+	if (r == 0)
+		simulate->star_input = i + 1;
+	return r;
+}
+
 /* Into `to` come the text, what the figures point to, and the figures. */
 static int make(void *context, size_t item, FILE *to, struct fault *fault)
 {
@@ -301,10 +319,14 @@ static int make(void *context, size_t item, FILE *to, struct fault *fault)
 	};
 	_cleanup_free_ double *to_target = NULL;
 	struct summary_figures figures;
-	int r = find_bundle(simulate, item / n_columns(simulate), &setup.bundle, fault);
+	size_t input = item / n_columns(simulate);
+	int r = find_bundle(simulate, input, &setup.bundle, fault);
 
+	if (r == 0)
+		r = find_optimum(simulate, input, setup.bundle, fault);
 	if (r < 0)
 		return r;
+	setup.kappa_star = simulate->kappa_star;
 	to_target = calloc(setup.bundle->n_tasks + 1, sizeof(to_target[0]));
 	if (!to_target)
 		return fault_errno(fault, -ENOMEM, "result");

@@ -74,8 +74,7 @@ static void fill_figures(
 	*ret_figures = (struct summary_figures){
 		.n_tasks = (uint32_t)bundle->n_tasks,
 		.n_learned = (uint32_t)result_learned(result),
-		/* Of the bundle, not of the policy; where nobody has worked it out there is no column. */
-		.kappa_star = NAN,
+		.kappa_star = *result->kappa_star,
 		.data_throughput = result_data_throughput(result),
 		.used_seconds = nsec_to_seconds(totals.used_ns),
 		.budget_seconds = nsec_to_seconds(totals.budget_ns),
@@ -136,6 +135,7 @@ int simulate_one(const struct simulate_setup *setup, FILE *to, double ret_to_tar
 		.enforcer = "sim",
 		.meter = "sim",
 		.guarantee = "sim",
+		.kappa_star = &setup->kappa_star,
 	};
 	int r = sim_new(&sim, setup->bundle, fault);
 

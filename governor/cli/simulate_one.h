@@ -20,6 +20,7 @@ struct simulate_setup {
 	const struct bundle *bundle; /* resolved for a simulation */
 	const struct policy *policy;
 	const double *parameters; /* of the policy */
+	double kappa_star;        /* of the bundle; nan where not known */
 	const char *trace_path;   /* every slot goes there; NULL: nowhere */
 	enum simulate_form form;
 };

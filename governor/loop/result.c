@@ -158,7 +158,8 @@ char *result_json(const struct result_setup *setup)
 	json_object_object_add(json, "tasks", json_object_new_uint64(bundle->n_tasks));
 	json_object_object_add(json, "learned", json_object_new_uint64(result_learned(setup)));
 	json_object_object_add(json, "kappa", json_number(result_kappa(setup)));
-	json_object_object_add(json, "kappa_star", NULL);
+	json_object_object_add(
+		json, "kappa_star", setup->kappa_star ? json_number(*setup->kappa_star) : NULL);
 	json_object_object_add(json, "data_throughput", json_number(result_data_throughput(setup)));
 	json_object_object_add(json, "granted_cpus_max", json_number(totals.granted_cpus_max));
 	json_object_object_add(json, "used_cpu_seconds", json_seconds(totals.used_ns));
@@ -218,7 +219,11 @@ void result_print(const struct result_setup *setup, FILE *to)
 	for (uint32_t i = 0; i < bundle->n_tasks; i++)
 		print_task(setup, i, width, to);
 	(void)fprintf(to, "%s: ", setup->policy);
-	if (bundle->n_tasks > 0)
+	if (bundle->n_tasks > 0 && setup->kappa_star && !isnan(*setup->kappa_star))
+		(void)fprintf(to, "kappa %.2f (%zu of %zu learned; %.2f is possible)",
+			result_kappa(setup), result_learned(setup), bundle->n_tasks,
+			*setup->kappa_star);
+	else if (bundle->n_tasks > 0)
 		(void)fprintf(to, "kappa %.2f (%zu of %zu learned)", result_kappa(setup),
 			result_learned(setup), bundle->n_tasks);
 	else

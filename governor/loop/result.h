@@ -17,6 +17,7 @@ struct result_setup {
 	const char *policy, *enforcer, *meter, *guarantee;
 	const double
 		*parameters; /* of the policy, beside its table; NULL: the usual, or not known */
+	const double *kappa_star; /* the best there could have been; NULL, or nan: not known */
 };
 
 /* Thread throughput: learned / tasks; NAN for no tasks. */

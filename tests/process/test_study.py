@@ -421,6 +421,61 @@ class Terminal(Case):
         self.assertEqual([json.loads(line)["tasks"] for line in shown.splitlines()], [300] * 25)
 
 
+class Optimum(Case):
+    """kappa*, the most that any policy could reach."""
+
+    def star(self, tasks, *words, head="budget = 1cpu"):
+        """Of a bundle; the same under each policy, none of which is better."""
+        results = self.results(self.bundle("a", tasks, head), "-p", "edf,oracle,equal", *words)
+        self.assertEqual(len({result["kappa_star"] for result in results}), 1)
+        for result in results:
+            if result["kappa_star"] is not None:
+                self.assertLessEqual(result["kappa"], result["kappa_star"])
+        return results[0]["kappa_star"]
+
+    def test_by_hand(self):
+        for tasks, star in (
+                ([{}], 1),
+                # 24 CPU-seconds do not go into 20 seconds.
+                ([{"deadline": "20s"}] * 3, 2 / 3),
+                # They do with two tasks at a time, but one has too few seconds; or its target is never met.
+                ([{"deadline": "20s"}] * 2 + [{"deadline": "7.999s"}], 2 / 3),
+                ([{"deadline": "20s"}] * 2 + [{"deadline": "8s"}], 2 / 3),
+                ([{"deadline": "24s"}] * 2 + [{"deadline": "8s"}], 1),
+                ([{}, {"target": "0.1"}], 0.5),
+                ([{"target": "0.1"}] * 4, 0),
+                # 0.6 is met at 8 and for the second time at 9.
+                ([{"target": "0.6 for 2", "deadline": "9s"}], 1),
+                ([{"target": "0.6 for 2", "deadline": "8.999s"}], 0)):
+            with self.subTest(tasks=tasks):
+                self.assertAlmostEqual(self.star(tasks), star, 8)
+
+    def test_where_the_budget_changes(self):
+        head = "budget = 1cpu\n[budget]\n4s = 0cpu\n10s = 0.5cpu\n"
+        for deadline, star in (("17.999s", 0), ("18s", 1)):
+            self.assertEqual(self.star([{"deadline": deadline}], head=head), star)
+
+    def test_where_there_is_none(self):
+        self.assertIsNone(self.star([]))
+        # Of 10,000 equal ones it is found; where each has a time of its own the search would take hours.
+        head = "budget = 1cpu\nslot = 10s"
+        self.assertEqual(self.star([{}] * 10000, head=head), 0.0003)
+        self.assertIsNone(self.star([{"begin": f"{i}ms", "deadline": f"{30000 + i}ms"}
+                                     for i in range(10000)], head=head))
+
+    def test_is_in_the_summary(self):
+        paths = self.many()
+        results = self.results(*paths, "-p", "edf")
+        self.assertFalse([result for result in results if result["kappa"] > result["kappa_star"]])
+        star = sum(result["kappa_star"] for result in results) / len(results)
+        row, = json.loads(self.output(*paths, "-p", "edf", "--summary", "--json"))["policies"]
+        self.assertAlmostEqual(row["kappa_star"], star, 8)
+        self.assertAlmostEqual(row["part_of_kappa_star"], row["kappa"]["mean"] / star, 8)
+        self.assertIn(f"the best that any policy could: kappa {star:.4f}", self.output(*paths, "--summary"))
+        self.assertIn("kappa 1.00 (1 of 1 learned; 1.00 is possible)",
+                      self.output(self.bundle("a", [{}]), "-p", "edf"))
+
+
 class Ends(Case):
     """Before its time."""
 
