@@ -10,7 +10,7 @@
  * The table of this tree was learned from 3,968 curves of 756 workloads that others recorded, under the MIT,
  * Apache-2.0 and BSD licences and CC0; sources.tsv says which of which repository:
  *
- *	calibrate -n 3000000 -e 3 $(find CURVES -name '*.csv' | LC_ALL=C sort)
+ *	calibrate $(find CURVES -name '*.csv' | LC_ALL=C sort)
  *
  * In seven groups of workloads that share no source, each forecast by what was learned from the others, the
  * mean surprise is 1.74 (of log 20 = 3.00 without knowledge), and `core` reaches .834 of the optimum, where with
@@ -134,8 +134,8 @@ int main(int argc, char *argv[])
 {
 	static struct curves learned, tested;
 	struct chance chance = {.state = 1};
-	size_t n_samples = 1600000, n;
-	unsigned n_epochs = 8;
+	size_t n_samples = 3000000, n;
+	unsigned n_epochs = 3;
 	struct sample *samples;
 	static struct net net;
 	int option;
