@@ -125,7 +125,9 @@ class Output(Case):
         lines = self.output(*paths, "-p", "equal,edf").splitlines()
         self.assertEqual([line.split(": ")[:2] for line in lines[:14]],
                          [[path, policy] for path in paths for policy in ("equal", "edf")])
-        self.assertEqual(lines[14:17], ["", f"7 bundles, {sum(2 + i % 4 for i in range(7))} tasks", ""])
+        self.assertEqual(lines[14:17], [
+            "", f"7 bundles, {sum(2 + i % 4 for i in range(7))} tasks; the best that any policy could: kappa 0.9714",
+            ""])
 
     def test_a_summary_is_for_several(self):
         first, second = self.many(2)
@@ -135,7 +137,8 @@ class Output(Case):
         self.assertIn("interval", self.output(first, second))
         self.assertNotIn("against", self.output(first, second))
         alone = self.output(first, second, "-S")
-        self.assertTrue(alone.startswith("2 bundles, 5 tasks\n\npolicy "), alone)
+        self.assertTrue(alone.startswith(
+            "2 bundles, 5 tasks; the best that any policy could: kappa 1.0000\n\npolicy "), alone)
         self.assertTrue(self.output(first, second).endswith("\n\n" + alone))
         self.assertEqual(len(self.output(first, second, "-S", "-j").splitlines()), 1)
 
