@@ -59,6 +59,10 @@ enum {
  * 0.5 costs 0.003 and 0.007. What parts are for is that a few milliseconds of noise in when a report was
  * made do not decide whether a task is written off.
  *
+ * never-odds from 0.4 to 0.8 come to the same there, and with less than that the last of the three tasks of
+ * examples/fig1c.bundle that can learn is lost more often to one that cannot, when reports come up to 65 ms late:
+ * in 19, 3, and 5 of 200 runs with 0.5, 0.8, and 1.
+ *
  * The ranges are those in which a plan is one: it counts on no more than there is, charges a task for no
  * less than it is expected to take and no more than its quota, and leaves none without a chance. */
 /* clang-format off */
@@ -92,7 +96,7 @@ static const struct policy_parameter parameters[] = {
 	  "", 0.1, 1, UNSEEN_CHANCE_USUAL },
 	[NEVER_ODDS] = { "never-odds",
 	  "What the odds that a task with reports never gets there are multiplied by; less gives up later.",
-	  "", 0.1, 10, 0.5 },
+	  "", 0.1, 10, 0.8 },
 	[LAXITY_PART] = { "laxity-part",
 	  "How much sooner than its deadline a task is due, in parts of what it may need; 0 is by deadline.",
 	  "", 0, 1, 0.35 },
