@@ -8,8 +8,8 @@
 #include "cleanup.h"
 #include "optimum.h"
 
-/* Of the search tree; twenty tasks take a few, and who needs more than this needs hours. */
-#define NODES_MAX 20000
+/* Of the search tree: twenty tasks take a few, a hundred these in seconds. */
+#define NODES_MAX 1000
 
 int bundle_optimum(const struct bundle *bundle, double *ret_kappa_star, struct fault *fault)
 {

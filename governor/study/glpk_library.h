@@ -27,6 +27,7 @@
 	X(glp_set_obj_coef)  \
 	X(glp_set_obj_dir)   \
 	X(glp_set_row_bnds)  \
+	X(glp_term_hook)     \
 	X(glp_term_out)
 
 struct glpk {

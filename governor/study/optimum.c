@@ -33,8 +33,12 @@
  * GLPK ends the process where it finds fault with what it is told, or has no memory; it is made to jump
  * instead, after which all that it has is given back as a whole. It prints, too, unless it is told not to. */
 
-/* A larger table is not begun: what takes hours is no answer. */
-#define CELLS_MAX 400000u
+/* A larger table is not begun: a hundred jobs of which each has its own times take seconds, two hundred may
+ * take minutes for a single step of the search. */
+#define CELLS_MAX 20000u
+
+/* More than this is had of no interval: 31 years of a CPU. So sums of a few stay whole numbers. */
+#define AMOUNT_MAX UINT64_C(1000000000000000000)
 
 struct search {
 	size_t n_jobs, n_intervals; /* jobs that can be done alone */
@@ -96,13 +100,19 @@ static double budget_at(const struct optimum_budget budget[], size_t n_steps, ui
 	return budget[i].cpus;
 }
 
+static uint64_t amount(double cpus, uint64_t span_ns)
+{
+	return cpus * (double)span_ns < (double)AMOUNT_MAX ? share_to_ns(cpus, span_ns)
+							   : AMOUNT_MAX;
+}
+
 /* What one job can have from `from_ns` to `to_ns`, between two moments. */
 static uint64_t most_of(
 	const struct optimum_job *job, double cpus, uint64_t from_ns, uint64_t to_ns)
 {
 	if (job->begin_ns > from_ns || job->deadline_ns < to_ns)
 		return 0;
-	return share_to_ns(fmin(job->threads, cpus), to_ns - from_ns);
+	return amount(fmin(job->threads, cpus), to_ns - from_ns);
 }
 
 static int lay_out(struct search *search, const struct optimum_job jobs[], size_t n_jobs,
@@ -128,7 +138,7 @@ static int lay_out(struct search *search, const struct optimum_job jobs[], size_
 		!search->conflict || !search->room || !search->most)
 		return -ENOMEM;
 	for (size_t i = 0; i < n_intervals; i++)
-		search->room[i] = share_to_ns(
+		search->room[i] = amount(
 			budget_at(budget, n_steps, moments[i]), moments[i + 1] - moments[i]);
 	for (size_t k = 0; k < n_jobs; k++) {
 		uint64_t *most = &search->most[search->n_jobs * n_intervals], sum = 0;
@@ -136,9 +146,10 @@ static int lay_out(struct search *search, const struct optimum_job jobs[], size_
 		for (size_t i = 0; i < n_intervals; i++) {
 			most[i] = most_of(&jobs[k], budget_at(budget, n_steps, moments[i]),
 				moments[i], moments[i + 1]);
-			sum += most[i];
+			if (sum < jobs[k].need_ns) /* or it might be too large a number */
+				sum += most[i];
 		}
-		if (jobs[k].need_ns > sum)
+		if (jobs[k].need_ns > sum || jobs[k].need_ns == UINT64_MAX)
 			continue;
 		search->need[search->n_jobs] = jobs[k].need_ns;
 		search->places[search->n_jobs++] = k;
@@ -342,6 +353,14 @@ static int solve(struct program *program, struct search *search, size_t *ret_n_b
 	}
 }
 
+/* An error of GLPK's makes it speak again. */
+static int say_nothing(void *context, const char *text)
+{
+	(void)context;
+	(void)text;
+	return 1;
+}
+
 static void jump(void *to)
 {
 	longjmp(*(jmp_buf *)to, 1);
@@ -359,6 +378,7 @@ static int ask_glpk(struct program *program, struct search *search, size_t *ret_
 		return -EIO;
 	}
 	(void)glpk->glp_term_out(GLP_OFF);
+	glpk->glp_term_hook(say_nothing, NULL);
 	glpk->glp_error_hook(jump, &back);
 	program->problem = glpk->glp_create_prob();
 	add_columns(program, search);

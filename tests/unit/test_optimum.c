@@ -230,6 +230,36 @@ START_TEST(threads_are_a_limit)
 }
 END_TEST
 
+/* Amounts that are no 64-bit number of nanoseconds. */
+START_TEST(years_of_many_cpus)
+{
+	struct optimum_job jobs[3];
+
+	for (size_t k = 0; k < 3; k++)
+		jobs[k] = (struct optimum_job){.deadline_ns = UINT64_C(4) << 60,
+			.need_ns = UINT64_C(1) << 57,
+			.threads = 1e6};
+	jobs[2].need_ns = UINT64_MAX;
+	ck_assert_uint_eq(best(jobs, 3, 1e6), 2);
+	ck_assert_uint_eq(best(jobs, 3, 1), 2);
+}
+END_TEST
+
+/* Two hundred with times of their own: no answer, at once. */
+START_TEST(too_many_for_a_search)
+{
+	struct optimum_job jobs[200];
+	struct optimum_budget budget = {.cpus = 1};
+
+	for (size_t k = 0; k < 200; k++)
+		jobs[k] = (struct optimum_job){.begin_ns = k * HALF_S,
+			.deadline_ns = (k + 50) * HALF_S + k,
+			.need_ns = 10 * HALF_S,
+			.threads = 1};
+	ck_assert_uint_eq(find(jobs, 200, &budget, 1, /* ret_is_chosen= */ NULL).n_bound, 200);
+}
+END_TEST
+
 /* Moore (1968) on one CPU, and too many for the table: no answer is better than none in hours. */
 START_TEST(many)
 {
@@ -266,6 +296,8 @@ int main(void)
 	tcase_add_test(tcase, a_nanosecond_counts);
 	tcase_add_test(tcase, rounding_is_found_out);
 	tcase_add_test(tcase, threads_are_a_limit);
+	tcase_add_test(tcase, years_of_many_cpus);
+	tcase_add_test(tcase, too_many_for_a_search);
 	tcase_add_test(tcase, many);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);
